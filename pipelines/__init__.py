@@ -1,0 +1,1 @@
+"""The pipelines that come with pnp: YAML files, read with `pnp.load(name)`."""

@@ -1,0 +1,51 @@
+"""pnp: inverse problems in imaging as pipelines of interchangeable modules, written in YAML.
+
+    import pnp
+    pipeline = pnp.load("hqs-tv", repeat=8)
+    result = pipeline(y=y, s=4, k=k, sigma=0.02)
+    result.x
+
+Everything public can be imported from here.  Names are looked up on first use, so that `import pnp` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pnp import estimators, initializers, priors, solvers
+    from pnp.errors import PipelineError, PnpError
+    from pnp.interfaces import DataSolver, Estimator, Image, Initializer, Kernel, Level, Levels, Noise, Number, Prior
+    from pnp.pipeline import Pipeline, Result, State, load
+    from pnp.registry import estimator, initializer, load_plugin, prior, solver
+
+_HOME = {
+    "errors": ["PipelineError", "PnpError"],
+    "interfaces": ["DataSolver", "Estimator", "Image", "Initializer", "Kernel", "Level", "Levels", "Noise", "Number", "Prior"],
+    "pipeline": ["Pipeline", "Result", "State", "load"],
+    "registry": ["estimator", "initializer", "load_plugin", "prior", "solver"],
+}
+_MODULES = ["estimators", "initializers", "priors", "solvers"]
+_NAMES = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted([*_NAMES, *_MODULES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"pnp.{_NAMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"pnp.{name}")
+    raise AttributeError(f"module 'pnp' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# In a checkout `solvers/`, `priors/` and `pipelines/` stand beside this folder; installed, they are inside it.
+if not (Path(__file__).parent / "solvers").is_dir():
+    __path__.append(str(Path(__file__).parent.parent))

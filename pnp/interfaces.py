@@ -1,0 +1,196 @@
+"""What a module of a pipeline is: the four interfaces, and the kinds of values that pass between them.
+
+The annotations of `forward` are the schema: a pipeline's steps are checked against them before anything runs, so a
+module says what it takes and gives with `Image`, `Kernel`, `Level`, `Levels` and `Number`, and with nothing else.
+
+    class Median(Prior):
+        def forward(self, x: Image, level: Level | None = None) -> Image: ...
+
+A parameter with a default may be left out of a step; a prior whose `level` has a default is `blind` (it ignores the
+level), every other prior refuses to run without one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value: its name in messages, its shape and what it holds."""
+
+    name: str
+    shape: str
+    about: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Image = Annotated[Tensor, Kind("image", "(B, C, H, W)", "an image with values on [0, 1]; also a mask or an observation")]
+Kernel = Annotated[Tensor, Kind("kernel", "(B, 1, K, K)", "a blur kernel that sums to one, its centre at index K // 2")]
+Level = Annotated[
+    Tensor | float, Kind("level", "(B, 1, 1, 1)", "a noise level (standard deviation on [0, 1]) or a weight, one per image")
+]
+Levels = Annotated[Tensor, Kind("levels", "(B, n, 1, 1)", "one level per iteration; `name[i]` is the level of iteration i")]
+Number = Annotated[int, Kind("number", "int", "a whole number: a scale, an index or a count")]
+Noise = Annotated[float, "noise"]
+"""Annotation of a constructor's option that is a noise level: YAML may then write it as 0.02, 2% or 5/255."""
+
+KINDS: dict[str, Kind] = {t.__metadata__[0].name: t.__metadata__[0] for t in (Image, Kernel, Level, Levels, Number)}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One input of a module: its name, its kind, and whether a step must give it."""
+
+    name: str
+    kind: Kind
+    required: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What `forward` takes and gives, read off its annotations."""
+
+    inputs: tuple[Argument, ...]
+    outputs: tuple[Kind, ...]
+
+    def __str__(self) -> str:
+        parts, optional = [], 0
+        for a in self.inputs:
+            if a.required:
+                parts.append(a.name if not parts else f", {a.name}")
+            else:
+                parts.append(f"[{a.name}" if not parts else f"[, {a.name}")
+                optional += 1
+        return f"({''.join(parts)}{']' * optional}) -> {', '.join(k.name for k in self.outputs)}"
+
+
+def kind_of(annotation: Any) -> Kind | None:
+    """The `Kind` that an annotation carries (`Image`, `Level | None` ...), or None."""
+    for part in (annotation, *typing.get_args(annotation)):
+        for extra in getattr(part, "__metadata__", ()):
+            if isinstance(extra, Kind):
+                return extra
+    return None
+
+
+def signature_of(cls: type[Module]) -> Signature:
+    """Read the schema of a module class; TypeError if `forward` is not fully annotated with kinds."""
+    forward = cls.forward
+    hints = typing.get_type_hints(forward, include_extras=True)
+    inputs = []
+    for p in list(inspect.signature(forward).parameters.values())[1:]:
+        kind = kind_of(hints.get(p.name))
+        if kind is None or p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+            raise TypeError(
+                f"{cls.__name__}.forward: annotate its parameter '{p.name}' with one of Image, Kernel, Level, Levels, "
+                "Number (from pnp.interfaces): the annotations are what pipelines are checked against"
+            )
+        inputs.append(Argument(p.name, kind, p.default is p.empty))
+    returned = hints.get("return")
+    parts = typing.get_args(returned) if typing.get_origin(returned) is tuple else (returned,)
+    outputs = tuple(kind_of(part) for part in parts)
+    if None in outputs:
+        raise TypeError(f"{cls.__name__}.forward: annotate what it returns, for example '-> Image' or '-> tuple[Level, Levels]'")
+    return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
+
+
+_run: ContextVar[dict[int, tuple[tuple[Any, ...], Any]] | None] = ContextVar("pnp_run", default=None)
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """The span of one run of a pipeline, within which `Module.once` keeps what it computed."""
+    token = _run.set({})
+    try:
+        yield
+    finally:
+        _run.reset(token)
+
+
+class Module(nn.Module, ABC):
+    """What the four interfaces have in common; derive from one of those, not from this.
+
+    `cite` names entries of `pnp/references.bib` (or holds BibTeX itself) for `pnp cite`.
+    """
+
+    cite: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """One step of a pipeline."""
+
+    def report(self) -> dict[str, float]:
+        """Figures about the last call worth showing to the user (a solver's residual, say); empty by default."""
+        return {}
+
+    def once(self, compute: Callable[..., Any], *inputs: Any) -> Any:
+        """`compute(*inputs)`; within one run of a pipeline, the last result is kept and given again for the same inputs.
+
+        "The same" means the same objects, not equal ones.  Outside a run nothing is kept.
+        """
+        memory = _run.get()
+        if memory is None:
+            return compute(*inputs)
+        kept = memory.get(id(self))
+        if kept is None or len(kept[0]) != len(inputs) or any(a is not b for a, b in zip(kept[0], inputs, strict=True)):
+            kept = memory[id(self)] = (inputs, compute(*inputs))
+        return kept[1]
+
+
+class DataSolver(Module):
+    """Minimiser of the data term plus a quadratic pull towards the previous estimate.
+
+    For the image, D:    z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2     (equations 8, 9)
+    For the kernel, Dk:  w = argmin_w |y - (x * w)|s|^2 + weight |w - k|^2     (equations 10, 11)
+
+    `*` is true convolution, the kernel's centre is at index K // 2, `|s` keeps the upper-left pixel of every s x s
+    block; the norms are sums over all pixels and channels.  s is the ratio of the sizes of x and y.  y, x and k keep
+    their dtype and device.  The docstring of a solver states its objective, and `pnp.testing.check_solver` holds the
+    solver to it by spatial convolution.  A solver of images has `forward(y, x, k, weight) -> Image`, a solver of
+    kernels `forward(y, x, k) -> Kernel` with its weight as an option.
+    """
+
+
+class Prior(Module):
+    """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
+
+    Shape, dtype and device are kept.  `level` is the standard deviation of the Gaussian noise that P is to remove.
+    `pnp.testing.check_prior` holds a prior to this.
+    """
+
+    channels: int | None = None
+    """Number of image channels it works on, or None for any."""
+
+    @property
+    def blind(self) -> bool:
+        """True if it runs without a level."""
+        return all(a.required is False for a in signature_of(type(self)).inputs[1:])
+
+
+class Initializer(Module):
+    """A first estimate from the observation: U for the image (`forward(y, s) -> Image`), I for the kernel (`forward(y) -> Kernel`)."""
+
+
+class Estimator(Module):
+    """Noise levels and weights: F, H, schedules and constants.  Any inputs; outputs are `Level` or `Levels`."""
+
+
+def as_level(value: Tensor | float, like: Tensor) -> Tensor:
+    """A level as a tensor (B, 1, 1, 1) or (1, 1, 1, 1) of the dtype and device of `like` (B, ...)."""
+    level = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    if level.dim() == 0 or level.numel() == 1:
+        return level.reshape(1, 1, 1, 1)
+    return level.reshape(level.shape[0], 1, 1, 1)

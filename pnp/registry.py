@@ -1,0 +1,160 @@
+"""Registries: how a name in YAML becomes a class.
+
+There are four, one for each interface, and a module enters with a decorator:
+
+    @pnp.prior("median")
+    class Median(pnp.Prior): ...
+
+Names come from three places: the files of `pnp.solvers`, `pnp.priors`, `pnp.initializers`, `pnp.estimators`; entry
+points of installed packages (groups of the same four names); and plugin files given with `--plugin file.py`.  A name
+is taken once: a second claim is refused and both places are named.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pnp.errors import PnpError, hint, nearest
+from pnp.interfaces import DataSolver, Estimator, Initializer, Module, Prior, signature_of
+
+T = TypeVar("T", bound=type)
+
+
+class Registry:
+    """The modules of one interface by name.
+
+    Arguments: `word`, what one is called in YAML ("prior"); `base`, the interface; `package`, the package whose files
+    register the built-in ones, also the name of the entry point group.
+    """
+
+    def __init__(self, word: str, base: type[Module], package: str):
+        self.word, self.base, self.package = word, base, package
+        self._classes: dict[str, type[Module]] = {}
+        self._discovered = False
+
+    def __call__(self, name: str) -> Callable[[T], T]:
+        """The decorator that registers a class under `name`."""
+
+        def register(cls: T) -> T:
+            if not (inspect.isclass(cls) and issubclass(cls, self.base)):
+                raise PnpError(f"{_where(cls)}: '{name}' is registered as a {self.word}, so it must derive from pnp.{self.base.__name__}")
+            other = self._classes.get(name)
+            if other is not None and _where(other) != _where(cls):
+                raise PnpError(
+                    f"two {self.word}s are called '{name}': one in {_where(other)}, one in {_where(cls)}; rename one of them"
+                )
+            try:
+                signature_of(cls)
+            except (TypeError, NameError) as e:
+                raise PnpError(f"{_where(cls)}: {self.word} '{name}': {e}") from e
+            self._classes[name] = cls
+            return cls
+
+        return register
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._discover()
+        return sorted(self._classes)
+
+    def get(self, name: str) -> type[Module]:
+        """The class of a name; PnpError with the nearest name if there is none."""
+        self._discover()
+        if name not in self._classes:
+            raise PnpError(f"there is no {self.word} called '{name}'; {hint(name, self._classes, self.word + 's')}")
+        return self._classes[name]
+
+    def build(self, name: str, **options: Any) -> Any:
+        """Construct the module called `name` with its options; PnpError on unknown names and options."""
+        cls = self.get(name)
+        problems = check_options(cls, options)
+        if problems:
+            raise PnpError(f"{self.word} '{name}': " + "; ".join(problems))
+        return cls(**options)
+
+    def name_of(self, cls: type) -> str | None:
+        """The name under which a class is registered."""
+        return next((n for n, c in self._classes.items() if c is cls), None)
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(group=self.package):
+            try:
+                loaded = point.load()
+            except PnpError:
+                raise
+            except Exception as e:
+                raise PnpError(f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}") from e
+            if inspect.isclass(loaded) and loaded not in self._classes.values():
+                self(point.name)(loaded)
+
+
+def options_of(cls: type[Module]) -> dict[str, inspect.Parameter]:
+    """The options that the constructor of a module takes, by name."""
+    if cls.__init__ is Module.__init__ or cls.__init__ is object.__init__:
+        return {}
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def check_options(cls: type[Module], options: dict[str, Any]) -> list[str]:
+    """What is wrong with the names of options for a module: unknown ones, and missing ones."""
+    known = options_of(cls)
+    problems = []
+    for name in options:
+        if name not in known:
+            near = nearest(name, known)
+            listed = f"options: {', '.join(known)}" if known else "it takes no options"
+            problems.append(f"it has no option '{name}'; {near + ' ' if near else ''}{listed}")
+    for name, p in known.items():
+        if p.default is p.empty and name not in options:
+            problems.append(f"it needs the option '{name}'")
+    return problems
+
+
+def _where(thing: Any) -> str:
+    try:
+        file = inspect.getsourcefile(thing)
+        line = inspect.getsourcelines(thing)[1]
+        return f"{file}:{line}"
+    except (OSError, TypeError):
+        return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', thing)}"
+
+
+solver = Registry("solver", DataSolver, "pnp.solvers")
+prior = Registry("prior", Prior, "pnp.priors")
+initializer = Registry("initializer", Initializer, "pnp.initializers")
+estimator = Registry("estimator", Estimator, "pnp.estimators")
+REGISTRIES: dict[str, Registry] = {r.word: r for r in (solver, prior, initializer, estimator)}
+
+
+def load_plugin(path: str | Path) -> None:
+    """Run a plugin file, so that the modules in it are registered (`--plugin file.py`)."""
+    path = Path(path)
+    if not path.is_file():
+        raise PnpError(f"--plugin {path}: there is no such file")
+    name = f"pnp_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PnpError(f"--plugin {path}: not a Python file (its name should end in .py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except PnpError:
+        raise
+    except Exception as e:
+        raise PnpError(f"--plugin {path}: {type(e).__name__}: {e}") from e

@@ -1,0 +1,34 @@
+"""Shared set-up: tests/ on the import path (for `strategies`), one thread per worker, hypothesis profiles."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+ROOT = Path(__file__).parent.parent
+
+settings.register_profile("default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def _folder(variable: str, default: str) -> Path:
+    folder = Path(os.environ.get(variable, ROOT.parent / "shared" / default))
+    if not folder.is_dir():
+        pytest.skip(f"{variable} is not set and {default}/ is not beside the project: this test needs it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of test images and kernels (environment variable PNP_DATA)."""
+    return _folder("PNP_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """Folder of public weights and reference outputs (environment variable PNP_PARITY)."""
+    return _folder("PNP_PARITY", "parity")
