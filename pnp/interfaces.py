@@ -173,6 +173,10 @@ class Prior(Module):
 
     channels: int | None = None
     """Number of image channels it works on, or None for any."""
+    size: int | None = None
+    """Side of the kernels that it gives, or None for a kernel prior that works on any size."""
+    differentiable: ClassVar[bool] = True
+    """False for a prior without gradients; backward through it is then a PnpError."""
 
     @property
     def blind(self) -> bool:
