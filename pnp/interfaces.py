@@ -163,6 +163,9 @@ class DataSolver(Module):
     kernels `forward(y, x, k) -> Kernel` with its weight as an option.
     """
 
+    exact: ClassVar[bool] = True
+    """False for what stands in a solver's place without being that minimiser (learned, or restricted to a set)."""
+
 
 class Prior(Module):
     """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
