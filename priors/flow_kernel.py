@@ -1,0 +1,190 @@
+"""Pk: the normalising flow of kernels FKP (Liang et al., CVPR 2021), and the nearest kernel in its range.
+
+A flow is an invertible network between kernels and latents that are normally distributed.  Normal vectors of d entries
+have norms near sqrt(d), so kernels are generated from latents on the sphere of that radius, and a kernel is estimated
+by moving the latent on the sphere.  Here is the direction from latent to kernel only; the solver of the same name
+(`solvers/flow_kernel.py`) moves the latent against an observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pnp.errors import PnpError
+from pnp.interfaces import Kernel, Prior
+from pnp.registry import prior
+
+
+class KernelFlow(nn.Module):
+    """Latent (B, size²) -> kernel (B, 1, size, size), non-negative with sum one.
+
+        k = shifted(normalised(sigmoid(f(latent)))),   f = `blocks` pairs of affine coupling and fixed scaling
+
+    The public weights load: FKP_x2 is size 11, width 15; FKP_x4 is size 19, width 25.  Their kernels are anisotropic
+    Gaussians for images aligned at their centres, that is with the centre of mass (s - 1)/2 pixels above and left of
+    size // 2.  `shift` moves every kernel down and right by so many pixels: 0.5 for FKP_x2 and 1.5 for FKP_x4 bring
+    the centre of mass to size // 2, where the toolkit wants it.
+    """
+
+    def __init__(self, size: int, width: int, shift: float, blocks: int = 5):
+        super().__init__()
+        if size < 2 or width < 1:
+            raise PnpError(f"flow-kernel: size is {size} and width {width}; write size 2 or more, width 1 or more")
+        if not abs(shift) < size / 2:
+            raise PnpError(
+                f"flow-kernel: shift is {shift}, but the kernel has {size} pixels; write less than {size / 2}"
+            )
+        self.size, self.shift = size, shift
+        layers: list[nn.Module] = []
+        for block in range(blocks):
+            layers += [Coupling((torch.arange(size**2) + block) % 2, width), Scaling(size**2)]
+        self.net = nn.ModuleList(layers)
+        self.register_buffer("alpha", torch.tensor([1e-6]))
+        self.alpha: Tensor
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """The kernels of latents."""
+        for layer in reversed(self.net):
+            latent = layer(latent)
+        k = (torch.sigmoid(latent) - self.alpha).clamp(min=1e-12)  # alpha kept the logit of an empty tap finite
+        k = k.unflatten(1, (1, self.size, self.size))
+        if self.shift:
+            k = shifted(k, self.shift)
+        return k / k.sum((-2, -1), keepdim=True)
+
+    def start(self, batch: int, seed: int, like: Tensor) -> Tensor:
+        """Latents on the sphere (batch, size²), each row the same direction drawn from the seed."""
+        latent = torch.randn(1, self.size**2, generator=torch.Generator().manual_seed(seed))
+        return self.on_sphere(latent.expand(batch, -1)).to(like)
+
+    def on_sphere(self, latent: Tensor) -> Tensor:
+        """The latent scaled to the norm sqrt(size²) of a typical one."""
+        return latent * (self.size / torch.linalg.vector_norm(latent, dim=1, keepdim=True))
+
+    def search(
+        self, latent: Tensor, objective: Callable[..., Tensor], *data: Tensor, steps: int, rate: float
+    ) -> Tensor:
+        """Latents on the sphere that minimise `objective(kernels, *data)`, by Adam from the given ones.
+
+        The objective is a sum over the batch; Adam treats every entry for itself, so images do not influence each
+        other.  Works with gradients off and in inference mode; the result carries no gradient.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            data = tuple(d.detach().clone() for d in data)  # a clone, because autograd refuses inference tensors
+            latent = latent.detach().clone().requires_grad_()
+            optimiser = torch.optim.Adam([latent], lr=rate)
+            for _ in range(steps):
+                (latent.grad,) = torch.autograd.grad(objective(self(latent), *data), latent)
+                optimiser.step()
+                with torch.no_grad():
+                    latent.copy_(self.on_sphere(latent))
+        return latent.detach()
+
+    @staticmethod
+    def translate(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+        """The entries of a public checkpoint that generation needs, under this network's names."""
+        return {prefix + name: value for name, value in state.items() if name.startswith("net.") or name == "alpha"}
+
+
+class Coupling(nn.Module):
+    """Affine coupling, from latent to kernel: entries under the mask stay and say how the others are scaled and moved."""
+
+    def __init__(self, mask: Tensor, width: int):
+        super().__init__()
+        self.register_buffer("mask", mask.float())
+        self.mask: Tensor
+        self.s_net, self.t_net = (
+            nn.Sequential(
+                nn.Linear(len(mask), width), act(), nn.Linear(width, width), act(), nn.Linear(width, len(mask))
+            )
+            for act in (nn.Tanh, nn.ReLU)
+        )
+
+    def forward(self, u: Tensor) -> Tensor:
+        """One coupling step."""
+        kept = u * self.mask
+        return kept + (1 - self.mask) * (u * torch.exp(self.s_net(kept)) + self.t_net(kept))
+
+
+class Scaling(nn.Module):
+    """Batch normalisation turned round: with the statistics of training, so entry by entry a fixed affine map."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.log_gamma, self.beta = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Undo the normalisation."""
+        return (u - self.beta) * torch.exp(-self.log_gamma) * torch.sqrt(self.running_var + 1e-5) + self.running_mean
+
+
+def shifted(k: Tensor, by: float) -> Tensor:
+    """Positive kernels moved down and right by a fraction of pixels, interpolated linearly in the logarithm.
+
+    The logarithm of a Gaussian is quadratic, and linear interpolation of a quadratic is off by one constant only: a
+    Gaussian stays exactly the same Gaussian once it is normalised, where interpolating the taps would widen it.
+    """
+    log = k.log()
+    for axis in (-2, -1):
+        places = (torch.arange(k.shape[axis], device=k.device) - by).clamp(0, k.shape[axis] - 1)
+        lower = places.floor().long()
+        upper = (lower + 1).clamp(max=k.shape[axis] - 1)
+        part = (places - lower).to(k).unsqueeze(-1 if axis == -2 else 0)
+        log = (1 - part) * log.index_select(axis, lower) + part * log.index_select(axis, upper)
+    return log.exp()
+
+
+@prior("flow-kernel")
+class FlowKernel(Prior):
+    """Kernel prior by a normalising flow (FKP): the nearest of the Gaussian-like kernels that the flow generates.
+
+        Pk(w) = flow(u),   u = argmin over |u| = size of |flow(u) - w|^2   (Adam, `steps` of size `rate`)
+
+    Liang et al. 2021 move the latent against the observation instead, which is the solver `flow-kernel`.  `size`,
+    `width` and `shift` as in `KernelFlow`; the search starts from the direction drawn from `seed`, so the result is
+    the same every time.  Gradients reach the flow's weights, none goes through the search to w.
+    PnpError if w is not size x size.
+    """
+
+    cite: ClassVar = ("liang2021fkp",)
+
+    def __init__(
+        self, size: int = 19, width: int = 25, shift: float = 0.0, steps: int = 100, rate: float = 0.3, seed: int = 0
+    ):
+        super().__init__()
+        check_search(steps, rate)
+        self.flow = KernelFlow(size, width, shift)
+        self.size, self.steps, self.rate, self.seed = size, steps, rate, seed
+
+    def forward(self, w: Kernel) -> Kernel:
+        """The nearest kernel of the flow's range."""
+        if w.shape[-2:] != (self.size, self.size):
+            raise PnpError(
+                f"flow-kernel: w is {w.shape[-2]} x {w.shape[-1]}, but the flow makes kernels of {self.size} x {self.size}; "
+                f"let Dk give that size (size: {self.size})"
+            )
+        start = self.flow.start(len(w), self.seed, w)
+        return self.flow(self.flow.search(start, squared_distance, w, steps=self.steps, rate=self.rate))
+
+
+def squared_distance(k: Tensor, w: Tensor) -> Tensor:
+    """|k - w|^2 over the batch."""
+    return (k - w).square().sum()
+
+
+def check_search(steps: int, rate: float) -> None:
+    """PnpError unless the options of a search make sense."""
+    if steps < 1:
+        raise PnpError(f"flow-kernel: steps is {steps}; write 1 or more")
+    if not rate > 0:
+        raise PnpError(
+            f"flow-kernel: rate is {rate}, but it is the step of the search; write a number above 0, like 0.1"
+        )
