@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pnp import estimators, initializers, priors, solvers
+    import pnp.estimators as estimators
+    import pnp.initializers as initializers
+    import pnp.priors as priors
+    import pnp.solvers as solvers
     from pnp.errors import PipelineError, PnpError
     from pnp.interfaces import DataSolver, Estimator, Image, Initializer, Kernel, Level, Levels, Noise, Number, Prior
     from pnp.pipeline import Pipeline, Result, State, load
@@ -25,7 +28,18 @@ if TYPE_CHECKING:
 
 _HOME = {
     "errors": ["PipelineError", "PnpError"],
-    "interfaces": ["DataSolver", "Estimator", "Image", "Initializer", "Kernel", "Level", "Levels", "Noise", "Number", "Prior"],
+    "interfaces": [
+        "DataSolver",
+        "Estimator",
+        "Image",
+        "Initializer",
+        "Kernel",
+        "Level",
+        "Levels",
+        "Noise",
+        "Number",
+        "Prior",
+    ],
     "pipeline": ["Pipeline", "Result", "State", "load"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver"],
 }

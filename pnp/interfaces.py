@@ -37,17 +37,21 @@ class Kind:
         return self.name
 
 
-Image = Annotated[Tensor, Kind("image", "(B, C, H, W)", "an image with values on [0, 1]; also a mask or an observation")]
+Image = Annotated[
+    Tensor, Kind("image", "(B, C, H, W)", "an image with values on [0, 1]; also a mask or an observation")
+]
 Kernel = Annotated[Tensor, Kind("kernel", "(B, 1, K, K)", "a blur kernel that sums to one, its centre at index K // 2")]
 Level = Annotated[
-    Tensor | float, Kind("level", "(B, 1, 1, 1)", "a noise level (standard deviation on [0, 1]) or a weight, one per image")
+    Tensor | float,
+    Kind("level", "(B, 1, 1, 1)", "a noise level (standard deviation on [0, 1]) or a weight, one per image"),
 ]
-Levels = Annotated[Tensor, Kind("levels", "(B, n, 1, 1)", "one level per iteration; `name[i]` is the level of iteration i")]
+Levels = Annotated[
+    Tensor, Kind("levels", "(B, n, 1, 1)", "one level per iteration; `name[i]` is the level of iteration i")
+]
 Number = Annotated[int, Kind("number", "int", "a whole number: a scale, an index or a count")]
 Noise = Annotated[float, "noise"]
 """Annotation of a constructor's option that is a noise level: YAML may then write it as 0.02, 2% or 5/255."""
 
-KINDS: dict[str, Kind] = {t.__metadata__[0].name: t.__metadata__[0] for t in (Image, Kernel, Level, Levels, Number)}
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Signature:
     outputs: tuple[Kind, ...]
 
     def __str__(self) -> str:
-        parts, optional = [], 0
+        parts: list[str] = []
+        optional = 0
         for a in self.inputs:
             if a.required:
                 parts.append(a.name if not parts else f", {a.name}")
@@ -84,6 +89,9 @@ def kind_of(annotation: Any) -> Kind | None:
             if isinstance(extra, Kind):
                 return extra
     return None
+
+
+KINDS: dict[str, Kind] = {k.name: k for k in map(kind_of, (Image, Kernel, Level, Levels, Number)) if k is not None}
 
 
 def signature_of(cls: type[Module]) -> Signature:
@@ -103,7 +111,9 @@ def signature_of(cls: type[Module]) -> Signature:
     parts = typing.get_args(returned) if typing.get_origin(returned) is tuple else (returned,)
     outputs = tuple(kind_of(part) for part in parts)
     if None in outputs:
-        raise TypeError(f"{cls.__name__}.forward: annotate what it returns, for example '-> Image' or '-> tuple[Level, Levels]'")
+        raise TypeError(
+            f"{cls.__name__}.forward: annotate what it returns, for example '-> Image' or '-> tuple[Level, Levels]'"
+        )
     return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
 
 

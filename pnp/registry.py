@@ -22,10 +22,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pnp.errors import PnpError, hint, nearest
+from pnp.document import Node
+from pnp.errors import Origin, PnpError, hint
 from pnp.interfaces import DataSolver, Estimator, Initializer, Module, Prior, signature_of
+from pnp.options import read_options
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", bound=type[Module])
 
 
 class Registry:
@@ -35,7 +37,7 @@ class Registry:
     register the built-in ones, also the name of the entry point group.
     """
 
-    def __init__(self, word: str, base: type[Module], package: str):
+    def __init__(self, word: str, base: type[Any], package: str):
         self.word, self.base, self.package = word, base, package
         self._classes: dict[str, type[Module]] = {}
         self._discovered = False
@@ -45,12 +47,12 @@ class Registry:
 
         def register(cls: T) -> T:
             if not (inspect.isclass(cls) and issubclass(cls, self.base)):
-                raise PnpError(f"{_where(cls)}: '{name}' is registered as a {self.word}, so it must derive from pnp.{self.base.__name__}")
+                wanted = f"so it must derive from pnp.{self.base.__name__}"
+                raise PnpError(f"{_where(cls)}: '{name}' is registered as a {self.word}, {wanted}")
             other = self._classes.get(name)
             if other is not None and _where(other) != _where(cls):
-                raise PnpError(
-                    f"two {self.word}s are called '{name}': one in {_where(other)}, one in {_where(cls)}; rename one of them"
-                )
+                where = f"one in {_where(other)}, one in {_where(cls)}"
+                raise PnpError(f"two {self.word}s are called '{name}': {where}; rename one of them")
             try:
                 signature_of(cls)
             except (TypeError, NameError) as e:
@@ -75,10 +77,13 @@ class Registry:
     def build(self, name: str, **options: Any) -> Any:
         """Construct the module called `name` with its options; PnpError on unknown names and options."""
         cls = self.get(name)
-        problems = check_options(cls, options)
+        origin = Origin(f"{self.package}.build({name!r})")
+        values, problems = read_options(cls, {k: Node(v, origin) for k, v in options.items()})
         if problems:
-            raise PnpError(f"{self.word} '{name}': " + "; ".join(problems))
-        return cls(**options)
+            raise PnpError(
+                f"{origin}: " + "; ".join(f"{problem}; {cure}".rstrip("; ") for _, problem, cure in problems)
+            )
+        return cls(**values)
 
     def name_of(self, cls: type) -> str | None:
         """The name under which a class is registered."""
@@ -97,32 +102,11 @@ class Registry:
             except PnpError:
                 raise
             except Exception as e:
-                raise PnpError(f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}") from e
-            if inspect.isclass(loaded) and loaded not in self._classes.values():
+                raise PnpError(
+                    f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}"
+                ) from e
+            if inspect.isclass(loaded) and issubclass(loaded, Module) and loaded not in self._classes.values():
                 self(point.name)(loaded)
-
-
-def options_of(cls: type[Module]) -> dict[str, inspect.Parameter]:
-    """The options that the constructor of a module takes, by name."""
-    if cls.__init__ is Module.__init__ or cls.__init__ is object.__init__:
-        return {}
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-
-
-def check_options(cls: type[Module], options: dict[str, Any]) -> list[str]:
-    """What is wrong with the names of options for a module: unknown ones, and missing ones."""
-    known = options_of(cls)
-    problems = []
-    for name in options:
-        if name not in known:
-            near = nearest(name, known)
-            listed = f"options: {', '.join(known)}" if known else "it takes no options"
-            problems.append(f"it has no option '{name}'; {near + ' ' if near else ''}{listed}")
-    for name, p in known.items():
-        if p.default is p.empty and name not in options:
-            problems.append(f"it needs the option '{name}'")
-    return problems
 
 
 def _where(thing: Any) -> str:

@@ -1,0 +1,275 @@
+"""YAML with a memory: every value keeps the file and the line it was written on.
+
+Reading never runs code and constructs no Python objects: YAML's node graph is turned into `Node`s, with plain
+scalars only.  Differences from PyYAML's loader: duplicate keys, anchors, aliases and tags are refused; `1e-2` is a
+number; `yes`, `no`, `on` and `off` are words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pnp.errors import Origin, PipelineError, PnpError, Problem
+
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_DEEPEST = 20
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a document: a scalar, a list of nodes or a dict of nodes, and where it was written."""
+
+    value: Any
+    origin: Origin
+
+    @property
+    def is_map(self) -> bool:
+        """True for a mapping."""
+        return isinstance(self.value, dict)
+
+    @property
+    def is_list(self) -> bool:
+        """True for a sequence."""
+        return isinstance(self.value, list)
+
+    def plain(self) -> Any:
+        """The value without origins: dicts, lists and scalars."""
+        if self.is_map:
+            return {k: v.plain() for k, v in self.value.items()}
+        if self.is_list:
+            return [v.plain() for v in self.value]
+        return self.value
+
+
+def read_file(path: Path, name: str | None = None) -> Node:
+    """Read a YAML file; PipelineError if it is not one."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise PnpError(f"{name or path}: not a text file: byte {e.start} is not UTF-8; pipelines are YAML files") from e
+    except OSError as e:
+        raise PnpError(f"{name or path}: cannot be read: {e.strerror or e}") from e
+    return read_text(text, name or str(path))
+
+
+def read_text(text: str, name: str) -> Node:
+    """Read YAML text; `name` stands for the file in messages."""
+    lines = text.splitlines()
+
+    def origin(mark: yaml.Mark | None) -> Origin:
+        if mark is None:
+            return Origin(name)
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        return Origin(name, mark.line + 1, line)
+
+    def refuse(mark: yaml.Mark | None, message: str, cure: str = "") -> PipelineError:
+        return PipelineError([Problem(origin(mark), message, cure)])
+
+    loader = None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except _RefusedError as e:
+        raise refuse(e.mark, e.message, e.cure) from None
+    except yaml.MarkedYAMLError as e:
+        if e.problem == "but found another document":
+            raise refuse(e.problem_mark, "a second document starts here", "one pipeline per file") from None
+        mark = e.problem_mark or e.context_mark
+        cure = (
+            "indent with spaces"
+            if "\\t" in (e.problem or "")
+            else "see docs/write-a-pipeline.md for the form of a pipeline"
+        )
+        raise refuse(mark, f"this is not YAML: {e.problem or e.context}", cure) from None
+    except yaml.reader.ReaderError as e:
+        line = text.count("\n", 0, e.position)
+        raise PipelineError(
+            [
+                Problem(
+                    Origin(name, line + 1),
+                    f"this is not YAML: the character #x{ord(text[e.position]):04x} is not allowed",
+                )
+            ]
+        ) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if node is None:
+        raise PipelineError(
+            [Problem(Origin(name), "the file is empty", "see docs/write-a-pipeline.md for the form of a pipeline")]
+        )
+    problems: list[Problem] = []
+
+    def convert(node: yaml.Node) -> Node:
+        here = origin(node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            result: dict[str, Node] = {}
+            first: dict[str, Origin] = {}
+            for key_node, value_node in node.value:
+                key_at = origin(key_node.start_mark)
+                if not isinstance(key_node, yaml.ScalarNode):
+                    problems.append(
+                        Problem(key_at, "a key must be a word", "is a pair of quotes or a space after ':' missing?")
+                    )
+                    continue
+                key = key_node.value
+                if key in result:
+                    problems.append(
+                        Problem(key_at, f"'{key}' stands twice", f"the first is on line {first[key].line}; keep one")
+                    )
+                    continue
+                value = convert(value_node)
+                # A mapping or list on the lines below belongs, for the reader, to the line of its key.
+                if value.origin.line != key_at.line and not isinstance(value_node, yaml.ScalarNode):
+                    value = Node(value.value, key_at)
+                result[key], first[key] = value, key_at
+            return Node(result, here)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([convert(item) for item in node.value], here)
+        return Node(scalar(node.value, quoted=node.style in ("'", '"', "|", ">")), here)
+
+    result = convert(node)
+    if problems:
+        raise PipelineError(problems)
+    return result
+
+
+def scalar(text: str, quoted: bool = False) -> str | int | float | bool | None:
+    """The meaning of a plain scalar: null, true, false, a whole number, a number, else the text itself."""
+    if quoted:
+        return text
+    if text in ("", "~", "null"):
+        return None
+    if text in ("true", "false"):
+        return text == "true"
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def from_python(value: Any, origin: Origin) -> Node:
+    """A Python value (as given to `pnp.load`) as a node; PnpError for what YAML could not hold."""
+    if isinstance(value, Path):
+        value = str(value)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return Node(value, origin)
+    if isinstance(value, (list, tuple)):
+        return Node([from_python(v, origin) for v in value], origin)
+    if isinstance(value, dict):
+        return Node({str(k): from_python(v, origin) for k, v in value.items()}, origin)
+    raise PnpError(
+        f"{origin}: {type(value).__name__} is not a value that a pipeline can hold; use numbers, text, lists and dicts"
+    )
+
+
+def emit(node: Node) -> Iterator[tuple[str, Origin]]:
+    """The lines of a document as YAML again, each with its origin; `read_text` gives the same values back."""
+    yield from _emit(node, "", top=True)
+
+
+def _emit(node: Node, indent: str, top: bool = False) -> Iterator[tuple[str, Origin]]:
+    if node.is_map and node.value:
+        for key, value in node.value.items():
+            if _simple(value) or (not top and _one_line(value)):
+                yield f"{indent}{_word(key)}: {_line(value)}", value.origin
+            else:
+                yield f"{indent}{_word(key)}:", value.origin
+                yield from _emit(value, indent + "  ")
+    elif node.is_list and node.value:
+        for value in node.value:
+            if _simple(value) or _one_line(value):
+                yield f"{indent}- {_line(value)}", value.origin
+            else:
+                lines = list(_emit(value, indent + "  "))
+                yield f"{indent}- {lines[0][0].lstrip()}", lines[0][1]
+                yield from lines[1:]
+    else:
+        yield f"{indent}{_flow(node)}", node.origin
+
+
+def _simple(node: Node) -> bool:
+    return not (node.is_map or node.is_list) or not node.value
+
+
+def _origins(node: Node) -> set[tuple[str, int | None]]:
+    inner = node.value.values() if node.is_map else node.value if node.is_list else ()
+    return {(node.origin.file, node.origin.line)}.union(*(_origins(v) for v in inner))
+
+
+def _one_line(node: Node) -> bool:
+    return len(_origins(node)) == 1 and len(_flow(node)) <= 90
+
+
+def _flow(node: Node) -> str:
+    if node.is_map:
+        return "{" + ", ".join(f"{_word(k)}: {_flow(v)}" for k, v in node.value.items()) + "}"
+    if node.is_list:
+        return "[" + ", ".join(_flow(v) for v in node.value) + "]"
+    return _word(node.value)
+
+
+def _line(node: Node) -> str:
+    """A value on a line of its own, where commas and brackets need no quotes."""
+    if (
+        isinstance(node.value, str)
+        and re.fullmatch(r"[a-z][\w ,=()\[\].+-]*[\w)\]]", node.value)
+        and isinstance(scalar(node.value), str)
+    ):
+        return node.value
+    return _flow(node)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    plain = re.fullmatch(r"[A-Za-z0-9_./%(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(" ")
+    if plain and isinstance(scalar(value), str) and not value.startswith(("- ", "---")) and value != "-":
+        return value
+    return json.dumps(value)
+
+
+class _RefusedError(Exception):
+    def __init__(self, mark: yaml.Mark, message: str, cure: str):
+        self.mark, self.message, self.cure = mark, message, cure
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes and nothing else; refuses what could make a small file large or strange."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _RefusedError(
+                mark,
+                "anchors (&) and aliases (*) are not part of the language",
+                "write the value out, or use 'extends'",
+            )
+        if getattr(event, "tag", None):
+            raise _RefusedError(
+                mark,
+                f"the tag '{event.tag}' is not part of the language",
+                "remove it: a pipeline holds only text, numbers, lists and maps",
+            )
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _RefusedError(mark, f"nested more than {_DEEPEST} deep", "a pipeline needs three levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node

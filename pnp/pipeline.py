@@ -1,0 +1,312 @@
+"""`Pipeline`: a checked `Spec` as an ordinary `nn.Module`, run by one plain loop with one hook.
+
+pipeline = pnp.load("hqs-tv", repeat=8)
+result = pipeline(y=y, s=4, k=k, sigma=0.02)
+result.x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pnp.errors import PipelineError, PnpError, Problem
+from pnp.grammar import Given, Spec, Step, Variable, gather, parse
+from pnp.interfaces import Module, Prior, as_level, one_run, signature_of
+from pnp.options import read_noise
+from pnp.registry import REGISTRIES
+
+
+class Result(Mapping[str, Any]):
+    """What a pipeline returns, in the order of its `return:`; each variable is an attribute and an item."""
+
+    def __init__(self, values: dict[str, Any]):
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            returned = ", ".join(self.__dict__.get("_values", ()))
+            raise AttributeError(f"this pipeline returns {returned}, not '{name}'") from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Result({', '.join(f'{k}: {_shape(v)}' for k, v in self._values.items())})"
+
+
+@dataclass(frozen=True)
+class State:
+    """What the hook `trace` sees: once after each `start` (iteration None) and after each iteration.
+
+    `iteration` counts through all stages from 0, `total` is their sum; `variables` are the values by name (read, do
+    not change); `letters` tells which module stood for which letter, `reports` what modules say of their last call.
+    """
+
+    stage: int
+    iteration: int | None
+    total: int
+    variables: dict[str, Any]
+    letters: dict[str, str]
+    reports: dict[str, dict[str, float]]
+
+
+class Pipeline(nn.Module):
+    """A pipeline of modules.
+
+    Called with the given variables by name, it runs the steps and returns a `Result`.  y is (B, C, H, W) on [0, 1], k
+    (B, 1, K, K) or (K, K), s a whole number, sigma a number or (B, 1, 1, 1).  The modules are its children by letter
+    (`pipeline.P`), so that `.to`, `state_dict` and autograd work as for any `nn.Module`.
+    """
+
+    def __init__(self, spec: Spec, modules: dict[str, Module]):
+        super().__init__()
+        self.spec = spec
+        for letter, module in modules.items():
+            self.add_module(letter, module)
+        for letter in spec.freeze:
+            modules[letter].requires_grad_(False)
+        self.precision: torch.dtype | None = None
+
+    @property
+    def letters(self) -> dict[str, Module]:
+        """The modules by letter."""
+        return {letter: getattr(self, letter) for letter in self.spec.modules}
+
+    @property
+    def channels(self) -> int | None:
+        """The number of image channels that its priors work on, or None if they take any."""
+        return next(
+            (m.channels for m in self.letters.values() if isinstance(m, Prior) and m.channels is not None), None
+        )
+
+    def prepare(self, dtype: torch.dtype = torch.float32, compile: bool = False) -> Pipeline:
+        """Make ready for inference: channels_last, evaluation mode, image priors in `dtype`, optionally compiled.
+
+        Solvers, kernel priors and estimators stay in the precision of their inputs; `compile` concerns the image
+        priors only.  Returns the pipeline itself.
+        """
+        self.eval()
+        self.precision = None if dtype == torch.float32 else dtype
+        for module in self.letters.values():
+            if _is_network(module):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                if compile:
+                    module.compile()
+        return self
+
+    def forward(self, *, trace: Callable[[State], None] | None = None, **given: Any) -> Result:
+        """Run the pipeline on the given variables.
+
+        Arguments: the variables of `given:` by name, and `trace`, called with a `State` after every iteration.
+        Raises PnpError, naming the step, the iteration and the shapes of the inputs, when a step fails.
+        """
+        spec = self.spec
+        with one_run():
+            variables = self._given(given)
+            for step in spec.before:
+                self._do(step, variables, "before")
+            count = 0
+            for number, stage in enumerate(spec.stages):
+                loop = {"n": stage.repeat}
+                for step in stage.start:
+                    self._do(step, variables, "start", loop)
+                if trace is not None:
+                    trace(State(number, None, spec.iterations, variables, {}, {}))
+                for i in range(stage.repeat):
+                    loop["i"] = i
+                    letters = {step.module: stage.letter(step.module, i) for step in stage.steps}
+                    for step in stage.steps:
+                        where = f"iteration {count + 1} of {spec.iterations}"
+                        self._do(step, variables, where, loop, letters[step.module])
+                    if trace is not None:
+                        reports = {letter: getattr(self, letter).report() for letter in set(letters.values())}
+                        reports = {letter: report for letter, report in reports.items() if report}
+                        trace(State(number, count, spec.iterations, variables, letters, reports))
+                    count += 1
+            for step in spec.after:
+                self._do(step, variables, "after")
+            return Result({name: variables[name] for name in spec.returns})
+
+    def _do(
+        self, step: Step, variables: dict[str, Any], where: str, loop: dict[str, int] | None = None, letter: str = ""
+    ) -> None:
+        """Run one step: read its inputs, call its module, store its outputs."""
+        module = getattr(self, letter or step.module)
+        inputs = [_read(i, variables, loop or {}) for i in step.inputs]
+        try:
+            values = self._call(module, inputs)
+        except Exception as e:
+            shapes = ", ".join(f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=True))
+            reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
+            raise PnpError(f"{step.origin}: the step '{step}' failed ({where}): {reason}\n    inputs: {shapes}") from e
+        outputs = values if isinstance(values, tuple) else (values,)
+        variables.update(zip(step.outputs, outputs, strict=True))
+
+    def _call(self, module: Module, inputs: list[Any]) -> Any:
+        if not _is_network(module):
+            return module(*inputs)
+        image = inputs[0]
+        low = torch.autocast(image.device.type, self.precision) if self.precision is not None else nullcontext()
+        with low:
+            output = module(image.contiguous(memory_format=torch.channels_last), *inputs[1:])
+        return output.to(image.dtype)
+
+    def _given(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The given variables, checked and brought to their kinds; defaults for those that are not given."""
+        spec, variables = self.spec, {}
+        names = [g.name for g in spec.given]
+        unknown = [name for name in values if name not in names]
+        if unknown:
+            raise PnpError(f"{spec.name} is not given '{unknown[0]}'; it takes {', '.join(names)}")
+        missing = [g.name for g in spec.given if g.default is None and values.get(g.name) is None]
+        if missing:
+            raise PnpError(f"{spec.name} needs {' and '.join(missing)}; it takes {', '.join(names)}")
+        like = next(
+            (v for v in (values.get("y"), *values.values()) if isinstance(v, Tensor) and v.is_floating_point()), None
+        )
+        for g in spec.given:
+            value = values.get(g.name)
+            if value is not None:
+                variables[g.name] = _bring(g, value, like)
+            elif isinstance(g.default, Step):
+                self._do(g.default, variables, "given")
+            else:
+                variables[g.name] = _bring(g, g.default, like)
+        return variables
+
+    def extra_repr(self) -> str:
+        """Name and number of iterations, shown by `print(pipeline)`."""
+        return f"{self.spec.name}: {self.spec.iterations} iterations"
+
+
+def load(name: str | Path, *, weights: bool = True, **overrides: Any) -> Pipeline:
+    """The pipeline of a name or of a YAML file, ready to run.
+
+    Arguments: `overrides` as with `--set`, dotted keys by way of a dict: `load("usrnet", repeat=8,
+    **{"modules.P.weights": path})`; `weights=False` leaves networks at their random start.  Raises PipelineError with
+    every problem found.
+    """
+    name = str(name)
+    return build(parse(gather(name, overrides), name), weights=weights)
+
+
+def build(spec: Spec, *, weights: bool = True) -> Pipeline:
+    """Construct the modules of a spec, load their weights, and put them together; PipelineError if some cannot be."""
+    from pnp.checkpoints import load_weights
+
+    problems: list[Problem] = []
+    modules: dict[str, Module] = {}
+    for letter, m in spec.modules.items():
+        try:
+            modules[letter] = REGISTRIES[m.word].get(m.name)(**m.options)
+        except PnpError as e:
+            problems.append(Problem(m.origin, f"{letter}: {e}"))
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
+            problems.append(Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}"))
+        else:
+            if weights and m.weights is not None:
+                try:
+                    load_weights(modules[letter], m.weights.value, where=f"modules.{letter}.weights")
+                except PnpError as e:
+                    problems.append(Problem(m.weights.origin, f"{letter}: {e}"))
+    if problems:
+        raise PipelineError(problems)
+    return Pipeline(spec, modules)
+
+
+def _is_network(module: Module) -> bool:
+    """True for an image prior with parameters: what reduced precision and compilation are for."""
+    if not isinstance(module, Prior) or next(module.parameters(), None) is None:
+        return False
+    return signature_of(type(module)).inputs[0].kind.name == "image"
+
+
+def _read(value: Variable | int | float, variables: dict[str, Any], loop: dict[str, int]) -> Any:
+    if not isinstance(value, Variable):
+        return value
+    if value.name in loop:
+        return loop[value.name]
+    found = variables[value.name]
+    if value.index is None:
+        return found
+    index = loop["i"] if value.index == "i" else int(value.index)
+    if index >= found.shape[1]:
+        raise PnpError(
+            f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} (counted from 0)"
+        )
+    return found[:, index : index + 1]
+
+
+def _bring(g: Given, value: Any, like: Tensor | None) -> Any:
+    """A given value as its kind: tensors checked, numbers made levels."""
+    if g.kind.name == "number":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise PnpError(f"{g.name} is {value!r}, but it must be a whole number of at least 1")
+        return value
+    if g.kind.name == "level":
+        if like is None:
+            raise PnpError(f"{g.name} is given without an image")
+        if not isinstance(value, Tensor):
+            value = _noise(g.name, value) if g.name == "sigma" else float(value)
+        elif not bool(torch.isfinite(value).all()) or bool((value < 0).any()):
+            raise PnpError(
+                f"{g.name} holds a negative or non-finite level; levels are standard deviations on [0, 1] or weights"
+            )
+        elif g.name == "sigma" and bool((value > 1).any()):
+            raise PnpError(
+                f"{g.name} is {float(value.max()):g}, but noise levels are on [0, 1]: divide by 255 what is on 0-255"
+            )
+        return as_level(value, like)
+    if not isinstance(value, Tensor):
+        raise PnpError(
+            f"{g.name} must be a tensor {g.kind.shape}, not {type(value).__name__}; torch.as_tensor makes one"
+        )
+    if not value.is_floating_point():
+        raise PnpError(
+            f"{g.name} is {value.dtype}, but {g.kind}s are floating point on [0, 1]: write {g.name}.float() / 255"
+        )
+    if g.kind.name == "kernel" and value.dim() == 2:
+        value = value[None, None]
+    if value.dim() != 4:
+        raise PnpError(f"{g.name} has shape {tuple(value.shape)}, but {_article(g.kind.name)} is {g.kind.shape}")
+    if g.kind.name == "kernel" and value.shape[1] != 1:
+        raise PnpError(
+            f"{g.name} has shape {tuple(value.shape)}, but a kernel is {g.kind.shape}: one kernel for all channels"
+        )
+    if not bool(torch.isfinite(value).all()):
+        raise PnpError(f"{g.name} holds NaN or infinite values; replace them first")
+    if g.kind.name == "image" and float(value.max()) > 8:
+        raise PnpError(f"{g.name} reaches {float(value.max()):g}, but images are on [0, 1]: divide it by 255")
+    if like is not None and like.dtype != value.dtype:
+        raise PnpError(f"{g.name} is {value.dtype}, but y is {like.dtype}: bring them to one dtype")
+    return value
+
+
+def _noise(name: str, value: Any) -> float:
+    try:
+        return read_noise(value)
+    except PnpError as e:
+        raise PnpError(f"{name}: {e}") from None
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind == "image" else f"a {kind}"
+
+
+def _shape(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else str(value)
