@@ -1,0 +1,55 @@
+"""H of USRNet: from the noise level and the scale, the two parameters of every iteration."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pnp.errors import PnpError
+from pnp.interfaces import Estimator, Level, Levels, Number, as_level
+from pnp.registry import estimator
+
+FLOOR = 1e-6  # D divides by alpha
+
+
+@estimator("hypanet")
+class HyPaNet(Estimator):
+    """HyPaNet, the H of USRNet: alpha and beta of all iterations from the noise level and the scale.
+
+    alpha, beta = H(sigma, s, n): softplus(mlp(sigma, s)) + 1e-6, where the perceptron (sigma, s) -> width -> width
+    -> 2n has ReLUs between.  sigma: standard deviation on [0, 1], float or (B, 1, 1, 1); s: the scale; n: the number
+    of iterations; alpha (weights of D) and beta (levels of P): (B, n, 1, 1), `alpha[i]` being that of iteration i.
+    Source: Zhang, Van Gool, Timofte (2020).
+
+    Options: `n`, the iterations that it is built for; `width`.  5,392 parameters with the defaults; USRNet-tiny has
+    n 6, width 32.  Reads the H of USRNet's checkpoints.
+    Errors: PnpError if a pipeline runs another number of iterations.
+    """
+
+    cite = ("zhang2020usrnet",)
+
+    def __init__(self, n: int = 8, width: int = 64):
+        super().__init__()
+        if n < 1 or width < 1:
+            raise PnpError(f"hypanet: n is {n} and width {width}, but both count something; give 1 or more")
+        self.n = n
+        self.mlp = nn.Sequential(
+            nn.Conv2d(2, width, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, 2 * n, 1),
+        )
+
+    def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:
+        """Alpha and beta of n iterations."""
+        if n != self.n:
+            raise PnpError(
+                f"hypanet is built for {self.n} iterations, but the pipeline runs {n}; "
+                f"write repeat: {self.n}, or give it n: {n} and weights made for that"
+            )
+        level = as_level(sigma, like=next(self.parameters()))
+        parameters = F.softplus(self.mlp(torch.cat([level, torch.full_like(level, s)], dim=1))) + FLOOR
+        alpha, beta = parameters.chunk(2, dim=1)
+        return alpha, beta

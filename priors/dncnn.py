@@ -1,0 +1,73 @@
+"""DnCNN: a plain stack of convolutions that predicts the noise."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+
+from pnp.interfaces import Image, Level
+from pnp.priors.network import NetworkPrior
+from pnp.registry import prior
+
+BATCH_NORM_EPS = 1e-4  # of the public checkpoints; they do not store it
+
+
+@prior("dncnn")
+class DnCNN(NetworkPrior):
+    """DnCNN, a denoiser for the one noise level (or range) it was trained on: seventeen convolutions.
+
+    x = P(z) = z - noise(z): z (B, channels, H, W) on [0, 1], any size.  The network is told no level; one that is
+    given is ignored.  Source: Zhang, Zuo, Chen, Meng, Zhang (2017).
+
+    Options: `channels` (1, or 3 for colour), `depth` in convolutions, `features`.  555,137 parameters with the
+    defaults.  Reads KAIR's `dncnn_15.pth`, `dncnn_25.pth`, `dncnn_50.pth` (depth: 17), `dncnn_gray_blind.pth` and
+    `dncnn_color_blind.pth` (depth: 20); batch normalisation in a checkpoint is merged into the convolution before it.
+    Errors: PnpError for another number of channels, and for options that build no network.
+    """
+
+    cite = ("zhang2017dncnn",)
+
+    def __init__(self, channels: int = 1, depth: int = 17, features: int = 64):
+        super().__init__(channels)
+        self.require(depth=depth - 1, features=features)
+        layers: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1)]
+        for _ in range(depth - 2):
+            layers += [nn.ReLU(inplace=True), nn.Conv2d(features, features, 3, padding=1)]
+        layers += [nn.ReLU(inplace=True), nn.Conv2d(features, channels, 3, padding=1)]
+        self.model = nn.Sequential(*layers)
+
+    def body(self, x: Tensor) -> Tensor:
+        """x without the noise that the stack sees in it."""
+        return x - self.model(x)
+
+    def forward(self, x: Image, level: Level | None = None) -> Image:
+        """The denoised image."""
+        return self.restore(x)
+
+    @classmethod
+    def translate(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A checkpoint with batch normalisation, as one without: each is merged into the convolution before it."""
+        layers: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            place = re.fullmatch(r"(?:\w+\.)*?(\d+)\.(\w+)", key)
+            if place is None:
+                return state
+            layers.setdefault(int(place[1]), {})[place[2]] = value
+        if not any("running_var" in layer for layer in layers.values()):
+            return state
+        merged: list[tuple[Tensor, Tensor]] = []
+        for _, layer in sorted(layers.items()):
+            weight = layer["weight"]
+            if "running_var" not in layer:
+                merged.append((weight, layer.get("bias", torch.zeros(len(weight)))))
+                continue
+            scale = weight / (layer["running_var"] + BATCH_NORM_EPS).sqrt()
+            kernel, bias = merged[-1]
+            merged[-1] = (kernel * scale[:, None, None, None], (bias - layer["running_mean"]) * scale + layer["bias"])
+        return {
+            f"model.{2 * i}.{part}": value
+            for i, pair in enumerate(merged)
+            for part, value in zip(("weight", "bias"), pair, strict=True)
+        }

@@ -1,0 +1,64 @@
+"""What the image networks have in common: the channels they take, the level map, sizes, precision.
+
+A network of this package is a leaf that says what it is and a `body` that reads top to bottom; this file is the frame
+around the body, so that no network has to think about odd sizes or about the dtype of its input.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pnp.errors import PnpError
+from pnp.interfaces import Prior, as_level
+from pnp.registry import prior
+
+
+class NetworkPrior(Prior):
+    """An image network: `restore` frames what `body` computes.
+
+    Arguments: `channels` of the image; `multiple`, what `body` needs the height and width to be a multiple of.
+    The input is padded by repeating its last row and column (below and on the right, so that pixel (0, 0) stays
+    where it is) and the output is cropped.  The body computes in the dtype of its weights, or as autocast says; the
+    output has the dtype of the input.
+    """
+
+    def __init__(self, channels: int, multiple: int = 1):
+        super().__init__()
+        self.channels, self.multiple = channels, multiple
+        self.require(channels=channels)
+
+    @abstractmethod
+    def body(self, x: Tensor) -> Tensor:
+        """The network itself: (B, channels [+ 1 for the level map], H, W) -> (B, channels, H, W)."""
+
+    def restore(self, x: Tensor, level: Tensor | float | None = None) -> Tensor:
+        """Run the body on x, with the level map as one more channel if there is a level."""
+        if x.dim() != 4 or x.shape[1] != self.channels:
+            got = f"{x.shape[1]}" if x.dim() == 4 else f"an image of shape {tuple(x.shape)} instead of (B, C, H, W)"
+            raise PnpError(
+                f"{self.name} takes {self.channels} channel{'s' * (self.channels != 1)}, got {got}; "
+                "convert the image, or set the option channels (and use weights made for it)"
+            )
+        height, width = x.shape[-2:]
+        image = x.to(next(self.parameters()).dtype)
+        if level is not None:
+            image = torch.cat([image, as_level(level, image).expand(len(x), 1, height, width)], dim=1)
+        padding = (0, -width % self.multiple, 0, -height % self.multiple)
+        if any(padding):
+            image = F.pad(image, padding, mode="replicate")
+        return self.body(image)[..., :height, :width].to(x.dtype)
+
+    def require(self, **counts: int) -> None:
+        """PnpError unless every option given counts at least one."""
+        for option, value in counts.items():
+            if value < 1:
+                raise PnpError(f"{self.name}: {option} is {value}, but it counts something; give 1 or more")
+
+    @property
+    def name(self) -> str:
+        """The registered name, for messages."""
+        return prior.name_of(type(self)) or type(self).__name__

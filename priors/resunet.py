@@ -1,0 +1,121 @@
+"""The residual U-net of USRNet and IKR-Net (P, section 3.2), with a level map and blind.
+
+Four scales; each holds `nb` residual blocks; the skips are added, not concatenated; no layer has a bias, so the
+network commutes with scaling its input (image and level map together).  Parameters carry the names of the public
+checkpoints of USRNet and DRUNet.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Level
+from pnp.priors.network import NetworkPrior
+from pnp.registry import prior
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), 3 x 3."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.res = nn.Sequential(conv3(channels, channels), nn.ReLU(inplace=True), conv3(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The block's output, of x's shape."""
+        return x + self.res(x)
+
+
+class UNet(NetworkPrior):
+    """What `resunet`, `resunet-blind` and `drunet` share: the network, whose leaves differ in inputs and defaults.
+
+    Arguments: `inputs`, channels of what the body takes; `channels` of the image; `nc`, features of the four scales,
+    finest first; `nb`, residual blocks on each scale of either side and at the bottom.
+    """
+
+    def __init__(self, inputs: int, channels: int, nc: tuple[int, ...], nb: int):
+        super().__init__(channels, multiple=8)
+        if len(nc) != 4:
+            raise PnpError(
+                f"{self.name}: nc is {list(nc)}, but there are four scales; "
+                "give four numbers, such as [64, 128, 256, 512]"
+            )
+        self.require(nb=nb, **{f"nc[{i}]": n for i, n in enumerate(nc)})
+
+        def blocks(features: int) -> list[nn.Module]:
+            return [ResidualBlock(features) for _ in range(nb)]
+
+        def down(fine: int, coarse: int) -> nn.Sequential:
+            return nn.Sequential(*blocks(fine), nn.Conv2d(fine, coarse, 2, stride=2, bias=False))
+
+        def up(coarse: int, fine: int) -> nn.Sequential:
+            return nn.Sequential(nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False), *blocks(fine))
+
+        self.m_head = conv3(inputs, nc[0])
+        self.m_down1 = down(nc[0], nc[1])
+        self.m_down2 = down(nc[1], nc[2])
+        self.m_down3 = down(nc[2], nc[3])
+        self.m_body = nn.Sequential(*blocks(nc[3]))
+        self.m_up3 = up(nc[3], nc[2])
+        self.m_up2 = up(nc[2], nc[1])
+        self.m_up1 = up(nc[1], nc[0])
+        self.m_tail = conv3(nc[0], channels)
+
+    def body(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8."""
+        x1 = self.m_head(x)  # (B, nc[0], H, W)
+        x2 = self.m_down1(x1)  # (B, nc[1], H/2, W/2)
+        x3 = self.m_down2(x2)  # (B, nc[2], H/4, W/4)
+        x4 = self.m_down3(x3)  # (B, nc[3], H/8, W/8)
+        x = self.m_body(x4)
+        x = self.m_up3(x + x4)
+        x = self.m_up2(x + x3)
+        x = self.m_up1(x + x2)
+        return self.m_tail(x + x1)
+
+
+def conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3 x 3 convolution that keeps the size and has no bias."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+
+
+@prior("resunet")
+class ResUNet(UNet):
+    """ResUNet, the P of USRNet and IKR-Net: a residual U-net with the noise level as one more input channel.
+
+    x = P(z, level): z (B, channels, H, W) on [0, 1], any size; level a standard deviation on [0, 1], float or
+    (B, 1, 1, 1), spread to a constant map.  Returns an image of z's shape.  Source: Zhang, Van Gool, Timofte (2020);
+    Ates, Yildirim, Gunturk (2023), section 3.2.
+
+    Options: `channels` (3, or 1 for greyscale), `nc`, `nb`.  17,010,624 parameters with the defaults; USRNet-tiny has
+    nc [16, 32, 64, 64].  Reads the P of USRNet's checkpoints.
+    Errors: PnpError for another number of channels, and for options that build no network.
+    """
+
+    cite = ("zhang2020usrnet",)
+
+    def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 2):
+        super().__init__(channels + 1, channels, nc, nb)
+
+    def forward(self, x: Image, level: Level) -> Image:
+        """The image without noise of standard deviation `level`."""
+        return self.restore(x, level)
+
+
+@prior("resunet-blind")
+class BlindResUNet(UNet):
+    """ResUNet without a level map: it removes what it was trained to remove.
+
+    x = P(z): as `resunet`, with `channels` input channels; a level is accepted and ignored.
+    17,010,048 parameters with the defaults.
+    """
+
+    cite = ("zhang2020usrnet",)
+
+    def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 2):
+        super().__init__(channels, channels, nc, nb)
+
+    def forward(self, x: Image, level: Level | None = None) -> Image:
+        """The restored image."""
+        return self.restore(x)
