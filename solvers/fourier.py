@@ -1,0 +1,104 @@
+"""Convolution followed by decimation, in small spectra: what the Fourier solvers share.
+
+    (x * k)|s [i] = sum over n of r[n] x[s i + n],      r[n] = k[-n], the kernel mirrored about its centre
+
+Every pixel of x belongs to one of s x s phases x_pq[i, j] = x[s i + p, s j + q], each as small as y, and so does every
+tap of r.  A phase of r meets only the same phase of x, so with R_pq and X_pq the small spectra of the phases
+
+    spectrum of (x * k)|s  =  sum over p, q of conj(R_pq) X_pq            `blur_down`
+    phase p, q of its adjoint applied to u  =  F^-1( R_pq U )              `up_blur`
+    spectrum of (k * k^T)|s  =  sum over p, q of |R_pq|^2                  `gram`
+
+This is equation 8 exactly: the sum over phases is its block mean over the s x s aliases of the large spectrum, the
+product with every phase is its tiling.  It needs no spectrum of the large size, no zero-filled y, no folding of half
+spectra, and works through x row phase by row phase, so that memory stays near one image.
+
+All spectra are halves (`rfft2`); all functions are differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+
+
+def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """Rows (K, 1) and columns (K') that the taps of k have in the mirrored kernel r of the size of the image."""
+    kh, kw = k.shape[-2:]
+    rows = (kh // 2 - torch.arange(kh, device=k.device)) % (s * h)
+    cols = (kw // 2 - torch.arange(kw, device=k.device)) % (s * w)
+    return rows[:, None], cols
+
+
+def kernel_spectra(k: Tensor, s: int, h: int, w: int) -> Tensor:
+    """Spectra R of the phases of a mirrored kernel (B, 1, K, K'): (B, s, s, 1, h, w // 2 + 1); y has the size (h, w)."""
+    rows, cols = mirrored_taps(k, s, h, w)
+    r = k.new_zeros(*k.shape[:2], s * h, s * w)
+    r[..., rows, cols] = k
+    return torch.stack(list(row_spectra(r, s)), 1)
+
+
+def row_spectra(x: Tensor, s: int) -> Iterator[Tensor]:
+    """Spectra of the phases of x (B, C, s h, s w), one row phase after the other: s times (B, s, C, h, w // 2 + 1)."""
+    for p in range(s):
+        yield torch.fft.rfft2(phases(x, s, p))
+
+
+def phases(x: Tensor, s: int, p: int) -> Tensor:
+    """The s phases in row phase p of x (B, C, s h, s w): (B, s, C, h, w)."""
+    b, c, h, w = x.shape[0], x.shape[1], x.shape[2] // s, x.shape[3] // s
+    return x[:, :, p::s].reshape(b, c, h, w, s).permute(0, 4, 1, 2, 3).contiguous()
+
+
+def rows_of(part: Tensor) -> Tensor:
+    """The s phases of one row phase, (B, s, C, h, w), as rows (B, C, h, s w): the inverse of `phases`."""
+    return part.permute(0, 2, 3, 4, 1).flatten(-2)
+
+
+def gram(R: Tensor) -> Tensor:
+    """Spectrum of (k * k^T)|s, which is real: (B, 1, h, w // 2 + 1)."""
+    parts = torch.view_as_real(R)
+    return (parts * parts).sum((1, 2, -1))
+
+
+def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
+    """Spectrum of (x * k)|s, (B, C, h, w // 2 + 1), from the spectra of the row phases of x."""
+    total: Tensor | None = None
+    for X, Rp in zip(x_spectra, R.unbind(1), strict=True):
+        for Xq, Rq in zip(X.unbind(1), Rp.conj().unbind(1), strict=True):
+            total = Rq * Xq if total is None else total.addcmul_(Rq, Xq)
+    assert total is not None
+    return total
+
+
+def up_blur(U: Tensor, R: Tensor, w: int) -> Tensor:
+    """The adjoint of `blur_down`: an image (B, C, s h, s w) from a spectrum U (B, C, h, w // 2 + 1) of width w."""
+    s, h = R.shape[1], U.shape[-2]
+    batch = max(U.shape[0], R.shape[0])
+    x = torch.empty(batch, U.shape[1], s * h, s * w, dtype=U.real.dtype, device=U.device)
+    for p in range(s):
+        x[:, :, p::s] = rows_of(torch.fft.irfft2(R[:, p] * U[:, None], s=(h, w)))
+    return x
+
+
+def embed_kernel(k: Tensor, height: int, width: int) -> Tensor:
+    """A kernel (B, 1, K, K') as large as an image, zero outside its support, its centre at (height // 2, width // 2)."""
+    kh, kw = k.shape[-2:]
+    if kh > height or kw > width:
+        raise PnpError(f"a kernel of {kh} x {kw} does not fit into {height} x {width}; crop it first")
+    top, left = height // 2 - kh // 2, width // 2 - kw // 2
+    return torch.nn.functional.pad(k, (left, width - kw - left, top, height - kh - top))
+
+
+def crop_kernel(w: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """The central `size` x `size` taps of a kernel (B, 1, H, W), its centre again at size // 2; sums are not restored."""
+    height, width = (size, size) if isinstance(size, int) else size
+    H, W = w.shape[-2:]
+    if not (0 < height <= H and 0 < width <= W):
+        raise PnpError(f"a kernel of {H} x {W} cannot be cropped to {height} x {width}; ask for a size from 1 to its own")
+    top, left = H // 2 - height // 2, W // 2 - width // 2
+    return w[..., top : top + height, left : left + width]

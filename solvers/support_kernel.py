@@ -1,0 +1,118 @@
+"""Dk on the kernel's own support: the exact minimiser that equation 10 followed by a crop only approaches."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.registry import solver
+
+from .fourier import blur_down, crop_kernel, embed_kernel, kernel_spectra, row_spectra
+from .inputs import check_choice, check_gamma, check_kernel, check_observation, check_result, check_shapes, check_size
+
+NAME = "support-kernel"
+
+
+@solver(NAME)
+class SupportKernel(DataSolver):
+    """Exact kernel step Dk on a K x K support with all colour channels, by Cholesky.
+
+        w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2,   w zero outside K x K
+
+    The K^2 x K^2 entries of the normal matrix are correlations between the s x s phases of x, found by FFT.  Computed
+    in float64.
+
+    Options: gamma, the weight of the pull for each pixel of x; size, the side K, or None for that of k (which is
+    cropped or embedded to fit); pull, to the "last" kernel k or to "zero".
+    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').  Returns w (B, 1, size, size), dtype of k.
+    Errors: PnpError when the matrix cannot be factorised, which a larger gamma mends.
+    Source: our own; the objective is equation 10 with its support made finite.
+    """
+
+    cite: ClassVar = ("ates2023ikrnet",)
+
+    def __init__(self, gamma: float, size: int | None = None, pull: str = "last"):
+        super().__init__()
+        self.gamma = check_gamma(NAME, gamma)
+        self.size = check_size(NAME, size)
+        self.pull = check_choice(NAME, "pull", pull, ("last", "zero"))
+
+    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:  # noqa: D102 - the class says it
+        s = check_shapes(NAME, y, x, k)
+        check_kernel(NAME, k)
+        H, W = x.shape[-2:]
+        if self.size is not None and self.size > min(H, W):
+            raise PnpError(f"{NAME}: size is {self.size}, larger than the image x, which is {H} x {W}; take a smaller size")
+        start = self._start(k.double())
+        E = self.once(_spectrum_of, y)
+        X = torch.stack(list(row_spectra(x.double(), s)), 1)
+        check_result(NAME, X[..., 0, 0])
+        if self.pull == "last":
+            E = E - blur_down(X.unbind(1), kernel_spectra(start, s, *y.shape[-2:]))
+        taps = _Taps(start, s, *y.shape[-2:])
+        step = _solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
+        w = step.reshape(-1, 1, *start.shape[-2:])
+        return (w + start if self.pull == "last" else w).to(k.dtype)
+
+    def _start(self, k: Tensor) -> Tensor:
+        if self.size is None:
+            return k
+        kept = crop_kernel(k, (min(self.size, k.shape[-2]), min(self.size, k.shape[-1])))
+        return embed_kernel(kept, self.size, self.size)
+
+
+def _spectrum_of(y: Tensor) -> Tensor:
+    check_observation(NAME, y)
+    return torch.fft.rfft2(y.double())
+
+
+class _Taps:
+    """Where the taps of a kernel lie in the phases of x: tap i meets x at n = K // 2 - i = s a + p, p its phase."""
+
+    def __init__(self, k: Tensor, s: int, h: int, w: int):
+        self.s, self.h, self.w = s, h, w
+        n_rows, n_cols = (size // 2 - torch.arange(size, device=k.device) for size in k.shape[-2:])
+        self.row_phase, self.col_phase = n_rows % s, n_cols % s
+        self.a, self.b = n_rows.div(s, rounding_mode="floor"), n_cols.div(s, rounding_mode="floor")
+
+    def correlate(self, E: Tensor, X: Tensor) -> Tensor:
+        """A^T e, the right-hand side: the correlation of e with x at every tap; (B, K, K')."""
+        by_phase = torch.fft.irfft2((E.conj()[:, None, None] * X).sum(3), s=(self.h, self.w))
+        return by_phase[
+            :, self.row_phase[:, None], self.col_phase, (self.a % self.h)[:, None], self.b % self.w
+        ]
+
+    def normal_matrix(self, X: Tensor) -> Tensor:
+        """A^T A: the correlation of x with itself, decimated, between every two taps; (B, K, K', K, K')."""
+        size = (len(self.a), len(self.b))
+        N = torch.empty(X.shape[0], *size, *size, dtype=X.real.dtype, device=X.device)
+        down = (self.a[None, :] - self.a[:, None]) % self.h  # [i, i']: from tap i to tap i'
+        right = (self.b[None, :] - self.b[:, None]) % self.w
+        for p in range(min(self.s, size[0])):
+            for q in range(min(self.s, size[1])):
+                P, Q = self.row_phase[p], self.col_phase[q]
+                lags = torch.fft.irfft2((X[:, P, Q].conj()[:, None, None] * X).sum(3), s=(self.h, self.w))
+                N[:, p :: self.s, q :: self.s] = lags[
+                    :,
+                    self.row_phase[:, None],
+                    self.col_phase,
+                    down[p :: self.s, None, :, None],
+                    right[q :: self.s, None, :][None],
+                ]
+        return N
+
+
+def _solve(N: Tensor, b: Tensor, weight: float) -> Tensor:
+    N, b = N.flatten(3, 4).flatten(1, 2), b.flatten(1)
+    N = N + weight * torch.eye(N.shape[-1], dtype=N.dtype, device=N.device)
+    factor, info = torch.linalg.cholesky_ex(N)
+    if bool((info > 0).any()):
+        raise PnpError(
+            f"{NAME}: the normal matrix of image {int(info.nonzero()[0])} of the batch is singular: x has too little detail for "
+            "a kernel of this size; take a larger gamma or a smaller size"
+        )
+    return torch.cholesky_solve(b[..., None], factor)
