@@ -18,9 +18,9 @@ from pnp.registry import prior
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), 3 x 3."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, bias: bool = False):
         super().__init__()
-        self.res = nn.Sequential(conv3(channels, channels), nn.ReLU(inplace=True), conv3(channels, channels))
+        self.res = nn.Sequential(conv3(channels, channels, bias), nn.ReLU(inplace=True), conv3(channels, channels, bias))
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, of x's shape."""
@@ -28,13 +28,14 @@ class ResidualBlock(nn.Module):
 
 
 class UNet(NetworkPrior):
-    """What `resunet`, `resunet-blind` and `drunet` share: the network, whose leaves differ in inputs and defaults.
+    """What `resunet`, `resunet-blind`, `drunet` and `kernel-resunet` share: leaves differ in inputs and defaults.
 
     Arguments: `inputs`, channels of what the body takes; `channels` of the image; `nc`, features of the four scales,
-    finest first; `nb`, residual blocks on each scale of either side and at the bottom.
+    finest first; `nb`, residual blocks on each scale of either side and at the bottom; `bias`, for all
+    layers or for none.
     """
 
-    def __init__(self, inputs: int, channels: int, nc: tuple[int, ...], nb: int):
+    def __init__(self, inputs: int, channels: int, nc: tuple[int, ...], nb: int, bias: bool = False):
         super().__init__(channels, multiple=8)
         if len(nc) != 4:
             raise PnpError(
@@ -44,15 +45,15 @@ class UNet(NetworkPrior):
         self.require(nb=nb, **{f"nc[{i}]": n for i, n in enumerate(nc)})
 
         def blocks(features: int) -> list[nn.Module]:
-            return [ResidualBlock(features) for _ in range(nb)]
+            return [ResidualBlock(features, bias) for _ in range(nb)]
 
         def down(fine: int, coarse: int) -> nn.Sequential:
-            return nn.Sequential(*blocks(fine), nn.Conv2d(fine, coarse, 2, stride=2, bias=False))
+            return nn.Sequential(*blocks(fine), nn.Conv2d(fine, coarse, 2, stride=2, bias=bias))
 
         def up(coarse: int, fine: int) -> nn.Sequential:
-            return nn.Sequential(nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False), *blocks(fine))
+            return nn.Sequential(nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=bias), *blocks(fine))
 
-        self.m_head = conv3(inputs, nc[0])
+        self.m_head = conv3(inputs, nc[0], bias)
         self.m_down1 = down(nc[0], nc[1])
         self.m_down2 = down(nc[1], nc[2])
         self.m_down3 = down(nc[2], nc[3])
@@ -60,7 +61,7 @@ class UNet(NetworkPrior):
         self.m_up3 = up(nc[3], nc[2])
         self.m_up2 = up(nc[2], nc[1])
         self.m_up1 = up(nc[1], nc[0])
-        self.m_tail = conv3(nc[0], channels)
+        self.m_tail = conv3(nc[0], channels, bias)
 
     def body(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8."""
@@ -75,9 +76,9 @@ class UNet(NetworkPrior):
         return self.m_tail(x + x1)
 
 
-def conv3(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3 x 3 convolution that keeps the size and has no bias."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+def conv3(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
+    """A 3 x 3 convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
 
 
 @prior("resunet")
