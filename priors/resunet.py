@@ -32,7 +32,7 @@ class UNet(NetworkPrior):
 
     Arguments: `inputs`, channels of what the body takes; `channels` of the image; `nc`, features of the four scales,
     finest first; `nb`, residual blocks on each scale of either side and at the bottom; `bias`, for all
-    layers or for none.
+    layers but the first, or for none.
     """
 
     def __init__(self, inputs: int, channels: int, nc: tuple[int, ...], nb: int, bias: bool = False):
@@ -53,7 +53,7 @@ class UNet(NetworkPrior):
         def up(coarse: int, fine: int) -> nn.Sequential:
             return nn.Sequential(nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=bias), *blocks(fine))
 
-        self.m_head = conv3(inputs, nc[0], bias)
+        self.m_head = conv3(inputs, nc[0])
         self.m_down1 = down(nc[0], nc[1])
         self.m_down2 = down(nc[1], nc[2])
         self.m_down3 = down(nc[2], nc[3])
