@@ -206,9 +206,10 @@ def test_all_row_filters_of_deep_pngs_are_undone(tmp_path_factory, filters, widt
     got = read_image(path)
     planes = got.pixels if got.alpha is None else torch.cat((got.pixels, got.alpha), 1)
     assert got.bits == 16 and np.array_equal((planes[0].permute(1, 2, 0).double() * 65535).round().numpy(), pixels)
-    with Image.open(path) as image:  # Pillow keeps the upper 8 bits of colours and all of grey
-        theirs = np.asarray(image).reshape(pixels.shape)
-    assert np.array_equal(theirs, pixels if channels == 1 else pixels >> 8)
+    if channels != 2:  # which Pillow gives with four
+        with Image.open(path) as image:  # Pillow keeps the upper 8 bits of colours and all of grey
+            theirs = np.asarray(image).reshape(pixels.shape)
+        assert np.array_equal(theirs, pixels if channels == 1 else pixels >> 8)
 
 
 @pytest.mark.parametrize("cut", [0.01, 0.3, 0.95])
