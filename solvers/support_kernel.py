@@ -53,7 +53,7 @@ class SupportKernel(DataSolver):
         check_result(NAME, X[..., 0, 0])
         if self.pull == "last":
             E = E - blur_down(X.unbind(1), kernel_spectra(start, s, *y.shape[-2:]))
-        taps = _Taps(start, s, *y.shape[-2:])
+        taps = Taps(start, s, *y.shape[-2:])
         step = _solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
         w = step.reshape(-1, 1, *start.shape[-2:])
         return (w + start if self.pull == "last" else w).to(k.dtype)
@@ -70,7 +70,7 @@ def _spectrum_of(y: Tensor) -> Tensor:
     return torch.fft.rfft2(y.double())
 
 
-class _Taps:
+class Taps:
     """Where the taps of a kernel lie in the phases of x: tap i meets x at n = K // 2 - i = s a + p, p its phase."""
 
     def __init__(self, k: Tensor, s: int, h: int, w: int):
