@@ -56,10 +56,10 @@ class KernelFlow(nn.Module):
             k = shifted(k, self.shift)
         return k / k.sum((-2, -1), keepdim=True)
 
-    def start(self, batch: int, seed: int, like: Tensor) -> Tensor:
+    def start(self, batch: int, seed: int) -> Tensor:
         """Latents on the sphere (batch, size²), each row the same direction drawn from the seed."""
         latent = torch.randn(1, self.size**2, generator=torch.Generator().manual_seed(seed))
-        return self.on_sphere(latent.expand(batch, -1)).to(like)
+        return self.on_sphere(latent.repeat(batch, 1)).to(self.alpha)
 
     def on_sphere(self, latent: Tensor) -> Tensor:
         """The latent scaled to the norm sqrt(size²) of a typical one."""
@@ -74,7 +74,9 @@ class KernelFlow(nn.Module):
         other.  Works with gradients off and in inference mode; the result carries no gradient.
         """
         with torch.inference_mode(False), torch.enable_grad():
-            data = tuple(d.detach().clone() for d in data)  # a clone, because autograd refuses inference tensors
+            data = tuple(
+                d.detach().clone().to(latent) for d in data
+            )  # autograd refuses inference tensors, but no clones
             latent = latent.detach().clone().requires_grad_()
             optimiser = torch.optim.Adam([latent], lr=rate)
             for _ in range(steps):
@@ -84,14 +86,9 @@ class KernelFlow(nn.Module):
                     latent.copy_(self.on_sphere(latent))
         return latent.detach()
 
-    @staticmethod
-    def translate(state: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-        """The entries of a public checkpoint that generation needs, under this network's names."""
-        return {prefix + name: value for name, value in state.items() if name.startswith("net.") or name == "alpha"}
-
 
 class Coupling(nn.Module):
-    """Affine coupling, from latent to kernel: entries under the mask stay and say how the others are scaled and moved."""
+    """Affine coupling, from latent to kernel: entries under the mask stay and say how the others change."""
 
     def __init__(self, mask: Tensor, width: int):
         super().__init__()
@@ -142,6 +139,13 @@ def shifted(k: Tensor, by: float) -> Tensor:
     return log.exp()
 
 
+def from_fkp(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The public checkpoints of FKP under the names of a module that has a `flow`; any other state as it is."""
+    if "net.0.s_net.0.weight" not in state:
+        return state
+    return {f"flow.{name}": value for name, value in state.items() if name.startswith("net.") or name == "alpha"}
+
+
 @prior("flow-kernel")
 class FlowKernel(Prior):
     """Kernel prior by a normalising flow (FKP): the nearest of the Gaussian-like kernels that the flow generates.
@@ -155,6 +159,7 @@ class FlowKernel(Prior):
     """
 
     cite: ClassVar = ("liang2021fkp",)
+    translate = staticmethod(from_fkp)
 
     def __init__(
         self, size: int = 19, width: int = 25, shift: float = 0.0, steps: int = 100, rate: float = 0.3, seed: int = 0
@@ -168,11 +173,11 @@ class FlowKernel(Prior):
         """The nearest kernel of the flow's range."""
         if w.shape[-2:] != (self.size, self.size):
             raise PnpError(
-                f"flow-kernel: w is {w.shape[-2]} x {w.shape[-1]}, but the flow makes kernels of {self.size} x {self.size}; "
+                f"flow-kernel: w is {w.shape[-2]} x {w.shape[-1]}, but the flow gives {self.size} x {self.size}; "
                 f"let Dk give that size (size: {self.size})"
             )
-        start = self.flow.start(len(w), self.seed, w)
-        return self.flow(self.flow.search(start, squared_distance, w, steps=self.steps, rate=self.rate))
+        start = self.flow.start(len(w), self.seed)
+        return self.flow(self.flow.search(start, squared_distance, w, steps=self.steps, rate=self.rate)).to(w.dtype)
 
 
 def squared_distance(k: Tensor, w: Tensor) -> Tensor:

@@ -91,12 +91,20 @@ class KernelAutoEncoder(nn.Module):
 
     def __init__(self, size: int = 21, latent: int = 10, normalise: bool = True):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Flatten(), fully_connected(size**2, *reversed(HIDDEN), latent))
+        self.encoder = nn.Sequential(PerMeanTap(), nn.Flatten(), fully_connected(size**2, *reversed(HIDDEN), latent))
         self.decoder = KernelDecoder(size, latent, normalise)
 
     def forward(self, k: Tensor) -> Tensor:
         """The reconstruction of kernels (B, 1, size, size)."""
         return self.decoder(self.encoder(k))
+
+
+class PerMeanTap(nn.Module):
+    """Taps as multiples of the mean tap of a kernel with sum one: of order one, as first layers expect."""
+
+    def forward(self, k: Tensor) -> Tensor:
+        """The kernel times its number of taps."""
+        return k * (k.shape[-2] * k.shape[-1])
 
 
 def fully_connected(*widths: int) -> nn.Sequential:

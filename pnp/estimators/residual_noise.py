@@ -1,0 +1,57 @@
+"""F: the noise level from what the current estimates leave unexplained of the observation (equations 7, 12)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pnp.errors import PnpError
+from pnp.interfaces import Estimator, Image, Kernel, Level, Noise
+from pnp.registry import estimator
+from pnp.solvers.fourier import blur_down, kernel_spectra, row_spectra
+from pnp.solvers.inputs import check_shapes
+
+
+@estimator("residual-noise")
+class ResidualNoise(Estimator):
+    """Noise level learned from the residual y - (x * k)|s, one for each image.
+
+        sigma = max_sigma * relu(sum over 64 features of the mean over pixels of net(y - (x * k)|s))
+
+    net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which with `max_sigma` 3 % are the sizes of
+    the authors' code (Ates et al. 2023, section 3.4); the final relu is our addition, a standard deviation being never
+    negative.  s is the ratio of the sizes of x and y.  The paper's F also holds the fully connected part that turns
+    sigma and s into alpha and beta; here that is an estimator of its own, `hypanet`.
+    PnpError if y has other than `channels` channels or the shapes do not fit together.
+    """
+
+    cite: ClassVar = ("ates2023ikrnet",)
+
+    def __init__(self, channels: int = 3, features: int = 64, max_sigma: Noise = 0.03):
+        super().__init__()
+        if channels < 1 or features < 1:
+            raise PnpError(f"residual-noise: channels is {channels} and features {features}; both must be 1 or more")
+        if not 0 < max_sigma <= 1:
+            raise PnpError(f"residual-noise: max_sigma is {max_sigma}, but levels are on [0, 1]; write 3% or 7.65/255")
+        self.channels, self.max_sigma = channels, max_sigma
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, features, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(features, features, 1),
+            nn.LeakyReLU(0.2),
+        )
+
+    def forward(self, y: Image, x: Image, k: Kernel) -> Level:
+        """The standard deviation of the noise in y, (B, 1, 1, 1)."""
+        scale = check_shapes("residual-noise", y, x, k)
+        if y.shape[1] != self.channels:
+            raise PnpError(
+                f"residual-noise: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
+                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
+            )
+        spectrum = blur_down(row_spectra(x, scale), kernel_spectra(k, scale, *y.shape[-2:]))
+        residual = y - torch.fft.irfft2(spectrum, s=y.shape[-2:])
+        return self.max_sigma * F.relu(self.net(residual).mean((-2, -1), keepdim=True).sum(1, keepdim=True))

@@ -1,0 +1,66 @@
+"""Pk: the residual U-net that cleans kernels (equation 5, section 3.3), and the projection it ends in."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.interfaces import Kernel
+from pnp.registry import prior
+
+from .resunet import UNet
+
+
+@prior("kernel-resunet")
+class KernelResUNet(UNet):
+    """ResUNet for kernels of any size: one channel, no level, biases (but in the first layer), and a projection.
+
+        Pk(w) = project(net(gain w) / gain)
+
+    `constraint` names the projection.  `sum`, the authors' one: the same amount is added to every tap so that they sum
+    to one; taps may be negative.  `simplex`: the nearest kernel that sums to one and has no negative tap.  `none`: as
+    the network leaves it, which sums to one only as far as training brought it there.  All have gradients.
+    `gain` brings taps (of order 0.01) to where layers are initialised for; the authors have none, that is 1.
+    16,863 parameters with the default `nc` and `nb`, as in the authors' code (Ates et al. 2023, section 3.3).
+    PnpError for options outside their range.
+    """
+
+    cite: ClassVar = ("ates2023ikrnet", "zhang2020usrnet")
+
+    def __init__(
+        self,
+        nc: tuple[int, ...] = (2, 4, 8, 16),
+        nb: int = 2,
+        constraint: Literal["none", "sum", "simplex"] = "sum",
+        gain: float = 1.0,
+    ):
+        super().__init__(1, 1, nc, nb, bias=True)
+        if constraint not in CONSTRAINTS:
+            raise PnpError(f"kernel-resunet: constraint is {constraint!r}; write one of {', '.join(CONSTRAINTS)}")
+        if not gain > 0:
+            raise PnpError(f"kernel-resunet: gain is {gain}, but taps are multiplied by it; write a number above 0")
+        self.constraint, self.gain = constraint, gain
+
+    def forward(self, w: Kernel) -> Kernel:
+        """The cleaned kernel, as large as w."""
+        return CONSTRAINTS[self.constraint](self.restore(w * self.gain) / self.gain)
+
+
+def onto_sum_one(k: Tensor) -> Tensor:
+    """The nearest taps that sum to one: all moved by the same amount."""
+    return k - (k.sum((-2, -1), keepdim=True) - 1) / (k.shape[-2] * k.shape[-1])
+
+
+def onto_simplex(k: Tensor) -> Tensor:
+    """The nearest non-negative taps that sum to one: max(k - t, 0) with the t that makes the sum one."""
+    taps = k.flatten(1).sort(descending=True).values
+    excess = taps.cumsum(1) - 1  # of the sum over one, if the n largest taps stay
+    count = torch.arange(1, taps.shape[1] + 1, device=k.device)
+    n = (taps * count > excess).sum(1, keepdim=True)  # as many taps stay positive
+    return (k - (excess.gather(1, n - 1) / n)[:, :, None, None]).clamp(min=0)
+
+
+CONSTRAINTS = {"none": lambda k: k, "sum": onto_sum_one, "simplex": onto_simplex}

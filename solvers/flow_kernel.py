@@ -1,0 +1,66 @@
+"""Dk within the range of a normalising flow of kernels: FKP (Liang et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.priors.flow_kernel import KernelFlow, check_search, from_fkp
+from pnp.registry import solver
+
+from .fourier import row_spectra
+from .inputs import check_observation, check_shapes
+from .support_kernel import Taps
+
+NAME = "flow-kernel"
+
+
+@solver(NAME)
+class FlowKernelSearch(DataSolver):
+    """The kernel of a flow's range that explains the observation best, with the image as it is (FKP).
+
+        w = flow(u),   u = argmin over |u| = size of |y - (x * flow(u))|s|^2
+
+    The latent u moves by Adam, `steps` of size `rate`, from the direction drawn from `seed`; within one run of a
+    pipeline each call goes on where the last one stopped.  The data term is quadratic in the kernel, so its normal
+    matrix is assembled once per call (as in `support-kernel`) and a step costs the same for any image and any s.
+    There is no pull and k is ignored: a minimiser on a set, so `exact` is False.  `size`, `width` and `shift` are
+    those of `KernelFlow`, whose public weights load.  Gradients reach the flow's weights, none goes through the search.
+
+    Arguments: y (B, C, h, w), x (B, C, s h, s w).  Returns w (B, 1, size, size), non-negative with sum one.
+    """
+
+    cite: ClassVar = ("liang2021fkp",)
+    exact: ClassVar = False
+    translate = staticmethod(from_fkp)
+
+    def __init__(
+        self, size: int = 19, width: int = 25, shift: float = 0.0, steps: int = 100, rate: float = 0.3, seed: int = 0
+    ):
+        super().__init__()
+        check_search(steps, rate)
+        self.flow = KernelFlow(size, width, shift)
+        self.size, self.steps, self.rate, self.seed = size, steps, rate, seed
+
+    def forward(self, y: Image, x: Image, k: Kernel | None = None) -> Kernel:  # noqa: D102 - the class says it
+        s = check_shapes(NAME, y, x, y.new_zeros(1, 1, self.size, self.size))
+        spectrum, latent = self.once(self._begin, y)
+        X = torch.stack(list(row_spectra(x.detach().double(), s)), 1)
+        taps = Taps(y.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
+        N, b = taps.normal_matrix(X).flatten(3, 4).flatten(1, 2), taps.correlate(spectrum, X).flatten(1)
+        found = self.flow.search(latent, data_term, N, b, steps=self.steps, rate=self.rate)
+        latent.copy_(found)
+        return self.flow(found).to(y.dtype)
+
+    def _begin(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        check_observation(NAME, y)
+        return torch.fft.rfft2(y.detach().double()), self.flow.start(len(y), self.seed)
+
+
+def data_term(k: Tensor, N: Tensor, b: Tensor) -> Tensor:
+    """|y - A k|^2 - |y|^2 over the batch, with N = A^T A and b = A^T y."""
+    k = k.flatten(1)
+    return ((N @ k[..., None]).squeeze(-1) * k - 2 * b * k).sum()
