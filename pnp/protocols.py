@@ -1,0 +1,94 @@
+"""The protocols of published figures: how the observation is simulated, and what border PSNR leaves out.
+
+They differ in crop, in rounding and in noise, and the differences are worth up to 0.1 dB and more: a figure without its
+protocol says little.  `exact` is the observation model itself, in floats.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError, hint
+from pnp.observation import blur, crop_to_multiple, downsample
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How an observation is simulated."""
+
+    about: str
+    multiple: int
+    """The sides of the HR image are cropped to multiples of this and of s."""
+    rounded: bool
+    """The HR image has 8 bits, and the blurred one is cut (not rounded) to 8 bits before ↓s."""
+    clamped: bool
+    """The observation is clamped to [0, 1] after the noise."""
+    border_power: int
+    """PSNR leaves out a border of s to this power."""
+
+    def border(self, s: int) -> int:
+        """Width of the border that PSNR leaves out at scale s."""
+        return s**self.border_power
+
+
+PROTOCOLS = {
+    "exact": Protocol("y = (x * k)↓s + n in floats", 1, rounded=False, clamped=False, border_power=2),
+    "usrnet": Protocol("Table 1 of Zhang et al. 2020", 8, rounded=True, clamped=False, border_power=2),
+    "ikrnet": Protocol("Ates et al. 2023, kernels of 21 x 21", 1, rounded=True, clamped=True, border_power=2),
+}
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol of a name; PnpError with the nearest name if there is none."""
+    if name not in PROTOCOLS:
+        raise PnpError(f"there is no protocol '{name}'; {hint(name, PROTOCOLS, 'protocols')}")
+    return PROTOCOLS[name]
+
+
+def degrade(
+    hr: Tensor, k: Tensor, s: int = 1, sigma: float = 0.0, name: str = "exact", seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Simulate the observation of an image: y (1, C, h, w), and the cropped HR image that it belongs to.
+
+    hr is (1, C, H, W) on [0, 1], k is (1, 1, K, K).  Noise comes from NumPy's `RandomState(seed)` in the order rows,
+    columns, colours, as the published codes draw it, so that seed 0 gives the very noise of the `usrnet` protocol.
+    """
+    rules = protocol(name)
+    if hr.dim() != 4 or hr.shape[0] != 1 or k.dim() != 4 or k.shape[:2] != (1, 1):
+        raise PnpError(
+            f"degrade: one image (1, C, H, W) and one kernel (1, 1, K, K), but got {tuple(hr.shape)}, {tuple(k.shape)}"
+        )
+    if not 0 <= sigma <= 1:
+        raise PnpError(
+            f"degrade: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}"
+        )
+    downsample(hr[..., :0, :0], s)  # refuses scales that are none, before they are reckoned with
+    hr = crop_to_multiple(hr, math.lcm(s, rules.multiple))
+    if rules.rounded:
+        hr = (hr.clamp(0, 1) * 255).round() / 255
+        blurred = _blur_in_8_bits(hr, k)
+    else:
+        blurred = blur(hr, k)
+    y = downsample(blurred, s)
+    _, channels, height, width = y.shape
+    noise = np.random.RandomState(seed).normal(0, sigma, (height, width, channels))
+    y = (y.double().cpu() + torch.from_numpy(noise).permute(2, 0, 1)).to(hr)
+    return (y.clamp(0, 1) if rules.clamped else y), hr
+
+
+def _blur_in_8_bits(hr: Tensor, k: Tensor) -> Tensor:
+    """Circular convolution of 8-bit pixels, the result cut to 8 bits, by the library that the published codes use."""
+    from scipy import ndimage
+
+    height, width = hr.shape[-2:]
+    if k.shape[-2] > height or k.shape[-1] > width:
+        raise PnpError(f"degrade: the kernel {tuple(k.shape[-2:])} is larger than the image ({height} x {width})")
+    pixels = (hr[0] * 255).round().to(torch.uint8).cpu().numpy()
+    taps = k[0, 0].double().cpu().numpy()
+    cut = np.stack([ndimage.convolve(channel, taps, mode="wrap") for channel in pixels])
+    return torch.from_numpy(cut).to(hr)[None] / 255

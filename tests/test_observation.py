@@ -1,0 +1,150 @@
+"""The observation model by its definition, and the protocols by the lines of the published codes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from pnp.errors import PnpError
+from pnp.observation import add_noise, blur, crop_to_multiple, downsample, observe
+from pnp.protocols import PROTOCOLS, degrade, protocol
+
+
+def by_definition(x, k, index):
+    """The sum over taps of k[a, b] x[i - (a - K // 2), j - (b - L // 2)], pixels beyond the edges found by `index`."""
+    height, width = x.shape[-2:]
+    rows, columns = k.shape[-2:]
+    total = torch.zeros_like(x)
+    for a in range(rows):
+        for b in range(columns):
+            r = [index(i - (a - rows // 2), height) for i in range(height)]
+            c = [index(j - (b - columns // 2), width) for j in range(width)]
+            total += k[..., a : a + 1, b : b + 1] * x[..., r, :][..., c]
+    return total
+
+
+INDEX = {
+    "circular": lambda i, n: i % n,
+    "replicate": lambda i, n: min(max(i, 0), n - 1),
+    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
+}
+
+
+@given(
+    st.sampled_from(sorted(INDEX)), st.integers(1, 3), st.integers(1, 3), st.integers(5, 9), st.integers(5, 9),
+    st.integers(1, 5), st.integers(1, 5), st.booleans(), st.integers(0, 99),
+)  # fmt: skip
+def test_blur_is_convolution_by_its_definition(boundary, batch, channels, height, width, rows, columns, shared, seed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.rand(batch, channels, height, width, generator=g, dtype=torch.float64)
+    k = torch.rand(1 if shared else batch, 1, rows, columns, generator=g, dtype=torch.float64)
+    assert torch.allclose(blur(x, k, boundary), by_definition(x, k, INDEX[boundary]), atol=1e-10)
+
+
+def test_the_pixel_kept_is_the_upper_left_of_each_block():
+    x = torch.arange(24.0).reshape(1, 1, 4, 6)
+    assert downsample(x, 2).flatten().tolist() == [0, 2, 4, 12, 14, 16]
+    k = torch.zeros(1, 1, 3, 3)
+    k[..., 1, 1] = 1
+    assert torch.allclose(observe(x, k, 2), x[..., ::2, ::2], atol=1e-5)
+
+
+def test_noise_has_its_level_in_each_image_and_follows_its_seed():
+    y = torch.zeros(3, 3, 80, 80)
+    sigma = torch.tensor([0.0, 0.01, 0.2]).reshape(3, 1, 1, 1)
+    noisy = add_noise(y, sigma, torch.Generator().manual_seed(1))
+    assert torch.allclose(noisy.std((1, 2, 3)), sigma.flatten(), rtol=0.03)
+    assert torch.equal(noisy, add_noise(y, sigma, torch.Generator().manual_seed(1)))
+    assert not torch.equal(noisy, add_noise(y, sigma, torch.Generator().manual_seed(2)))
+
+
+def test_the_model_is_differentiable_in_image_and_kernel():
+    x = torch.rand(1, 2, 6, 4, dtype=torch.float64, requires_grad=True)
+    k = torch.rand(1, 1, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, k: observe(x, k, 2), (x, k))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, k: blur(x, k.repeat(1, 1, 5, 1)), r"kernel \(15 x 3\) is larger than the image \(12 x 8\)"),
+        (lambda x, k: blur(x, k[0]), "want kernels"),
+        (lambda x, k: blur(x.repeat(3, 1, 1, 1), k.repeat(2, 1, 1, 1)), "3 images want kernels"),
+        (lambda x, k: blur(x, k, "wrap"), "boundaries: circular"),
+        (lambda x, k: blur((x * 255).byte(), k), "should be floats"),
+        (lambda x, k: downsample(x, 5), "cannot be divided by 5"),
+        (lambda x, k: downsample(x, 2.5), "should be 1, 2, 3"),
+        (lambda x, k: downsample(x, 0), "should be 1, 2, 3"),
+        (lambda x, k: observe(x, k, 2, 15), "15/255, not 15"),
+        (lambda x, k: observe(x, k, 2, -0.1), "standard deviation"),
+        (lambda x, k: crop_to_multiple(x, 9), "too small"),
+        (lambda x, k: degrade(x, k, 2, name="usernet"), "did you mean 'usrnet'"),
+        (lambda x, k: degrade(x, k, 2.5), "should be 1, 2, 3"),
+        (lambda x, k: degrade(x, k, 2, 15), "15/255, not 15"),
+        (lambda x, k: degrade(x, k.repeat(1, 1, 5, 1), 2, name="ikrnet"), "larger than the image"),
+        (lambda x, k: degrade(x.repeat(2, 1, 1, 1), k), "one image"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_in_one_sentence(call, message):
+    with pytest.raises(PnpError, match=message):
+        call(torch.rand(1, 3, 12, 8), torch.ones(1, 1, 3, 3) / 9)
+
+
+def published(hr, k, s, sigma, multiple):
+    """What the published codes do to uint8 pixels (H, W, C)."""
+    m = np.lcm(s, multiple)
+    hr = hr[: hr.shape[0] - hr.shape[0] % m, : hr.shape[1] - hr.shape[1] % m]
+    blurred = ndimage.convolve(hr, np.expand_dims(k.astype(np.float64), 2), mode="wrap")
+    lr = blurred[0::s, 0::s, ...].astype(np.float64) / 255
+    np.random.seed(seed=0)
+    return lr + np.random.normal(0, sigma, lr.shape), hr
+
+
+@pytest.mark.parametrize("s", [1, 2, 3, 4])
+@pytest.mark.parametrize(("name", "multiple"), [("usrnet", 8), ("ikrnet", 1)])
+def test_protocols_do_what_the_published_codes_do(s, name, multiple):
+    rng = np.random.default_rng(0)
+    pixels = np.clip(ndimage.gaussian_filter(rng.normal(128, 300, (53, 47, 3)), (2, 2, 0)), 0, 255).astype(np.uint8)
+    k = rng.random((7, 7)).astype(np.float32)
+    k /= k.sum()
+    want, cropped = published(pixels, k, s, 0.05, multiple)
+    hr = torch.from_numpy(pixels / 255).float().permute(2, 0, 1)[None]
+    y, x = degrade(hr, torch.from_numpy(k)[None, None], s, 0.05, name)
+    assert x.shape[-2] % math.lcm(s, multiple) == 0 and x.shape[-2:] == cropped.shape[:2]
+    want = want if name == "usrnet" else want.clip(0, 1)
+    assert np.abs(y[0].permute(1, 2, 0).numpy() - want).max() < 1e-6
+    assert np.array_equal((x[0] * 255).round().permute(1, 2, 0).numpy(), cropped)
+
+
+def test_the_noise_of_usrnet_leaves_the_range_and_that_of_ikrnet_does_not():
+    hr, k = torch.ones(1, 3, 16, 16), torch.ones(1, 1, 1, 1)
+    assert degrade(hr, k, 2, 0.1, "usrnet")[0].max() > 1.05
+    assert degrade(hr, k, 2, 0.1, "ikrnet")[0].max() == 1
+    assert degrade(hr, k, 2, 0.1, "exact")[0].max() > 1.05
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 2, 3]))
+def test_the_protocols_are_the_model_up_to_the_cut_to_8_bits(rows, columns, s):
+    g = torch.Generator().manual_seed(rows + 7 * columns)
+    hr = torch.randint(0, 256, (1, 3, 24, 24), generator=g) / 255
+    k = torch.rand(1, 1, rows, columns, generator=g)
+    k = k / k.sum()
+    exact, x = degrade(hr, k, s)
+    assert torch.allclose(exact, observe(x, k, s), atol=1e-6)
+    for name in ("usrnet", "ikrnet"):
+        lost = (exact - degrade(hr, k, s, name=name)[0]) * 255
+        assert lost.min() > -1e-3 and lost.max() < 1 + 1e-3  # cut, not rounded
+
+
+def test_the_seed_is_the_noise():
+    hr, k = torch.rand(1, 3, 16, 16), torch.ones(1, 1, 1, 1)
+    a, b, c = (degrade(hr, k, 2, 0.1, seed=seed)[0] for seed in (3, 3, 4))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_borders():
+    assert [protocol(name).border(4) for name in sorted(PROTOCOLS)] == [16, 16, 16]
