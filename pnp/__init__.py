@@ -17,14 +17,31 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    import pnp.estimators as estimators
-    import pnp.initializers as initializers
-    import pnp.priors as priors
-    import pnp.solvers as solvers
-    from pnp.errors import PipelineError, PnpError
-    from pnp.interfaces import DataSolver, Estimator, Image, Initializer, Kernel, Level, Levels, Noise, Number, Prior
-    from pnp.pipeline import Pipeline, Result, State, load
-    from pnp.registry import estimator, initializer, load_plugin, prior, solver
+    from pnp import estimators as estimators
+    from pnp import initializers as initializers
+    from pnp import priors as priors
+    from pnp import solvers as solvers
+    from pnp.errors import PipelineError as PipelineError
+    from pnp.errors import PnpError as PnpError
+    from pnp.interfaces import DataSolver as DataSolver
+    from pnp.interfaces import Estimator as Estimator
+    from pnp.interfaces import Image as Image
+    from pnp.interfaces import Initializer as Initializer
+    from pnp.interfaces import Kernel as Kernel
+    from pnp.interfaces import Level as Level
+    from pnp.interfaces import Levels as Levels
+    from pnp.interfaces import Noise as Noise
+    from pnp.interfaces import Number as Number
+    from pnp.interfaces import Prior as Prior
+    from pnp.pipeline import Pipeline as Pipeline
+    from pnp.pipeline import Result as Result
+    from pnp.pipeline import State as State
+    from pnp.pipeline import load as load
+    from pnp.registry import estimator as estimator
+    from pnp.registry import initializer as initializer
+    from pnp.registry import load_plugin as load_plugin
+    from pnp.registry import prior as prior
+    from pnp.registry import solver as solver
 
 _HOME = {
     "errors": ["PipelineError", "PnpError"],

@@ -31,6 +31,7 @@ KEYS = (
     "extends",
     "given",
     "modules",
+    "weights",
     "freeze",
     "before",
     "start",
@@ -139,6 +140,7 @@ class Spec:
     cite: tuple[str, ...] = ()
     given: tuple[Given, ...] = ()
     modules: dict[str, ModuleSpec] = field(default_factory=dict)
+    weights: Node | None = None
     freeze: tuple[str, ...] = ()
     before: tuple[Step, ...] = ()
     stages: tuple[Stage, ...] = ()
@@ -266,16 +268,20 @@ def _extend(name: str, beside: Path | None, seen: tuple[Path, ...], origin: Orig
 
 def _absolute_weights(document: Node, folder: Path) -> Node:
     """Paths of weights are relative to the file that names them: make those that exist there absolute."""
+
+    def absolute(holder: Node) -> Node:
+        weights = holder.value.get("weights") if holder.is_map else None
+        if weights is None or not isinstance(weights.value, str):
+            return holder
+        if not (folder / weights.value.partition("#")[0]).is_file():
+            return holder
+        return Node({**holder.value, "weights": Node(str(folder / weights.value), weights.origin)}, holder.origin)
+
     modules = document.value.get("modules")
-    if modules is None or not modules.is_map:
-        return document
-    changed = {}
-    for letter, module in modules.value.items():
-        weights = module.value.get("weights") if module.is_map else None
-        if weights is not None and isinstance(weights.value, str) and (folder / weights.value).is_file():
-            module = Node({**module.value, "weights": Node(str(folder / weights.value), weights.origin)}, module.origin)
-        changed[letter] = module
-    return Node({**document.value, "modules": Node(changed, modules.origin)}, document.origin)
+    if modules is not None and modules.is_map:
+        entries = {letter: absolute(module) for letter, module in modules.value.items()}
+        document = Node({**document.value, "modules": Node(entries, modules.origin)}, document.origin)
+    return absolute(document)
 
 
 def _merge(base: Node, layer: Node) -> Node:
@@ -395,6 +401,7 @@ class _Reader:
             cite=self.words("cite"),
             given=self.given(),
             modules=modules,
+            weights=self.weights(self.document, "weights"),
             freeze=self.words("freeze"),
             before=self.steps(self.get("before"), "before"),
             stages=stages,
@@ -421,6 +428,13 @@ class _Reader:
             self.say(node.origin, f"{key} wants a list of names", f"for example '{key}: [x, k]'")
             return ()
         return tuple(item.value for item in items)
+
+    def weights(self, holder: Node, what: str) -> Node | None:
+        node = self.get("weights", holder)
+        if node is not None and not isinstance(node.value, str):
+            self.say(node.origin, f"{what} wants a file or the name of shipped weights, not {node.plain()!r}")
+            return None
+        return node
 
     def given(self) -> tuple[Given, ...]:
         node = self.get("given")
@@ -531,13 +545,7 @@ class _Reader:
             )
             self.say(name.origin, f"there is no {word} called '{name.plain()}'", cure)
             return None
-        weights = entry.value.get("weights")
-        if weights is not None and not isinstance(weights.value, str):
-            self.say(
-                weights.origin,
-                f"{letter}: weights wants a file or the name of shipped weights, not {weights.plain()!r}",
-            )
-            weights = None
+        weights = self.weights(entry, f"{letter}: weights")
         nodes = {k: v for k, v in entry.value.items() if k not in (word, "weights")}
         options, problems = read_options(REGISTRIES[word].get(name.value), nodes)
         for option, message, cure in problems:

@@ -53,7 +53,6 @@ Noise = Annotated[float, "noise"]
 """Annotation of a constructor's option that is a noise level: YAML may then write it as 0.02, 2% or 5/255."""
 
 
-
 @dataclass(frozen=True)
 class Argument:
     """One input of a module: its name, its kind, and whether a step must give it."""
@@ -147,7 +146,7 @@ class Module(nn.Module, ABC):
         return {}
 
     def once(self, compute: Callable[..., Any], *inputs: Any) -> Any:
-        """`compute(*inputs)`; within one run of a pipeline, the last result is kept and given again for the same inputs.
+        """`compute(*inputs)`; within one run of a pipeline, the last result is given again for the same inputs.
 
         "The same" means the same objects, not equal ones.  Outside a run nothing is kept.
         """
@@ -198,7 +197,7 @@ class Prior(Module):
 
 
 class Initializer(Module):
-    """A first estimate from the observation: U for the image (`forward(y, s) -> Image`), I for the kernel (`forward(y) -> Kernel`)."""
+    """A first estimate from the observation: `forward(y, s) -> Image` for the image (U), `forward(y) -> Kernel` (I)."""
 
 
 class Estimator(Module):

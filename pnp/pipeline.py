@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pnp.checkpoints import load_weights
 from pnp.errors import PipelineError, PnpError, Problem
-from pnp.grammar import Given, Spec, Step, Variable, gather, parse
+from pnp.grammar import Given, ModuleSpec, Spec, Step, Variable, gather, parse
 from pnp.interfaces import Module, Prior, as_level, one_run, signature_of
 from pnp.options import read_noise
 from pnp.registry import REGISTRIES
@@ -53,13 +54,15 @@ class Result(Mapping[str, Any]):
 class State:
     """What the hook `trace` sees: once after each `start` (iteration None) and after each iteration.
 
-    `iteration` counts through all stages from 0, `total` is their sum; `variables` are the values by name (read, do
-    not change); `letters` tells which module stood for which letter, `reports` what modules say of their last call.
+    `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the stage; `variables` are
+    the values by name (read, do not change); `letters` tells which module stood for which letter, `reports` what
+    modules say of their last call.
     """
 
     stage: int
     iteration: int | None
     total: int
+    i: int | None
     variables: dict[str, Any]
     letters: dict[str, str]
     reports: dict[str, dict[str, float]]
@@ -126,7 +129,7 @@ class Pipeline(nn.Module):
                 for step in stage.start:
                     self._do(step, variables, "start", loop)
                 if trace is not None:
-                    trace(State(number, None, spec.iterations, variables, {}, {}))
+                    trace(State(number, None, spec.iterations, None, variables, {}, {}))
                 for i in range(stage.repeat):
                     loop["i"] = i
                     letters = {step.module: stage.letter(step.module, i) for step in stage.steps}
@@ -136,7 +139,7 @@ class Pipeline(nn.Module):
                     if trace is not None:
                         reports = {letter: getattr(self, letter).report() for letter in set(letters.values())}
                         reports = {letter: report for letter, report in reports.items() if report}
-                        trace(State(number, count, spec.iterations, variables, letters, reports))
+                        trace(State(number, count, spec.iterations, i, variables, letters, reports))
                     count += 1
             for step in spec.after:
                 self._do(step, variables, "after")
@@ -207,8 +210,6 @@ def load(name: str | Path, *, weights: bool = True, **overrides: Any) -> Pipelin
 
 def build(spec: Spec, *, weights: bool = True) -> Pipeline:
     """Construct the modules of a spec, load their weights, and put them together; PipelineError if some cannot be."""
-    from pnp.checkpoints import load_weights
-
     problems: list[Problem] = []
     modules: dict[str, Module] = {}
     for letter, m in spec.modules.items():
@@ -219,14 +220,28 @@ def build(spec: Spec, *, weights: bool = True) -> Pipeline:
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
             problems.append(Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}"))
         else:
-            if weights and m.weights is not None:
-                try:
-                    load_weights(modules[letter], m.weights.value, where=f"modules.{letter}.weights")
-                except PnpError as e:
-                    problems.append(Problem(m.weights.origin, f"{letter}: {e}"))
+            problem = _load(modules[letter], m, spec) if weights else None
+            problems += [problem] if problem else []
     if problems:
         raise PipelineError(problems)
     return Pipeline(spec, modules)
+
+
+def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
+    """Give a module its weights: its own, or those of the whole pipeline; a network without any is a problem."""
+    source = m.weights
+    if source is None and next(module.parameters(), None) is not None:
+        source = spec.weights
+        if source is None:
+            cure = f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules (--set weights=FILE)"
+            return Problem(m.origin, f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given", cure)
+    if source is None:
+        return None
+    try:
+        load_weights(module, source.value, where=f"{m.letter} ({m.name})")
+    except PnpError as e:
+        return Problem(source.origin, f"{m.letter}: {e}")
+    return None
 
 
 def _is_network(module: Module) -> bool:

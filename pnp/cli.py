@@ -1,0 +1,232 @@
+"""The command `pnp`: parsers, and one place where errors become one line and an exit status.
+
+Nothing heavy is imported here: `pnp --help` must answer at once.  Each command imports what it needs.
+
+Exit status: 0 all went well, 1 something could not be done (the reason is on stderr), 2 the command line is wrong,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn, TypeAlias
+
+from pnp import __version__
+from pnp.errors import PnpError
+
+Action: TypeAlias = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return args.act(args) or 0
+    except PnpError as e:
+        return _fail(e, args.debug)
+    except KeyboardInterrupt:
+        print("\ninterrupted; files already written are whole", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as e:
+        if args.debug:
+            raise
+        message = f"{type(e).__name__}: {e}".strip().splitlines()[0]
+        print(
+            f"pnp: unexpected: {message}\n    = a fault of pnp's; --debug shows where, please report it",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _fail(error: PnpError, debug: bool) -> int:
+    if debug:
+        raise error
+    print(error, file=sys.stderr)
+    return 1
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pnp",
+        description="Inverse problems in imaging as pipelines of interchangeable modules, written in YAML.",
+        epilog="pnp COMMAND --help tells more about a command; pnp list shows the pipelines.",
+    )
+    parser.add_argument("--version", action="version", version=f"pnp {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--plugin", metavar="FILE", action="append", default=[], help="a Python file of modules")
+    common.add_argument("--debug", action="store_true", help="show where an error comes from")
+    chosen = argparse.ArgumentParser(add_help=False)
+    change = "change the pipeline, e.g. repeat=8 or modules.P.weights=FILE"
+    chosen.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def command(name: str, act: Action, about: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        description = about[0].upper() + about[1:] + "."
+        sub = commands.add_parser(name, help=about, description=description, parents=[common, *more])
+        sub.set_defaults(act=act)
+        return sub
+
+    _add_run(command("run", _run, "restore images with a pipeline", chosen))
+    _add_degrade(command("degrade", _degrade, "simulate an observation y = (x * k)|s + n of an image"))
+    demo = command("demo", _demo, "blur and shrink a photograph, restore it, and say what that gained")
+    demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
+    show_list = command("list", _list, "list pipelines and modules")
+    parts = ["pipelines", "solvers", "priors", "initializers", "estimators"]
+    show_list.add_argument("what", nargs="?", choices=parts, help="only these")
+    show = command("show", _show, "print a pipeline, merged with what it extends, and its cost", chosen)
+    show.add_argument("pipeline", metavar="PIPELINE")
+    show.add_argument("--size", metavar="HxW", default="1024x1024", help=f"size of the result to cost, {_DEFAULT}")
+    check = command("check", _check, "check pipelines and say everything that is wrong with them", chosen)
+    check.add_argument("pipelines", metavar="PIPELINE", nargs="+", help="YAML files or names")
+    diff = command("diff", _diff, "show how two pipelines differ, after merging what they extend")
+    diff.add_argument("a", metavar="A")
+    diff.add_argument("b", metavar="B")
+    cite = command("cite", _cite, "print BibTeX for a pipeline and its modules", chosen)
+    cite.add_argument("pipeline", metavar="PIPELINE")
+    convert = command("convert", _convert, "convert a public checkpoint to safetensors")
+    convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
+    convert.add_argument("target", metavar="OUT", help=".safetensors")
+    return parser
+
+
+_DEFAULT = "default: %(default)s"
+_KERNEL = "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, gaussian:3,1,45 (degrees), delta"
+_LEVEL = "noise level, as 2%%, 5/255 or 0.02"
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    add = run.add_argument
+    add("pipeline", metavar="PIPELINE", help="a name (see pnp list) or a YAML file")
+    add("images", metavar="IMAGE", nargs="+", help="the observations y: PNG, TIFF, JPEG, WebP, .npy ...")
+    add("-o", "--out", metavar="DIR", required=True, help="folder for NAME_xS.png, the kernel and a JSON")
+    add("-s", "--scale", metavar="S", type=_whole, help="how many times larger the result is; 1 for deblurring")
+    add("-k", "--kernel", metavar="KERNEL", help=f"blur kernel: {_KERNEL}")
+    add("--sigma", metavar="LEVEL", help=f"{_LEVEL}; left out, pipelines that can estimate it do")
+    add("--mask", metavar="FILE", help="for inpainting: white where the image is known")
+    add("--reference", metavar="FILE", help="ground truth of the one image: print the PSNR before and after")
+    add("--trace", action="store_true", help="also store and draw the variables of every iteration")
+    add("--trace-also", metavar="NAME", nargs=1, action="extend", default=[], help="a further variable to trace: w, z")
+    add("--random-weights", action="store_true", help="leave networks at their random start, to try a pipeline out")
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
+    add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision of the networks ({_DEFAULT})")
+    add("--compile", action="store_true", help="compile the image priors: a slow start, then faster")
+    add("--seed", type=int, default=0, help=f"of everything random ({_DEFAULT})")
+
+
+def _add_degrade(degrade: argparse.ArgumentParser) -> None:
+    add = degrade.add_argument
+    add("images", metavar="IMAGE", nargs="+", help="the ground truth x")
+    add("-o", "--out", metavar="DIR", required=True, help="folder for NAME_lr_xS.png, the kernel and a JSON")
+    add("-k", "--kernel", metavar="KERNEL", default="gaussian:1.6", help=f"{_KERNEL}, motion:SEED ({_DEFAULT})")
+    add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
+    add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
+    how = f"exact: in floats, written as .npy too; the others as the papers' code does ({_DEFAULT})"
+    add("--protocol", choices=["exact", "usrnet", "ikrnet"], default="exact", help=how)
+    add("--seed", type=int, default=0, help=f"of the noise ({_DEFAULT})")
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 16:
+        raise argparse.ArgumentTypeError(f"the scale is '{text}', but it must be a whole number from 1 to 16")
+    return int(text)
+
+
+def _plugins(args: argparse.Namespace) -> None:
+    if args.plugin:
+        from pnp.registry import load_plugin
+
+        for file in args.plugin:
+            load_plugin(file)
+
+
+def _run(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp.restore import restore_files
+
+    return restore_files(args)
+
+
+def _degrade(args: argparse.Namespace) -> int:
+    from pnp.simulate import degrade_files
+
+    return degrade_files(args)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from pnp.demo import demo
+
+    return demo(args.out)
+
+
+def _list(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp import describe
+
+    print(describe.listing(args.what))
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp import describe
+
+    print(describe.flattened(args.pipeline, args.assignments))
+    print(describe.cost(args.pipeline, args.assignments, args.size))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp import describe
+
+    failed = 0
+    for name in args.pipelines:
+        try:
+            print(describe.verdict(name, args.assignments))
+        except PnpError as e:
+            failed = _fail(e, args.debug)
+    return failed
+
+
+def _diff(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp import describe
+
+    print(describe.difference(args.a, args.b))
+    return 0
+
+
+def _cite(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp import describe
+
+    print(describe.citations(args.pipeline, args.assignments))
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from pnp.checkpoints import convert
+
+    print(convert(args.source, args.target))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

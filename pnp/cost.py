@@ -1,0 +1,170 @@
+"""What a pipeline costs before it is run: parameters, multiply-adds per HR pixel, memory.
+
+Nothing is estimated from architecture tables: the pipeline is run twice on small random images, every convolution and
+matrix product is counted, and every tensor that is alive is added up.  Memory grows linearly with the number of pixels
+from there, which is exact for everything here but attention across a whole image.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from pnp.errors import PnpError
+from pnp.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters by letter, multiply-adds per HR pixel (all iterations, by letter) and bytes for H x W."""
+
+    parameters: dict[str, int]
+    multiply_adds: dict[str, float]
+    iterations: int
+    height: int
+    width: int
+    memory: float
+
+    def __str__(self) -> str:
+        lines = []
+        for letter, count in self.parameters.items():
+            per_iteration = self.multiply_adds[letter] / max(self.iterations, 1)
+            if count or per_iteration >= 0.5:
+                counted = f"{_unit(per_iteration)} multiply-adds per HR pixel and iteration"
+                lines.append(f"# {letter:4} {count:12,} parameters  {counted}")
+        total = sum(self.parameters.values())
+        whole = sum(self.multiply_adds.values()) * self.height * self.width
+        size = f"{self.height} x {self.width}"
+        counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
+        lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
+        lines.append(f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} (tensors alive at once)")
+        lines.append("# counted: convolutions, matrix products and FFTs (as 5/2 N log2 N)")
+        return "\n".join(lines)
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """'480x320' as (480, 320)."""
+    match = re.fullmatch(r"(\d{1,6})\s*[x×]\s*(\d{1,6})", text.strip())
+    if not match or not int(match[1]) * int(match[2]):
+        raise PnpError(f"--size {text}: write height and width, for example 480x320")
+    return int(match[1]), int(match[2])
+
+
+def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
+    """Count one run of a pipeline and scale it to a result of height x width."""
+    pipeline.eval()
+    small, large = (_measure(pipeline, side, s) for side in (64, 128))
+    pixels = (64 * 64, 128 * 128)
+    slope = (large[1] - small[1]) / (pixels[1] - pixels[0])
+    memory = max(large[1] + slope * (height * width - pixels[1]), 0.0)
+    state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
+    parameters = {letter: sum(p.numel() for p in m.parameters()) for letter, m in pipeline.letters.items()}
+    return Cost(parameters, large[0], pipeline.spec.iterations, height, width, memory + state)
+
+
+def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], float]:
+    """Multiply-adds per pixel by letter, and peak bytes, of a run with a result of side x side."""
+    names = {g.name: g.kind.name for g in pipeline.spec.given if g.default is None or g.name == "s"}
+    s = s if "s" in names else 1
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(1, pipeline.channels or 3, side // s, side // s, generator=generator)
+    given: dict[str, Any] = {}
+    for name, kind in names.items():
+        made = {"image": y if name == "y" else torch.ones_like(y), "kernel": torch.ones(1, 1, 5, 5) / 25, "level": 0.02}
+        given[name] = s if name == "s" else made.get(kind, 1)
+    counts = dict.fromkeys(pipeline.letters, 0.0)
+    counter, alive = _Fourier(display=False), _Alive()
+    handles = []
+    for letter, module in pipeline.letters.items():
+        started: list[float] = []
+
+        def before(*_: Any, started: list[float] = started) -> None:
+            started.append(counter.total())
+
+        def after(*_: Any, letter: str = letter, started: list[float] = started) -> None:
+            counts[letter] += counter.total() - started.pop()
+
+        handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    try:
+        with torch.no_grad(), alive, counter:
+            pipeline(**given)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {letter: count / (side * side) for letter, count in counts.items()}, float(alive.peak)
+
+
+class _Fourier(FlopCounterMode):
+    """PyTorch's counter, and the FFTs that it leaves out; `total` is in multiply-adds."""
+
+    def __init__(self, **keywords: Any):
+        aten = torch.ops.aten
+        self.transforms = {aten._fft_r2c.default: 0, aten._fft_c2r.default: 1, aten._fft_c2c.default: 2}
+        self.fourier = 0.0
+        super().__init__(**keywords)
+
+    def total(self) -> float:
+        return self.get_total_flops() / 2 + self.fourier
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        if func in self.transforms:
+            real = args[0] if self.transforms[func] == 0 else out
+            length = math.prod(real.shape[d] for d in args[1])
+            scale = 2.5 if self.transforms[func] == 2 else 1.25
+            self.fourier += scale * real.numel() * math.log2(max(length, 2))
+        return out
+
+
+class _Alive(TorchDispatchMode):
+    """Adds up the storages that are alive; `peak` is the most there were at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self.seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self.count(tensor.untyped_storage())
+        return out
+
+    def count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self.seen:
+            return
+        size = storage.nbytes()
+        self.seen.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+
+        def gone() -> None:
+            self.seen.discard(key)
+            self.now -= size
+
+        weakref.finalize(storage, gone)
+
+
+def _unit(value: float) -> str:
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value:.3g}"
+
+
+def _bytes(value: float) -> str:
+    for limit, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value:.0f} B"

@@ -1,0 +1,107 @@
+"""What pnp says about pipelines and modules: list, show, check, diff, cite."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import shutil
+import textwrap
+from collections.abc import Iterable
+from importlib.resources import files
+
+from pnp.document import Node, emit
+from pnp.errors import PnpError
+from pnp.grammar import KEYS, gather, names, parse
+from pnp.pipeline import build
+from pnp.registry import REGISTRIES
+
+
+def listing(what: str | None = None) -> str:
+    """The pipelines and the modules of each registry, a line each."""
+    sections = []
+    if what in (None, "pipelines"):
+        sections.append(("pipelines", {name: parse(gather(name), name).about for name in names()}))
+    for word, registry in REGISTRIES.items():
+        if what in (None, word + "s"):
+            sections.append((word + "s", {n: _first_line(registry.get(n)) for n in registry.names()}))
+    width = max((len(name) for _, entries in sections for name in entries), default=0)
+    columns = max(shutil.get_terminal_size((120, 24)).columns, 60)
+    lines = []
+    for title, entries in sections:
+        lines += ["", title] if what is None else []
+        for name, about in entries.items():
+            wrapped = textwrap.wrap(about, columns - width - 4) or [""]
+            lines.append(f"  {name:{width}}  {wrapped[0]}")
+            lines += [f"  {'':{width}}  {rest}" for rest in wrapped[1:]]
+    return "\n".join(lines).strip("\n")
+
+
+def flattened(name: str, assignments: Iterable[str] = ()) -> str:
+    """A pipeline as one YAML document with all that it extends merged; each line tells where it was written."""
+    document = gather(name, assignments=assignments)
+    parse(document, name)
+    lines = list(emit(_ordered(document)))
+    width = min(max(len(text) for text, _ in lines), 88)
+    return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
+
+
+def verdict(name: str, assignments: Iterable[str] = ()) -> str:
+    """One line for a pipeline that is right; PipelineError with all problems for one that is not."""
+    spec = parse(gather(name, assignments=assignments), name)
+    pipeline = build(spec, weights=False)
+    parameters = sum(p.numel() for p in pipeline.parameters())
+    given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
+    learned = f", {parameters:,} parameters" if parameters else ""
+    return f"{name}: ok: ({given}) -> {', '.join(spec.returns)}, {spec.iterations} iterations{learned}"
+
+
+def difference(a: str, b: str) -> str:
+    """The lines in which two flattened pipelines differ, as a unified diff."""
+    sides = []
+    for name in (a, b):
+        document = gather(name)
+        parse(document, name)
+        sides.append([text for text, _ in emit(_ordered(document))])
+    lines = list(difflib.unified_diff(*sides, fromfile=a, tofile=b, n=1, lineterm=""))
+    return "\n".join(lines) if lines else f"{a} and {b} are the same"
+
+
+def citations(name: str, assignments: Iterable[str] = ()) -> str:
+    """BibTeX of a pipeline, of its modules and of nothing else."""
+    spec = parse(gather(name, assignments=assignments), name)
+    keys = dict.fromkeys(spec.cite)
+    used = {step.module for step in spec.steps()} | {
+        v for st in spec.stages for w in st.swap for v in w.letters.values()
+    }
+    for letter, module in spec.modules.items():
+        if letter in used:
+            keys.update(dict.fromkeys(REGISTRIES[module.word].get(module.name).cite))
+    known = _references()
+    missing = [key for key in keys if key not in known and not key.lstrip().startswith("@")]
+    if missing:
+        raise PnpError(
+            f"{name} cites {', '.join(missing)}, which is not in references.bib; write the BibTeX itself in `cite`"
+        )
+    return "\n\n".join(known.get(key, key) for key in keys) if keys else f"% {name} and its modules cite nothing"
+
+
+def _references() -> dict[str, str]:
+    """The entries of references.bib by key."""
+    text = files("pnp").joinpath("references.bib").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=@)", "\n" + text)
+    found = {}
+    for entry in entries:
+        match = re.match(r"@\w+\{([^,\s]+),", entry.strip())
+        if match:
+            found[match[1]] = entry.strip()
+    return found
+
+
+def _ordered(document: Node) -> Node:
+    """The keys of a document in the order in which they act, whatever order the files wrote them in."""
+    return Node({key: document.value[key] for key in KEYS if key in document.value}, document.origin)
+
+
+def _first_line(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").strip().split("\n")[0].rstrip(".")

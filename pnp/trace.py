@@ -1,0 +1,116 @@
+"""A recording of a run: the variables of every iteration, and the picture of it (the paper's Figure 13).
+
+recorder = Recorder()
+pipeline(y=y, s=4, trace=recorder)
+recorder.save("run.npz")
+recorder.draw("run.png")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.files import atomic
+from pnp.pipeline import State
+
+VARIABLES = ("x", "k", "sigma", "alpha", "beta")
+
+
+class Recorder:
+    """A `trace` hook that keeps x, k, sigma, alpha, beta, and the variables of `also`, of the batch's first image.
+
+    Row 0 of each recording is the state after the first `start`, row j the state after iteration j.
+    """
+
+    def __init__(self, also: Iterable[str] = ()):
+        self.names = tuple(dict.fromkeys((*VARIABLES, *also)))
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.letters: list[dict[str, str]] = []
+
+    def __call__(self, state: State) -> None:
+        """Keep the variables of this state that are recorded and exist."""
+        if state.iteration is None and self.rows:
+            return  # the start of a later stage: its first iteration follows at once
+        row = {}
+        for name in self.names:
+            value = state.variables.get(name)
+            if isinstance(value, Tensor):
+                first = value[0].detach().float().cpu()
+                if first.shape[-2:] == (1, 1) and first.shape[0] > 1:  # a schedule: the level of this iteration
+                    first = first[min((state.i or 0), first.shape[0] - 1)]
+                row[name] = first.numpy().copy()
+        self.rows.append(row)
+        self.letters.append(dict(state.letters))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Each variable over the iterations, (n + 1, ...); rows before it exists are NaN."""
+        result = {}
+        for name in self.names:
+            known = [row[name] for row in self.rows if name in row]
+            if known and all(k.shape == known[0].shape for k in known):
+                blank = np.full(known[0].shape, np.nan, np.float32)
+                stacked = np.stack([row.get(name, blank) for row in self.rows])
+                result[name] = stacked.reshape(len(self.rows)) if stacked[0].size == 1 else stacked
+        return result
+
+    def save(self, path: str | Path) -> None:
+        """Write the recording as compressed .npz, float32."""
+        unknown = [name for name in self.names if name not in VARIABLES and not any(name in row for row in self.rows)]
+        if unknown:
+            raise PnpError(f"the trace was asked for {', '.join(unknown)}, but the pipeline has no such variable")
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]
+
+    def draw(self, path: str | Path, columns: int = 8) -> None:
+        """Draw image and kernel over the iterations, and the levels as curves, as PNG."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        arrays = self.arrays()
+        count = len(self.rows)
+        chosen = sorted({round(j * (count - 1) / max(columns - 1, 1)) for j in range(min(columns, count))})
+        shown = [name for name in ("x", "k", *self.names[len(VARIABLES) :]) if name in arrays and arrays[name].ndim > 1]
+        if arrays.get("k") is not None and np.nanmax(np.abs(np.diff(arrays["k"], axis=0)), initial=0.0) == 0:
+            shown = [name for name in shown if name != "k"] + ["k"]
+        levels = [name for name in ("sigma", "alpha", "beta") if name in arrays and arrays[name].ndim == 1]
+        rows = len(shown) + bool(levels)
+        figure = Figure(figsize=(1.9 * len(chosen) + 0.3, 2.0 * rows + 0.3), dpi=110, layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.add_gridspec(rows, len(chosen))
+        for r, name in enumerate(shown):
+            for c, j in enumerate(chosen):
+                axes = figure.add_subplot(grid[r, c])
+                axes.set_axis_off()
+                if r == 0:
+                    axes.set_title(f"iteration {j}" if j else "start", fontsize=9)
+                _show(axes, name, arrays[name][j])
+        if levels:
+            axes = figure.add_subplot(grid[len(shown), :])
+            for name in levels:
+                if np.isfinite(arrays[name]).any():
+                    axes.plot(range(count), arrays[name], marker="o", markersize=3, label=name)
+            if all((arrays[name][np.isfinite(arrays[name])] > 0).all() for name in levels):
+                axes.set_yscale("log")
+            axes.set_xlabel("iteration", fontsize=8)
+            axes.tick_params(labelsize=7)
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=8)
+        with atomic(path) as temporary:
+            figure.savefig(temporary, format="png")
+
+
+def _show(axes: Any, name: str, value: np.ndarray) -> None:
+    if not np.isfinite(value).all():
+        return
+    if name in ("k", "w"):
+        axes.imshow(value[0], cmap="gray", vmin=0, vmax=max(float(value.max()), 1e-12), interpolation="nearest")
+    elif value.shape[0] == 1:
+        axes.imshow(value[0].clip(0, 1), cmap="gray", vmin=0, vmax=1)
+    else:
+        axes.imshow(value.transpose(1, 2, 0).clip(0, 1))
