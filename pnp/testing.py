@@ -6,3 +6,191 @@
 
 Each raises AssertionError with a sentence that says which law is broken and by how much.
 """
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pnp.interfaces import DataSolver, signature_of
+
+
+def observe(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circular") -> Tensor:
+    """(x * k)|s by spatial convolution: pad, slide the mirrored kernel, keep the upper-left pixel of every s x s block.
+
+    x (B, C, H, W), k (B or 1, 1, K, K') with its centre at K // 2; boundary is circular, replicate or reflect.
+    """
+    b, c, kh, kw = *x.shape[:2], *k.shape[-2:]
+    padded = functional.pad(x, (kw - 1 - kw // 2, kw // 2, kh - 1 - kh // 2, kh // 2), mode=boundary)
+    mirrored = k.flip(-2, -1).expand(b, c, kh, kw).reshape(b * c, 1, kh, kw)
+    blurred = functional.conv2d(padded.reshape(1, b * c, *padded.shape[-2:]), mirrored, groups=b * c)
+    return blurred.reshape(b, c, *x.shape[-2:])[..., ::s, ::s]
+
+
+def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None:
+    """Hold a data solver to its objective by spatial convolution, on random problems; AssertionError if it fails.
+
+    A solver of images (`-> Image`) must give, and one of kernels (`-> Kernel`) must give over the support it returns,
+
+        z = argmin |mask (y - (z * k)|s)|^2 + weight |z - x|^2
+        w = argmin |y - (x * w)|s|^2 + gamma H W |w - k|^2
+
+    with shape, dtype and device kept, every image of a batch treated by itself, one kernel or weight serving a whole
+    batch, and gradients that are the derivatives of the result.  Where it differs from the plain case, the solver says
+    so by attributes: `boundary` ("circular" without one), `gamma` (a solver of kernels needs it), `pull` ("last" or
+    "zero": to k or to nothing), `channel` (the one colour channel it looks at), `size` (the side of the kernel it
+    gives), and `tolerance` with `iterations` if it iterates: it is held to its tolerance as it is, and to the laws as
+    a copy that iterates to the end.
+    """
+    exact = copy.deepcopy(solver).to(device).double()
+    if hasattr(solver, "tolerance"):
+        exact.tolerance, exact.iterations = 1e-12, 10_000
+    for s, channels, kernel in ((1, 1, (3, 4)), (2, 3, (4, 5)), (3, 2, (5, 3))):
+        case = _Case(solver, s, channels, kernel, seed, device)
+        case.keeps_its_form(solver)
+        case.is_the_minimiser(exact)
+        case.treats_images_separately(exact)
+        case.has_true_gradients(exact)
+
+
+class _Case:
+    """One random problem for a solver, in float64, and the laws that its result must keep."""
+
+    def __init__(self, solver: DataSolver, s: int, channels: int, kernel: tuple[int, int], seed: int, device: str):
+        signature = signature_of(type(solver))
+        self.of_image = signature.outputs[0].name == "image"
+        self.names = ["y", "x", "k", *(["weight"] if self.of_image else [])]
+        self.names += ["mask"] if any(a.name == "mask" for a in signature.inputs) else []
+        self.what = type(solver).__name__
+        self.s = s
+        h, w = (-(-max(kernel + (getattr(solver, "size", None) or 1,)) // s) + extra for extra in (1, 2))
+        channels = max(channels, (getattr(solver, "channel", None) or 0) + 1)
+        generator = torch.Generator().manual_seed(seed)
+
+        def rand(*shape: int) -> Tensor:
+            return torch.rand(*shape, generator=generator, dtype=torch.float64).to(device)
+
+        k = rand(2, 1, *kernel)
+        self.values = {
+            "y": rand(2, channels, h, w),
+            "x": rand(2, channels, s * h, s * w),
+            "k": k / k.sum((-2, -1), keepdim=True),
+            "weight": 0.1 + rand(2, 1, 1, 1),
+            "mask": rand(2, 1, h, w),
+        }
+
+    def run(self, solver: DataSolver, **changed: Any) -> Tensor:
+        return solver(*[changed.get(name, self.values[name]) for name in self.names])
+
+    def objective(self, solver: DataSolver, result: Tensor) -> Tensor:
+        """What the result should minimise, added over the batch."""
+        y, x, k, weight, mask = self.values.values()
+        if self.of_image:
+            misfit = y - observe(result, k, self.s, getattr(solver, "boundary", "circular"))
+            return (mask * misfit if "mask" in self.names else misfit).square().sum() + (
+                weight * (result - x).square()
+            ).sum()
+        channel = getattr(solver, "channel", None)
+        misfit = y - observe(x, result, self.s, getattr(solver, "boundary", "circular"))
+        misfit = misfit if channel is None else misfit[:, channel]
+        target = (
+            torch.zeros_like(result) if getattr(solver, "pull", "last") == "zero" else _recentred(k, result.shape[-2:])
+        )
+        return misfit.square().sum() + solver.gamma * x[0, 0].numel() * (result - target).square().sum()
+
+    def slope(self, solver: DataSolver, result: Tensor) -> float:
+        """The norm of the objective's gradient at the result, as a share of that at zero."""
+        norms = []
+        for point in (result, torch.zeros_like(result)):
+            point = point.detach().double().requires_grad_()
+            norms.append(float(torch.autograd.grad(self.objective(solver, point), point)[0].norm()))
+        return norms[0] / norms[1]
+
+    def keeps_its_form(self, solver: DataSolver) -> None:
+        values = {name: value.float() for name, value in self.values.items()}
+        result = self.run(solver, **values)
+        size = getattr(solver, "size", None)
+        expected = (
+            tuple(self.values["x"].shape) if self.of_image else (2, 1, *((size, size) if size else result.shape[-2:]))
+        )
+        self.require(tuple(result.shape) == expected, f"returns the shape {tuple(result.shape)} instead of {expected}")
+        self.require(result.dtype == torch.float32, f"returns {result.dtype} for torch.float32")
+        self.require(
+            result.device == values["x"].device,
+            f"returns a tensor on {result.device}, its inputs are on {values['x'].device}",
+        )
+        limit = 1e-3 + 10 * getattr(solver, "tolerance", 0.0)
+        slope = self.slope(solver, result)
+        self.require(slope < limit, f"in float32 is far from the minimiser of its objective: {self.share(slope)}")
+
+    def is_the_minimiser(self, solver: DataSolver) -> None:
+        result = self.run(solver)
+        self.require(result.dtype == torch.float64, f"returns {result.dtype} for torch.float64")
+        slope = self.slope(solver, result)
+        self.require(slope < 1e-8, f"does not return the minimiser of its objective: {self.share(slope)}")
+
+    def treats_images_separately(self, solver: DataSolver) -> None:
+        together = self.run(solver)
+        alone = torch.cat([self.run(solver, **{n: v[i : i + 1] for n, v in self.values.items()}) for i in (0, 1)])
+        self.require(
+            _near(together, alone),
+            f"lets the images of a batch change each other, by up to {_gap(together, alone):.1e}",
+        )
+        for name in self.names[2:4] if self.of_image else ["k"]:
+            first = self.values[name][:1]
+            one, two = self.run(solver, **{name: first}), self.run(solver, **{name: first.repeat(2, 1, 1, 1)})
+            self.require(_near(one, two), f"gives another result for one {name} than for the same {name} repeated")
+        if self.of_image:
+            number, tensor = (
+                self.run(solver, weight=0.5),
+                self.run(solver, weight=torch.full_like(self.values["weight"], 0.5)),
+            )
+            self.require(
+                _near(number, tensor),
+                "gives another result for a weight that is a number than for one that is a tensor",
+            )
+
+    def has_true_gradients(self, solver: DataSolver) -> None:
+        generator = torch.Generator().manual_seed(0)
+        for name in self.names:
+            value, step = self.values[name].clone().requires_grad_(), 1e-4
+            result = self.run(solver, **{name: value})
+            along = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
+            seen = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(value)
+            with torch.no_grad():
+                ahead, behind = (self.run(solver, **{name: value + sign * step * along}) for sign in (1, -1))
+            true = float((seen * (ahead - behind)).sum() / (2 * step))
+            gradient = torch.autograd.grad(result, value, seen, allow_unused=True)[0] if result.requires_grad else None
+            given = 0.0 if gradient is None else float((gradient * along).sum())
+            self.require(
+                abs(given - true) <= 1e-4 * abs(true) + 1e-6 * float(seen.norm()),
+                f"has a wrong gradient to {name}: {given:.6g} along a direction in which the result changes by {true:.6g}",
+            )
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise AssertionError(f"{self.what} {otherwise} (s = {self.s})")
+
+    def share(self, slope: float) -> str:
+        return f"the gradient there is {slope:.1e} of that at zero"
+
+
+def _recentred(k: Tensor, size: Sequence[int]) -> Tensor:
+    """A kernel cropped or padded with zeros to a size, its centre staying at size // 2."""
+    before = [new // 2 - old // 2 for new, old in zip(size, k.shape[-2:], strict=True)]
+    after = [new - old - b for new, old, b in zip(size, k.shape[-2:], before, strict=True)]
+    return functional.pad(k, (before[1], after[1], before[0], after[0]))
+
+
+def _gap(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max()) if a.shape == b.shape else math.inf
+
+
+def _near(a: Tensor, b: Tensor) -> bool:
+    return _gap(a, b) <= 1e-8 * float(a.abs().max())
