@@ -55,7 +55,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         raise PnpError(
-            f"{path}: refused: it is damaged, or holds Python objects besides tensors, and reading those can run any code; "
+            f"{path}: refused: it is damaged, or holds Python objects, and reading those can run any code; "
             "where it was made, save the state_dict() of the network alone"
         ) from e
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, safetensors.SafetensorError) as e:

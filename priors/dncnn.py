@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from pnp.errors import PnpError
 from pnp.interfaces import Image, Level
-from pnp.priors.network import NetworkPrior
 from pnp.registry import prior
+
+from .network import NetworkPrior
 
 BATCH_NORM_EPS = 1e-4  # of the public checkpoints; they do not store it
 
@@ -27,11 +30,15 @@ class DnCNN(NetworkPrior):
     Errors: PnpError for another number of channels, and for options that build no network.
     """
 
-    cite = ("zhang2017dncnn",)
+    cite: ClassVar = ("zhang2017dncnn",)
 
     def __init__(self, channels: int = 1, depth: int = 17, features: int = 64):
         super().__init__(channels)
-        self.require(depth=depth - 1, features=features)
+        self.require(features=features)
+        if depth < 2:
+            raise PnpError(
+                f"{self.name}: depth is {depth}, but there are a first and a last convolution; give 2 or more"
+            )
         layers: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1)]
         for _ in range(depth - 2):
             layers += [nn.ReLU(inplace=True), nn.Conv2d(features, features, 3, padding=1)]

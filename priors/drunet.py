@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pnp.interfaces import Image, Level
-from pnp.priors.resunet import UNet
 from pnp.registry import prior
+
+from .resunet import UNet
 
 
 @prior("drunet")
@@ -16,7 +19,7 @@ class DRUNet(UNet):
     defaults.  Reads `drunet_color.pth` (channels: 3) and `drunet_gray.pth` (channels: 1) of KAIR.
     """
 
-    cite = ("zhang2021dpir",)
+    cite: ClassVar = ("zhang2021dpir",)
 
     def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 4):
         super().__init__(channels + 1, channels, nc, nb)

@@ -7,12 +7,15 @@ checkpoints of USRNet and DRUNet.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from pnp.errors import PnpError
 from pnp.interfaces import Image, Level
-from pnp.priors.network import NetworkPrior
 from pnp.registry import prior
+
+from .network import NetworkPrior
 
 
 class ResidualBlock(nn.Module):
@@ -20,7 +23,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, bias: bool = False):
         super().__init__()
-        self.res = nn.Sequential(conv3(channels, channels, bias), nn.ReLU(inplace=True), conv3(channels, channels, bias))
+        self.res = nn.Sequential(
+            conv3(channels, channels, bias), nn.ReLU(inplace=True), conv3(channels, channels, bias)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, of x's shape."""
@@ -94,7 +99,7 @@ class ResUNet(UNet):
     Errors: PnpError for another number of channels, and for options that build no network.
     """
 
-    cite = ("zhang2020usrnet",)
+    cite: ClassVar = ("zhang2020usrnet",)
 
     def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 2):
         super().__init__(channels + 1, channels, nc, nb)
@@ -112,7 +117,7 @@ class BlindResUNet(UNet):
     17,010,048 parameters with the defaults.
     """
 
-    cite = ("zhang2020usrnet",)
+    cite: ClassVar = ("zhang2020usrnet",)
 
     def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 2):
         super().__init__(channels, channels, nc, nb)

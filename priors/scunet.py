@@ -6,6 +6,8 @@ Parameters carry the names of the public checkpoints.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -13,8 +15,10 @@ from torch.nn import functional as F
 
 from pnp.errors import PnpError
 from pnp.interfaces import Image, Level
-from pnp.priors.network import NetworkPrior
 from pnp.registry import prior
+
+from .network import NetworkPrior
+from .resunet import conv3
 
 
 class WindowAttention(nn.Module):
@@ -172,11 +176,6 @@ class SwinConvUNet(NetworkPrior):
         return self.m_tail(x + x1)
 
 
-def conv3(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3 x 3 convolution that keeps the size and has no bias."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-
-
 def depth_dropout(rate: float) -> nn.Module:
     """Drops a block for single images of a batch while training; timm takes seconds to import, so only if needed."""
     if rate == 0:
@@ -199,7 +198,7 @@ class SCUNet(SwinConvUNet):
     Errors: PnpError for another number of channels, and for options that build no network.
     """
 
-    cite = ("zhang2023scunet",)
+    cite: ClassVar = ("zhang2023scunet",)
 
     def __init__(
         self,
@@ -225,7 +224,7 @@ class LevelSCUNet(SwinConvUNet):
     constant map.  Options as `scunet`.  17,946,648 parameters with the defaults.
     """
 
-    cite = ("zhang2023scunet", "ates2023ikrnet")
+    cite: ClassVar = ("zhang2023scunet", "ates2023ikrnet")
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -27,7 +29,7 @@ class HyPaNet(Estimator):
     Errors: PnpError if a pipeline runs another number of iterations.
     """
 
-    cite = ("zhang2020usrnet",)
+    cite: ClassVar = ("zhang2020usrnet",)
 
     def __init__(self, n: int = 8, width: int = 64):
         super().__init__()
