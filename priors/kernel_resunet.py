@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
@@ -12,6 +11,7 @@ from pnp.interfaces import Kernel
 from pnp.registry import prior
 
 from .resunet import UNet
+from .simplex import project
 
 
 @prior("kernel-resunet")
@@ -54,13 +54,4 @@ def onto_sum_one(k: Tensor) -> Tensor:
     return k - (k.sum((-2, -1), keepdim=True) - 1) / (k.shape[-2] * k.shape[-1])
 
 
-def onto_simplex(k: Tensor) -> Tensor:
-    """The nearest non-negative taps that sum to one: max(k - t, 0) with the t that makes the sum one."""
-    taps = k.flatten(1).sort(descending=True).values
-    excess = taps.cumsum(1) - 1  # of the sum over one, if the n largest taps stay
-    count = torch.arange(1, taps.shape[1] + 1, device=k.device)
-    n = (taps * count > excess).sum(1, keepdim=True)  # as many taps stay positive
-    return (k - (excess.gather(1, n - 1) / n)[:, :, None, None]).clamp(min=0)
-
-
-CONSTRAINTS = {"none": lambda k: k, "sum": onto_sum_one, "simplex": onto_simplex}
+CONSTRAINTS = {"none": lambda k: k, "sum": onto_sum_one, "simplex": project}

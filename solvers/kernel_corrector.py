@@ -9,9 +9,9 @@ import torch
 from pnp.errors import PnpError
 from pnp.initializers.kernel_encoder import ImageEncoder, KernelAutoEncoder, fully_connected
 from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.observation import blur, downsample
 from pnp.registry import solver
 
-from .fourier import blur_down, kernel_spectra, row_spectra
 from .inputs import check_shapes
 
 
@@ -57,8 +57,6 @@ class KernelCorrector(DataSolver):
                 f"kernel-corrector: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
                 f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
             )
-        spectrum = blur_down(row_spectra(x, scale), kernel_spectra(k, scale, *y.shape[-2:]))
-        again = torch.fft.irfft2(spectrum, s=y.shape[-2:])  # (x * k)|s
-        evidence = self.images(torch.cat([y, again], 1))
+        evidence = self.images(torch.cat([y, downsample(blur(x, k), scale)], 1))
         code = self.auto.encoder(k).expand_as(evidence)
         return self.auto.decoder(code + self.correction(torch.cat([code, evidence], 1)))

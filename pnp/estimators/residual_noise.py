@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 
 from pnp.errors import PnpError
 from pnp.interfaces import Estimator, Image, Kernel, Level, Noise
+from pnp.observation import blur, downsample
 from pnp.registry import estimator
-from pnp.solvers.fourier import blur_down, kernel_spectra, row_spectra
 from pnp.solvers.inputs import check_shapes
 
 
@@ -52,6 +51,5 @@ class ResidualNoise(Estimator):
                 f"residual-noise: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
                 f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
             )
-        spectrum = blur_down(row_spectra(x, scale), kernel_spectra(k, scale, *y.shape[-2:]))
-        residual = y - torch.fft.irfft2(spectrum, s=y.shape[-2:])
+        residual = y - downsample(blur(x, k), scale)
         return self.max_sigma * F.relu(self.net(residual).mean((-2, -1), keepdim=True).sum(1, keepdim=True))
