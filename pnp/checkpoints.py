@@ -73,11 +73,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_weights(module: nn.Module, source: str | Path, where: str = "", base: Path | None = None) -> None:
+def load_weights(
+    module: nn.Module, source: str | Path, where: str = "", base: Path | None = None, letter: str = ""
+) -> None:
     """Fill `module` with the weights of `source`: a file, a part of it (`file#prefix`), or the name of shipped weights.
 
     The names in the file may carry a prefix (USRNet's `p.` and `h.`): the one under which every tensor of the module
-    is found is taken.  Numbers are converted to the module's dtype.  `where` opens messages; a relative path starts
+    is found is taken, and of several the one that ends in `letter`, so that the checkpoint of a whole pipeline serves
+    each of its modules.  Numbers are converted to the module's dtype.  `where` opens messages; a relative path starts
     from `base`.  PnpError if there is no such source, or lists by name and shape what does not fit; then the module
     is left as it was.
     """
@@ -85,7 +88,7 @@ def load_weights(module: nn.Module, source: str | Path, where: str = "", base: P
         path, part = find_weights(source, base)
         state = read_checkpoint(path)
         translate = getattr(type(module), "translate", None)
-        _fill(module, state if translate is None else translate(state), part, str(source))
+        _fill(module, state if translate is None else translate(state), str(source), part, letter)
     except PnpError as e:
         raise PnpError(f"{where}: {e}" if where else str(e)) from e
 
@@ -111,9 +114,9 @@ def convert(source: str | Path, target: str | Path) -> None:
         safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
 
 
-def _fill(module: nn.Module, state: dict[str, Tensor], part: str | None, source: str) -> None:
+def _fill(module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, letter: str) -> None:
     wanted = {_plain(key): (key, value) for key, value in module.state_dict().items()}
-    prefix = _prefix(wanted, state, source) if part is None else part.rstrip(".") + "."
+    prefix = _prefix(wanted, state, source, letter) if part is None else part.rstrip(".") + "."
     given = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
     groups = {
@@ -140,7 +143,7 @@ def _fill(module: nn.Module, state: dict[str, Tensor], part: str | None, source:
     module.load_state_dict({key: given[plain] for plain, (key, _) in wanted.items()})
 
 
-def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str) -> str:
+def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str) -> str:
     """The prefix under which most of the wanted tensors are, of the right shape if possible."""
     shapes = {key: value.shape for key, value in state.items()}
     candidates = {key.removesuffix(w) for key in state for w in wanted if key == w or key.endswith("." + w)}
@@ -153,9 +156,16 @@ def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor
     prefixes = sorted((p for p in candidates if fit(p) == best), key=len)
     if not prefixes or "" in prefixes:
         return ""
+    names = [p.rstrip(".") for p in prefixes]
+    for spelling in (str, str.lower):  # a pipeline's P. before USRNet's p.
+        named = [p for p, n in zip(prefixes, names, strict=True) if spelling(n.split(".")[-1]) == spelling(letter)]
+        if len(named) == 1:
+            return named[0]
     if len(prefixes) > 1 and best == (len(wanted), len(wanted)):
-        names = ", ".join(f"'#{p.rstrip('.')}'" for p in prefixes)
-        raise PnpError(f"{source}: it holds several sets of weights that fit; append one of {names} to the file's name")
+        choices = ", ".join(f"'#{n}'" for n in names)
+        raise PnpError(
+            f"{source}: it holds several sets of weights that fit; append one of {choices} to the file's name"
+        )
     return prefixes[0]
 
 

@@ -69,8 +69,8 @@ def test_dncnn_with_public_weights(parity):
 
 
 @torch.no_grad()
-def usrnet_tiny(parity, reference, D, dtype=torch.float32):
-    """USRNet's loop: D and P in turn, their parameters from H."""
+def usrnet_tiny(parity, reference, D, dtype=torch.float32, bf16=False):
+    """USRNet's loop: D and P in turn, their parameters from H; `bf16` computes in lower precision within P."""
     P, H = ResUNet(nc=(16, 32, 64, 64)).to(dtype), HyPaNet(n=6, width=32).to(dtype)
     load_weights(P, parity / "usrnet_tiny.pth")
     load_weights(H, parity / "usrnet_tiny.pth")
@@ -78,7 +78,9 @@ def usrnet_tiny(parity, reference, D, dtype=torch.float32):
     alpha, beta = H(reference["sigma"], s, 6)
     x = y.repeat_interleave(s, dim=2).repeat_interleave(s, dim=3)
     for i in range(6):
-        x = P(D(y, x, k, alpha[:, i : i + 1]), beta[:, i : i + 1])
+        z = D(y, x, k, alpha[:, i : i + 1])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            x = P(z, beta[:, i : i + 1])
     return x
 
 
@@ -116,3 +118,11 @@ def test_usrnet_tiny_is_equation_8_in_exact_arithmetic(parity, case):
     assert distance(usrnet_tiny(parity, reference, FftImage()), exact) < 1e-5
     rounded = usrnet_tiny(parity, reference, equation_8)
     assert distance(reference["x"], exact) < 4 * distance(rounded, exact) + 1e-5
+
+
+@pytest.mark.parametrize("case", USRNET)
+def test_bf16_within_P_changes_psnr_by_less_than_0_02_dB(parity, case):
+    reference = read(parity / f"usrnet_tiny_{case}.npz")
+    full, low = (usrnet_tiny(parity, reference, FftImage(), bf16=bf16) for bf16 in (False, True))
+    psnr = [-10 * torch.log10((x - reference["hr"]).square().mean()) for x in (full, low)]
+    assert 0 < abs(psnr[0] - psnr[1]) < 0.02
