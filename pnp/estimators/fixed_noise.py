@@ -1,0 +1,22 @@
+"""F: a noise level that is known, or assumed."""
+
+from __future__ import annotations
+
+from pnp.errors import PnpError
+from pnp.interfaces import Estimator, Image, Kernel, Level, Noise
+from pnp.registry import estimator
+
+
+@estimator("fixed-noise")
+class FixedNoise(Estimator):
+    """The same noise level for every image, whatever the image: `sigma: 0.02`, `2%` or `5/255`."""
+
+    def __init__(self, sigma: Noise):
+        super().__init__()
+        if not 0 <= sigma <= 1:
+            raise PnpError(f"fixed-noise: sigma is {sigma}, but images are on [0, 1]; write it as 0.02, 2% or 5/255")
+        self.sigma = sigma
+
+    def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
+        """sigma (B, 1, 1, 1)."""
+        return y.new_full((y.shape[0], 1, 1, 1), self.sigma)

@@ -1,0 +1,69 @@
+"""U: bilinear and bicubic interpolation, aligned to the pixel that downsampling kept.
+
+`|s` keeps the upper-left pixel of every s x s block, so y[i, j] belongs at x[s i, s j].  Image libraries align the
+centres of the blocks instead, which shifts the result by (s - 1)/2 pixels: 1 dB of PSNR at s = 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Initializer, Number
+from pnp.registry import initializer
+
+
+def check_scale(s: int, name: str) -> None:
+    """PnpError unless s is a whole number from 1 up."""
+    if s != int(s) or s < 1:
+        raise PnpError(f"{name}: the scale is {s}, but pixels are multiplied by a whole number; write s = 1, 2, 3 or 4")
+
+
+def interpolate(y: Tensor, s: int, weight: Callable[[Tensor], Tensor], reach: int) -> Tensor:
+    """Separable interpolation x[s i + p] = sum over j of weight(j - p / s) y[i + j], for p in 0..s-1.
+
+    `weight(distance)` is zero from `reach` on.  The border of y is repeated outwards.
+    """
+    offset = torch.arange(1 - reach, reach + 1, dtype=y.dtype, device=y.device)  # j
+    phase = torch.arange(s, dtype=y.dtype, device=y.device) / s  # p / s
+    rows = weight((offset - phase[:, None]).abs())  # (s, 2 reach)
+    filters = torch.einsum("pi,qj->pqij", rows, rows).flatten(0, 1)[:, None]  # one for each pixel of a block
+    padded = F.pad(y, (reach - 1, reach, reach - 1, reach), mode="replicate").flatten(0, 1)[:, None]
+    return F.pixel_shuffle(F.conv2d(padded, filters), s).unflatten(0, y.shape[:2])[:, :, 0]
+
+
+@initializer("bilinear")
+class Bilinear(Initializer):
+    """Bilinear interpolation with x[s i, s j] = y[i, j]; the border is repeated outwards."""
+
+    def forward(self, y: Image, s: Number) -> Image:
+        """The image (B, C, s H, s W)."""
+        check_scale(s, "bilinear")
+        return interpolate(y, s, lambda d: (1 - d).clamp(min=0), reach=1)
+
+
+@initializer("bicubic")
+class Bicubic(Initializer):
+    """Bicubic interpolation with x[s i, s j] = y[i, j]; the border is repeated outwards.
+
+    Keys' cubic convolution with a = -1/2, as in MATLAB and Pillow (torch and OpenCV use -3/4).
+    """
+
+    cite: ClassVar = ("keys1981cubic",)
+
+    def forward(self, y: Image, s: Number) -> Image:
+        """The image (B, C, s H, s W)."""
+        check_scale(s, "bicubic")
+        return interpolate(y, s, keys, reach=2)
+
+
+def keys(d: Tensor) -> Tensor:
+    """Weight of a sample at distance d >= 0 in cubic convolution, a = -1/2."""
+    near = (1.5 * d - 2.5) * d * d + 1
+    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
+    return torch.where(d < 1, near, torch.where(d < 2, far, 0))

@@ -1,0 +1,17 @@
+"""U: every pixel of the observation repeated over its block."""
+
+from __future__ import annotations
+
+from pnp.initializers.interpolation import check_scale
+from pnp.interfaces import Image, Initializer, Number
+from pnp.registry import initializer
+
+
+@initializer("nearest")
+class Nearest(Initializer):
+    """Repeats every pixel s x s times: x[s i + p, s j + q] = y[i, j]."""
+
+    def forward(self, y: Image, s: Number) -> Image:
+        """The image (B, C, s H, s W)."""
+        check_scale(s, "nearest")
+        return y.repeat_interleave(s, dim=-2).repeat_interleave(s, dim=-1)

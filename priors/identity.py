@@ -1,0 +1,15 @@
+"""P that does nothing: what the data term gives alone."""
+
+from __future__ import annotations
+
+from pnp.interfaces import Image, Level, Prior
+from pnp.registry import prior
+
+
+@prior("identity")
+class Identity(Prior):
+    """Gives its input back: for pipelines without a prior, and to see what a prior is worth."""
+
+    def forward(self, x: Image, level: Level | None = None) -> Image:
+        """x itself."""
+        return x

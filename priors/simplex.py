@@ -1,0 +1,37 @@
+"""Pk: what every blur kernel is: non-negative, and summing to one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pnp.interfaces import Kernel, Level, Prior
+from pnp.registry import prior
+
+
+@prior("simplex")
+class Simplex(Prior):
+    """The nearest kernel that is non-negative and sums to one, exact and differentiable.
+
+        P(k) = argmin_w |w - k|^2   subject to   w >= 0, sum w = 1,   which is   w = max(k - c, 0)
+
+    with the one number c for which the sum is one, found by sorting (Held, Wolfe and Crowder; Duchi et al.).
+    """
+
+    cite: ClassVar = ("duchi2008simplex",)
+
+    def forward(self, k: Kernel, level: Level | None = None) -> Kernel:
+        """The projected kernel (B, 1, K, K)."""
+        return project(k)
+
+
+def project(k: Tensor) -> Tensor:
+    """Euclidean projection of every kernel of k (B, 1, K, K) onto the simplex."""
+    falling = k.flatten(1).sort(dim=1, descending=True).values
+    count = torch.arange(1, falling.shape[1] + 1, dtype=k.dtype, device=k.device)
+    excess = falling.cumsum(1) - 1
+    positive = (falling * count > excess).sum(1, keepdim=True)  # number of taps that stay above zero
+    c = excess.gather(1, positive - 1) / positive
+    return (k - c[:, :, None, None]).clamp(min=0)

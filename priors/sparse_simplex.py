@@ -1,0 +1,49 @@
+"""Pk: a kernel without the specks that estimation leaves around it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.interfaces import Kernel, Level, Prior
+from pnp.priors.simplex import project
+from pnp.registry import prior
+
+
+@prior("sparse-simplex")
+class SparseSimplex(Prior):
+    """Drops what is weak or apart from the rest, then projects what is left onto the simplex.
+
+    Taps below `threshold` times the peak go; with `connected`, of what is left only the piece with the largest sum
+    stays (pieces touch along edges or corners); then the nearest kernel that is non-negative, sums to one and is
+    zero where taps were dropped.  Which taps stay is decided without gradients; their values have gradients.
+    """
+
+    cite: ClassVar = ("duchi2008simplex",)
+
+    def __init__(self, threshold: float = 0.05, connected: bool = True):
+        super().__init__()
+        if not 0 <= threshold < 1:
+            raise PnpError(
+                f"sparse-simplex: threshold is {threshold}, but it is a fraction of the peak; write 0 to below 1"
+            )
+        self.threshold, self.connected = threshold, connected
+
+    def forward(self, k: Kernel, level: Level | None = None) -> Kernel:
+        """The projected kernel (B, 1, K, K)."""
+        peak = k.detach().amax((-2, -1), keepdim=True)
+        keep = (k.detach() > self.threshold * peak) | (peak <= 0)
+        if self.connected:
+            keep = torch.stack([largest_piece(image, mask) for image, mask in zip(k.detach(), keep, strict=True)])
+        return project(torch.where(keep, k, peak - 2))  # whatever is more than 1 below the peak projects to zero
+
+
+def largest_piece(k: Tensor, mask: Tensor) -> Tensor:
+    """The connected part of mask (1, K, K) over which the kernel k has the largest sum."""
+    pieces, count = ndimage.label(mask[0].cpu().numpy(), structure=[[1] * 3] * 3)
+    sums = ndimage.sum_labels(k[0].cpu().numpy(), pieces, range(1, count + 1))
+    return torch.from_numpy(pieces == 1 + sums.argmax())[None].to(mask.device)
