@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 import yaml
@@ -58,7 +57,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
             f"{path}: refused: it is damaged, or holds Python objects, and reading those can run any code; "
             "where it was made, save the state_dict() of the network alone"
         ) from e
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, safetensors.SafetensorError) as e:
+    except Exception as e:  # a damaged file can make the readers fail in any way
         raise PnpError(f"{path}: not a readable checkpoint ({e or type(e).__name__}); is the file complete?") from e
     while isinstance(content, Mapping):
         inner = next((content[w] for w in WRAPPERS if isinstance(content.get(w), Mapping)), None)
@@ -144,7 +143,7 @@ def _fill(module: nn.Module, state: dict[str, Tensor], source: str, part: str | 
 
 
 def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str) -> str:
-    """The prefix under which most of the wanted tensors are, of the right shape if possible."""
+    """The prefix of the module's tensors: none, that of its letter, or the one under which most of them are found."""
     shapes = {key: value.shape for key, value in state.items()}
     candidates = {key.removesuffix(w) for key in state for w in wanted if key == w or key.endswith("." + w)}
 
@@ -152,17 +151,17 @@ def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor
         found = [(shapes.get(prefix + key), value.shape) for key, (_, value) in wanted.items()]
         return sum(a == b for a, b in found), sum(a is not None for a, _ in found)
 
-    best = max(map(fit, candidates), default=None)
-    prefixes = sorted((p for p in candidates if fit(p) == best), key=len)
-    if not prefixes or "" in prefixes:
+    whole = (len(wanted), len(wanted))
+    if "" in candidates and fit("") == whole:
         return ""
-    names = [p.rstrip(".") for p in prefixes]
     for spelling in (str, str.lower):  # a pipeline's P. before USRNet's p.
-        named = [p for p, n in zip(prefixes, names, strict=True) if spelling(n.split(".")[-1]) == spelling(letter)]
+        named = [p for p in candidates if letter and spelling(p.split(".")[-2:][0]) == spelling(letter)]
         if len(named) == 1:
             return named[0]
-    if len(prefixes) > 1 and best == (len(wanted), len(wanted)):
-        choices = ", ".join(f"'#{n}'" for n in names)
+    best = max(map(fit, candidates), default=whole)
+    prefixes = sorted((p for p in candidates if fit(p) == best), key=len) or [""]
+    if len(prefixes) > 1 and best == whole:
+        choices = ", ".join(f"'#{p.rstrip('.')}'" for p in prefixes)
         raise PnpError(
             f"{source}: it holds several sets of weights that fit; append one of {choices} to the file's name"
         )

@@ -56,14 +56,14 @@ class DnCNN(NetworkPrior):
     @classmethod
     def translate(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A checkpoint with batch normalisation, as one without: each is merged into the convolution before it."""
-        layers: dict[int, dict[str, Tensor]] = {}
-        for key, value in state.items():
-            place = re.fullmatch(r"(?:\w+\.)*?(\d+)\.(\w+)", key)
-            if place is None:
-                return state
-            layers.setdefault(int(place[1]), {})[place[2]] = value
-        if not any("running_var" in layer for layer in layers.values()):
+        places = [re.fullmatch(r"(.*?)(\d+)\.(\w+)", key) for key in state]
+        one_stack = None not in places and len({place[1] for place in places if place}) == 1
+        if not one_stack or not any(key.endswith("running_var") for key in state):
             return state
+        layers: dict[int, dict[str, Tensor]] = {}
+        for place, value in zip(places, state.values(), strict=True):
+            if place:
+                layers.setdefault(int(place[2]), {})[place[3]] = value
         merged: list[tuple[Tensor, Tensor]] = []
         for _, layer in sorted(layers.items()):
             weight = layer["weight"]

@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
@@ -86,6 +88,8 @@ def test_the_checkpoint_of_a_pipeline_serves_each_of_its_modules(tmp_path):
         assert_same(expected, other)
     with pytest.raises(PnpError, match="several sets"):
         load_weights(network(9), tmp_path / "run.pth", letter="R")
+    with pytest.raises(PnpError, match=r"wrong shape: Q.m_head"):
+        load_weights(network(9, channels=1), tmp_path / "run.pth", letter="Q")
 
 
 def test_half_precision_is_converted(tmp_path):
@@ -138,6 +142,14 @@ def test_a_malicious_pickle_is_refused_and_never_runs(tmp_path, save):
     with pytest.raises(PnpError, match=r"bomb.pth: refused.*run any code"):
         load_weights(network(), tmp_path / "bomb.pth")
     assert not (tmp_path / "ran").exists()
+
+
+@given(content=st.binary(max_size=200), suffix=st.sampled_from([".pth", ".safetensors"]))
+def test_any_bytes_are_one_clear_error(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(PnpError, match=f"any{suffix}"):
+        read_checkpoint(path)
 
 
 def test_unreadable_files_are_one_clear_error(tmp_path):
