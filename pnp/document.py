@@ -8,6 +8,7 @@ number; `yes`, `no`, `on` and `off` are words.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,6 +151,8 @@ def scalar(text: str, quoted: bool = False) -> str | int | float | bool | None:
         return None
     if text in ("true", "false"):
         return text == "true"
+    if text in (".inf", "-.inf", ".nan"):
+        return float(text.replace(".", ""))
     if _INT.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):
@@ -234,12 +237,14 @@ def _word(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value).replace("inf", ".inf").replace("nan", ".nan")
     if isinstance(value, (int, float)):
         return repr(value)
     plain = re.fullmatch(r"[A-Za-z0-9_./%(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(" ")
     if plain and isinstance(scalar(value), str) and not value.startswith(("- ", "---")) and value != "-":
         return value
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=not value.isprintable())
 
 
 class _RefusedError(Exception):

@@ -668,7 +668,9 @@ class _Reader:
     def step(self, node: Node) -> Step | None:
         match = _STEP.fullmatch(node.value) if isinstance(node.value, str) else None
         if match is None:
-            self.say(node.origin, "this is not a step", _FORM)
+            split = isinstance(node.value, str) and node.value.count("(") != node.value.count(")")
+            cure = "inside [...] a comma ends a step: give each step a line of its own that begins with '-'"
+            self.say(node.origin, "this is not a step", cure if split and "[" in node.origin.text else _FORM)
             return None
         outputs = tuple(name.strip() for name in match[1].split(","))
         for name in outputs:
@@ -735,9 +737,10 @@ def check(spec: Spec) -> list[Problem]:
                 f"{letter} wants {count} input{'s' if count != '1' else ''}, but {len(step.inputs)} stand here",
                 usage,
             )
+        fits = needed <= len(step.inputs) <= len(signature.inputs)
         for argument, value in zip(signature.inputs, step.inputs, strict=False):
             found = kind_of_input(value, step, loop)
-            if found is None or found == argument.kind:
+            if found is None or found == argument.kind or not fits:
                 continue
             literal = not isinstance(value, Variable)
             if literal and (

@@ -71,7 +71,7 @@ def convert(annotation: Any, value: Any) -> Any:
         kinds = members if fixed else [members[0] if members else Any] * len(value)
         converted = [convert(kind, item) for kind, item in zip(kinds, value, strict=True)]
         return tuple(converted) if origin is tuple else converted
-    if annotation is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if annotation is float and isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
     if annotation is int and isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -1,0 +1,81 @@
+"""Arbitrary YAML gives a pipeline or messages of pnp's, never another exception."""
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from test_language import GOOD
+from toys import toys  # noqa: F401 (a fixture)
+
+import pnp
+from pnp.document import emit, from_python, read_text
+from pnp.errors import Origin
+from pnp.grammar import KEYS, parse
+from pnp.pipeline import build
+
+pytestmark = pytest.mark.usefixtures("toys")
+LAX = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+words = st.sampled_from(
+    [*KEYS, *GOOD.replace(",", " ").replace("{", " ").split(), "prior", "last 2", "0..1", "x = P(z, beta[i])", "k = G(y)",
+     "i", "n", "toy-scale", "factor", "U(y, s)", "= (", "x[i]", "1e-2", "2%", "null", "~", "-1", "true", "", "é"]
+)  # fmt: skip
+printable = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" "), max_size=8)
+scalars = words | st.integers() | st.floats() | st.booleans() | st.none() | printable
+values = st.recursive(
+    scalars, lambda v: st.lists(v, max_size=4) | st.dictionaries(words | printable, v, max_size=4), max_leaves=12
+)  # fmt: skip
+
+
+def survive(text: str) -> None:
+    try:
+        document = read_text(text, "fuzz.yaml")
+        if document.is_map:
+            build(parse(document, "fuzz.yaml"), weights=False)
+    except pnp.PnpError as e:
+        assert str(e)
+
+
+@LAX
+@given(st.text(max_size=200))
+@example("? []\n: b")
+@example("a: &a [*a]")
+@example("[" * 500)
+@example("\ufeff: 0")
+@example("a: !<x> 1")
+@example("%YAML 9.9\n---\na")
+def test_any_text(text):
+    survive(text)
+
+
+@LAX
+@given(values, st.sampled_from(KEYS), values)
+def test_any_value_under_any_key(outer, key, value):
+    document = read_text(GOOD, "fuzz.yaml")
+    replaced = {**document.plain(), key: value}
+    for candidate in (outer, replaced):
+        node = from_python(candidate, Origin("fuzz.yaml", 1))
+        if node.is_map:
+            try:
+                build(parse(node, "fuzz.yaml"), weights=False)
+            except pnp.PnpError as e:
+                assert str(e)
+
+
+@LAX
+@given(st.data())
+def test_any_edit_of_a_good_file(data):
+    lines = GOOD.splitlines()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        lines[at : at + data.draw(st.integers(0, 2))] = data.draw(st.lists(words | st.sampled_from(lines), max_size=2))
+        if not lines:
+            break
+    survive("\n".join(lines))
+
+
+@LAX
+@given(values)
+def test_what_is_emitted_reads_back_the_same(value):
+    node = from_python(value if isinstance(value, dict) else {"a": value}, Origin("fuzz.yaml", 1))
+    text = "\n".join(line for line, _ in emit(node))
+    assert repr(read_text(text, "again.yaml").plain()) == repr(node.plain())

@@ -1,0 +1,345 @@
+"""The pipeline language: what it means, and every message it gives (golden, against toy modules)."""
+
+import textwrap
+
+import pytest
+import torch
+from toys import toys  # noqa: F401 (a fixture)
+
+import pnp
+from pnp.document import emit, read_text
+from pnp.grammar import gather, parse
+
+pytestmark = pytest.mark.usefixtures("toys")
+
+GOOD = """\
+about: a toy
+given: [y, s = 1, k = G(y), sigma = 2%]
+modules:
+  U: {initializer: toy-repeat}
+  G: {initializer: toy-dot}
+  H: {estimator: toy-rise}
+  D: {solver: toy-pull}
+  P: {prior: toy-scale, factor: 1}
+  B: {prior: toy-blind}
+start:
+  - x = U(y, s)
+  - alpha, beta = H(sigma, s, n)
+repeat: 3
+steps:
+  - z = D(y, x, k, alpha[i])
+  - x = P(z, beta[i])
+return: [x, sigma]
+""".replace("sigma = 2%", "sigma = 2e-2")
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file into the working folder; its name is what messages show."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, text):
+        (tmp_path / name).write_text(textwrap.dedent(text))
+        return name
+
+    return write
+
+
+def message(name, **overrides):
+    with pytest.raises(pnp.PnpError) as caught:
+        pnp.load(name, weights=False, **overrides)
+    return str(caught.value)
+
+
+def load(name, **overrides):
+    return pnp.load(name, weights=False, **overrides)
+
+
+Y = torch.zeros(1, 1, 2, 2)
+
+
+# ---------------------------------------------------------------- meaning
+
+
+def test_steps_run_in_order_with_the_levels_of_their_iteration(write):
+    pipeline = load(write("good.yaml", GOOD))
+    result = pipeline(y=Y, s=2)
+    assert result.x.shape == (1, 1, 4, 4)
+    assert (result.x == 1 + 2 + 3).all()
+    assert result.sigma.item() == pytest.approx(0.02)
+    assert list(result) == ["x", "sigma"]
+
+
+def test_a_given_default_yields_to_what_the_caller_gives(write):
+    pipeline = load(write("good.yaml", GOOD))
+    assert pipeline(y=Y, sigma=0.1).sigma.item() == pytest.approx(0.1)
+    assert pipeline(y=Y, sigma="5/255").sigma.item() == pytest.approx(5 / 255)
+
+
+def test_extends_merges_modules_by_letter_and_replaces_other_keys(write):
+    write("good.yaml", GOOD)
+    child = load(
+        write(
+            "child.yaml", "extends: good.yaml\nmodules: {P: {factor: 2}, B: null}\nrepeat: 2\nafter: ['x = P(x, 0)']\n"
+        )
+    )
+    assert child(y=Y).x.flatten()[0] == ((0 + 1) * 2 + 2) * 2 * 2
+    assert "B" not in child.letters
+    replaced = load(write("other.yaml", "extends: good.yaml\nmodules: {P: {prior: toy-blind}}\n"))
+    assert replaced(y=Y).x.flatten()[0] == 6
+
+
+def test_extends_finds_files_beside_the_one_that_extends(write, tmp_path):
+    (tmp_path / "sub").mkdir()
+    write("sub/base.yaml", GOOD)
+    write("sub/mine.yaml", "extends: base.yaml\nrepeat: 1\n")
+    assert load("sub/mine.yaml")(y=Y).x.flatten()[0] == 1
+
+
+def test_swap_changes_its_iterations_and_no_others(write):
+    for when, swapped in (("last 1", {2}), ("first 2", {0, 1}), ("1", {1}), ("0..1", {0, 1})):
+        pipeline = load(write("good.yaml", GOOD + f"swap:\n  {when}: {{P: B}}\n"))
+        seen = {}
+        pipeline(y=Y, trace=lambda state, seen=seen: seen.update({state.iteration: state.letters.get("P")}))
+        assert seen == {None: None, **{i: "B" if i in swapped else "P" for i in range(3)}}
+
+
+def test_several_stages_restart_and_count_their_own_iterations(write):
+    text = (
+        GOOD[: GOOD.index("start:")]
+        + """\
+before:
+  - x = U(y, s)
+stages:
+  - start:
+      - alpha, beta = H(sigma, s, n)
+    repeat: 2
+    steps:
+      - x = D(y, x, k, alpha[i])
+  - start:
+      - x = U(y, s)
+      - alpha, beta = H(sigma, s, n)
+    repeat: 3
+    steps:
+      - x = D(y, x, k, alpha[i])
+      - x = P(x, beta[i])
+swap:
+  last 1: {P: B}
+return: x
+"""
+    )
+    pipeline = load(write("two.yaml", text), **{"modules.P.factor": 10, "stages.0.repeat": 1})
+    trace = []
+    assert pipeline(y=Y, trace=trace.append).x.flatten()[0] == ((0 + 1) * 10 + 2) * 10 + 3
+    assert [(t.stage, t.iteration, t.i) for t in trace if t.iteration is not None] == [
+        (0, 0, 0), (1, 1, 0), (1, 2, 1), (1, 3, 2),
+    ]  # fmt: skip
+
+
+def test_freeze_stops_the_gradients_of_a_letter(write):
+    free, frozen = load(write("good.yaml", GOOD)), load(write("frozen.yaml", GOOD + "freeze: [P]\n"))
+    assert [p.requires_grad for p in free.parameters()] == [True]
+    assert [p.requires_grad for p in frozen.parameters()] == [False]
+
+
+def test_overrides_are_the_last_layer(write):
+    name = write("good.yaml", GOOD)
+    assert load(name, repeat=1)(y=Y).x.flatten()[0] == 1
+    assert load(name, **{"modules.P.factor": 0.5})(y=Y).x.flatten()[0] == ((0 + 1) / 2 + 2) / 2 / 2 + 3 / 2
+    spec = parse(gather(name, assignments=["repeat=2", "modules.P={prior: toy-blind}", "return=[x]"]), name)
+    assert spec.iterations == 2 and spec.modules["P"].name == "toy-blind" and spec.returns == ("x",)
+
+
+def test_flattening_gives_the_same_pipeline_again(write):
+    write("good.yaml", GOOD)
+    document = gather(write("child.yaml", "extends: good.yaml\nswap:\n  last 2: {P: B}\n"))
+    again = read_text("\n".join(line for line, _ in emit(document)), "again.yaml")
+    assert again.plain() == document.plain()
+    assert dict(emit(document))["swap:"].file == "child.yaml"
+    assert dict(emit(document))["repeat: 3"].file == "good.yaml"
+
+
+def test_a_pipeline_is_an_ordinary_module(write):
+    pipeline = load(write("good.yaml", GOOD))
+    assert set(pipeline.state_dict()) == {"P.factor"}
+    pipeline(y=Y).x.sum().backward()
+    assert pipeline.P.factor.grad != 0
+    assert pipeline.double()(y=Y.double()).x.dtype == torch.float64
+
+
+# ---------------------------------------------------------------- messages
+
+
+def test_all_problems_of_a_file_at_once(write):
+    bad = """\
+    abuot: two letters swapped
+    given: [y, s, t]
+    modules:
+      U: {initializer: toy-repeat}
+      P: {prior: toy-scal, factor: 3}
+      R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
+      D: {prior: toy-pull}
+      p: {prior: toy-blind}
+    start:
+      - x = U(y)
+    repeat: 0
+    steps:
+      - z = D(y, x, k, alpha[i])
+      - x = P(z, beta[j])
+    swap:
+      last 9: {P: U}
+    return: [x, sigma]
+    """
+    assert message(write("bad.yaml", bad)) == textwrap.dedent(
+        """\
+        bad.yaml:1: a pipeline has no key 'abuot'
+            1 | abuot: two letters swapped
+              = did you mean 'about'? keys: about, after, before, cite, extends, freeze, given, modules, repeat, return, stages, start, steps, swap, weights
+        bad.yaml:2: the kind of 't' is not known
+            2 | given: [y, s, t]
+              = write 't: image'; kinds: image, kernel, level, levels, number; known without: y, x, z, mask, k, w, sigma, alpha, beta, s
+        bad.yaml:5: there is no prior called 'toy-scal'
+            5 | P: {prior: toy-scal, factor: 3}
+              = did you mean 'toy-scale'? priors: toy-blind, toy-narrow, toy-scale
+        bad.yaml:6: R: there is no option 'facto'
+            6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
+              = did you mean 'factor'? options: factor, strength, widths
+        bad.yaml:6: R: widths: wants a list, not 4
+            6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
+              = R is the prior toy-scale
+        bad.yaml:6: R: strength: 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant
+            6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
+              = R is the prior toy-scale
+        bad.yaml:6: R: the option 'factor' is missing
+            6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
+              = R is the prior toy-scale
+        bad.yaml:7: there is no prior called 'toy-pull'
+            7 | D: {prior: toy-pull}
+              = it is a solver: write 'D: {solver: toy-pull}'
+        bad.yaml:8: 'p' cannot name a module
+            8 | p: {prior: toy-blind}
+              = modules begin with a capital letter, variables with a small one
+        bad.yaml:11: repeat wants a whole number of at least 1, not 0
+            11 | repeat: 0
+        bad.yaml:14: 'j' is not an index
+            14 | - x = P(z, beta[j])
+               = an index is i or a number, for example alpha[i]
+        bad.yaml:16: 'last 9' goes beyond the loop, which has 1 iterations (0..0), not 9
+            16 | last 9: {P: U}"""  # noqa: E501
+    )
+
+
+STEPS = [
+    ("z = D(y, k, x, alpha[i])", "D wants image as 'x', but k is kernel", "D is the solver toy-pull: D(y, x, k, weight) -> image"),
+    ("z = D(y, x, k)", "D wants 4 inputs, but 3 stand here", "D is the solver toy-pull: D(y, x, k, weight) -> image"),
+    ("z = D(y, x, k, alpha)", "D wants level as 'weight', but alpha is levels", "write alpha[i] for the level of iteration i"),
+    ("z = D(y, x, k, s)", "D wants level as 'weight', but s is number", "D is the solver toy-pull: D(y, x, k, weight) -> image"),
+    ("z = B(y, x, 1)", "B wants 1 to 2 inputs, but 3 stand here", "B is the prior toy-blind: B(x[, level]) -> image"),
+    ("z, w = B(x)", "B gives 1 (image), but 2 stand left of '='", "B is the prior toy-blind: B(x[, level]) -> image"),
+    ("z = B(q)", "'q' is used before it has a value", "variables: alpha, beta, k, s, sigma, x, y"),
+    ("z = B(sigm)", "'sigm' is used before it has a value", "did you mean 'sigma'? variables: alpha, beta, k, s, sigma, x, y"),
+    ("z = B(z)", "'z' is used before it has a value", "no step before this one gives it"),
+    ("k = B(x)", "'k' was kernel before and would become image", "give it a name of its own"),
+    ("z = B(x[i])", "'x' is image: it has no element [i]", "only levels (one per iteration) are indexed"),
+    ("z = Q(x)", "there is no module 'Q'", "modules: B, D, G, H, P, U"),
+    ("z = b(x)", "this is not a step", "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'"),
+    ("i = B(x)", "'i' cannot be assigned", "i is the index of the iteration and n their number"),
+    ("z, z = B(x)", "an output stands twice", ""),
+    ("z = B(x.T)", "'x.T' is not an input", "an input is a variable, variable[i] or a number"),
+    ("z = B(__import__('os'))", "'__import__('os')' is not an input", "an input is a variable, variable[i] or a number"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "reason", "cure"), STEPS, ids=[s[0] for s in STEPS])
+def test_message_of_a_step(write, step, reason, cure):
+    text = GOOD.replace("  - z = D(y, x, k, alpha[i])\n  - x = P(z, beta[i])", f"  - {step}")
+    text = text.replace("return: [x, sigma]", "return: x")
+    expected = f"one.yaml:15: {reason}\n    15 | - {step}"
+    assert message(write("one.yaml", text)).startswith(expected + (f"\n       = {cure}" if cure else ""))
+
+
+LINES = [
+    ("repeat: 3", "repeat: many", "one.yaml:13: repeat wants a whole number of at least 1, not 'many'"),
+    ("repeat: 3", "repeat: 3\nrepeat: 4", "one.yaml:14: 'repeat' stands twice"),
+    ("return: [x, sigma]", "return: [x, q]", "one.yaml:17: 'q' is returned, but no step gives it"),
+    ("return: [x, sigma]", "freeze: Q\nreturn: x", "one.yaml:17: there is no module 'Q' to freeze"),
+    ("return: [x, sigma]", "swap: {last 4: {P: B}}\nreturn: x", "one.yaml:17: 'last 4' goes beyond the loop, which has 3 iterations (0..2), not 4"),
+    ("return: [x, sigma]", "swap: {sometimes: {P: B}}\nreturn: x", "one.yaml:17: 'sometimes' does not say which iterations"),
+    ("return: [x, sigma]", "swap: {last 2: {P: B}, 1: {P: D}}\nreturn: x", "one.yaml:17: '1' swaps again what the swap on line 17 swaps in the same iterations"),
+    ("return: [x, sigma]", "swap: {last 2: {P: U}}\nreturn: x", "one.yaml:16: U wants number as 's', but beta[i] is level"),
+    ("return: [x, sigma]", "", "one.yaml:1: nothing is returned"),
+    ("about: a toy", "about: [a, toy]", "one.yaml:1: about wants a line of text"),
+    ("given: [y, s = 1, k = G(y), sigma = 2e-2]", "given:\n  - y\n  - s = 1\n  - k = U(y, s)\n  - sigma = 2e-2", "one.yaml:5: 'k' is a kernel, but its default gives image"),
+    ("k = G(y)", "k = G(x)", "one.yaml:2: 'x' is used before it has a value"),
+    ("sigma = 2e-2", "sigma = 2e-2, sigma", "one.yaml:2: 'sigma' is given twice"),
+    ("s = 1", "s = 1.5", "one.yaml:2: 's' is a number, so 1.5 cannot be its default"),
+    ("  - x = U(y, s)", "  - x = U(y, i)", "one.yaml:11: 'i' exists only in a loop"),
+    ("  - x = U(y, s)", "  x: U(y, s)", "one.yaml:12: this is not YAML: expected <block end>, but found '-'"),
+    ("P: {prior: toy-scale, factor: 1}", "P: {prior: toy-scale}", "one.yaml:8: P: the option 'factor' is missing"),
+    ("P: {prior: toy-scale, factor: 1}", "P: {factor: 1}", "one.yaml:8: P does not say what it is"),
+    ("P: {prior: toy-scale, factor: 1}", "P: {prior: toy-scale, solver: toy-pull}", "one.yaml:8: P is both solver and prior"),
+    ("P: {prior: toy-scale, factor: 1}", "P: toy-scale", "one.yaml:8: P is not a module"),
+    ("P: {prior: toy-scale, factor: 1}", "P: !!python/name:os.system x", "one.yaml:8: the tag 'tag:yaml.org,2002:python/name:os.system' is not part of the language"),
+    ("start:\n  - x = U(y, s)\n", "before: [x = U(y, s)]\nstart:\n", "one.yaml:10: this is not a step"),
+    ("about: a toy", "extends: one.yaml", "one.yaml:1: 'one.yaml' extends itself, by way of this line"),
+    ("about: a toy", "extends: nothing.yaml", "one.yaml:1: nothing.yaml: there is no such file"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), LINES, ids=[n[:40] or "no return" for _, n, _ in LINES])
+def test_message_of_a_line(write, old, new, expected):
+    assert old in GOOD
+    said = message(write("one.yaml", GOOD.replace(old, new, 1)))
+    assert said.startswith(expected), said
+
+
+def test_messages_about_overrides(write):
+    name = write("good.yaml", GOOD)
+    assert message(name, **{"modules.X.a": 1}).startswith("load(modules.X.a=...): there is no module 'X'")
+    assert "did you mean 'repeat'?" in message(name, repaet=3)
+    with pytest.raises(pnp.PnpError, match="write it as key=value"):
+        gather(name, assignments=["repeat"])
+    with pytest.raises(pnp.PnpError, match="list of 2; '7' is not an index"):
+        gather(name, assignments=["return.7=x"])
+
+
+def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
+    write("good.yaml", GOOD)
+    assert "a file is written with its ending: good.yaml" in message("good")
+    assert "there is no such file" in message("./missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "good.yaml needs y; it takes y, s, k, sigma"),
+        ({"y": Y, "q": 1}, "good.yaml is not given 'q'"),
+        ({"y": Y * float("nan")}, "y holds NaN or infinite values"),
+        ({"y": Y + 200}, "y reaches 200, but images are on [0, 1]: divide it by 255"),
+        ({"y": Y[0]}, "y has shape (1, 2, 2), but an image is (B, C, H, W)"),
+        ({"y": Y.byte()}, "y is torch.uint8, but images are floating point"),
+        ({"y": Y.numpy()}, "y must be a tensor (B, C, H, W), not ndarray"),
+        ({"y": Y, "s": 2.5}, "s is 2.5, but it must be a whole number"),
+        ({"y": Y, "s": 0}, "s is 0, but it must be a whole number"),
+        ({"y": Y, "sigma": 15}, "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15%"),
+        ({"y": Y, "sigma": torch.tensor(15.0)}, "sigma is 15, but noise levels are on [0, 1]"),
+        ({"y": Y, "sigma": -0.1}, "sigma: -0.1 is not a noise level"),
+        ({"y": Y, "k": torch.ones(1, 3, 5, 5)}, "k has shape (1, 3, 5, 5), but a kernel is (B, 1, K, K)"),
+        ({"y": Y, "k": torch.ones(5, 5).double()}, "k is torch.float64, but y is torch.float32"),
+    ],
+)
+def test_bad_input_gets_one_clear_message(write, given, expected):
+    pipeline = load(write("good.yaml", GOOD))
+    with pytest.raises(pnp.PnpError) as caught:
+        pipeline(**given)
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_failing_step_names_itself_its_iteration_and_shapes(write):
+    pipeline = load(write("good.yaml", GOOD))
+    pipeline.P.forward = lambda x, level: x @ torch.ones(3, 3)
+    with pytest.raises(pnp.PnpError) as caught:
+        pipeline(y=Y)
+    said = str(caught.value)
+    assert said.startswith("good.yaml:16: the step 'x = P(z, beta[i])' failed (iteration 1 of 3): RuntimeError: ")
+    assert "inputs: z (1, 1, 2, 2), beta[i] (1, 1, 1, 1)" in said
