@@ -49,14 +49,14 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
     gives), and `tolerance` with `iterations` if it iterates: it is held to its tolerance as it is, and to the laws as
     a copy that iterates to the end.
     """
-    exact = copy.deepcopy(solver).to(device).double()
+    exact: Any = copy.deepcopy(solver).to(device).double()
     if hasattr(solver, "tolerance"):
         exact.tolerance, exact.iterations = 1e-12, 10_000
     for s, channels, kernel in ((1, 1, (3, 4)), (2, 3, (4, 5)), (3, 2, (5, 3))):
         case = _Case(solver, s, channels, kernel, seed, device)
         case.keeps_its_form(solver)
-        case.is_the_minimiser(exact)
         case.treats_images_separately(exact)
+        case.is_the_minimiser(exact)
         case.has_true_gradients(exact)
 
 
@@ -89,7 +89,7 @@ class _Case:
     def run(self, solver: DataSolver, **changed: Any) -> Tensor:
         return solver(*[changed.get(name, self.values[name]) for name in self.names])
 
-    def objective(self, solver: DataSolver, result: Tensor) -> Tensor:
+    def objective(self, solver: Any, result: Tensor) -> Tensor:
         """What the result should minimise, added over the batch."""
         y, x, k, weight, mask = self.values.values()
         if self.of_image:

@@ -41,8 +41,8 @@ class CgImage(DataSolver):
     "residual" and the number of "iterations" of the last call.  Small weights need many iterations.
 
     Options: boundary, tolerance, iterations.
-    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K'), weight above zero, and mask, which lies on y, one
-    where y is known and zero where it is not, values between count partly; its batch and channels may be 1.
+    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K'), weight above zero, and mask, which lies on y:
+    one where y is known, zero where it is not; its batch and channels may be 1.
     Returns z with the shape and dtype of x.  Gradients to all inputs, by implicit differentiation: they are as exact as
     the solution and cost one more solve.
     Source: Hestenes and Stiefel 1952.
@@ -68,7 +68,7 @@ class CgImage(DataSolver):
             mask = mask.to(compute_dtype(mask))
         dtype = compute_dtype(x)
         y, k, x_kept, alpha = y.to(dtype), k.to(dtype), x.to(dtype), check_weight(NAME, weight, x.to(dtype))
-        A = Blur(k, s, y.shape[-2:], self.boundary)
+        A = Blur(k, s, (y.shape[-2], y.shape[-1]), self.boundary)
 
         def normal(z: Tensor) -> Tensor:
             return A.adjoint(_masked(A(z), mask)) + alpha * z
@@ -125,7 +125,9 @@ class Blur:
     def __call__(self, z: Tensor) -> Tensor:
         """(z * k)|s, of the size of y."""
         extended = z[..., self.rows[:, None], self.cols]
-        low = torch.fft.irfft2(blur_down(row_spectra(extended, self.s), self.R), s=(len(self.rows) // self.s, self.width))
+        low = torch.fft.irfft2(
+            blur_down(row_spectra(extended, self.s), self.R), s=(len(self.rows) // self.s, self.width)
+        )
         return low[..., self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
 
     def adjoint(self, u: Tensor) -> Tensor:
@@ -138,7 +140,7 @@ class Blur:
 
 
 def _extension(n: int, taps: int, s: int, boundary: str, device: torch.device) -> tuple[Tensor, int, int]:
-    """Along one axis: which pixel stands at each place of the extended image, where y begins in it, its length over s."""
+    """Along one axis: the pixel at each place of the extended image, where y begins in it, its length over s."""
     if boundary == "circular":
         return torch.arange(s * n, device=device), 0, n
     before, after = -(-(taps - 1 - taps // 2) // s), -(-(taps // 2) // s)

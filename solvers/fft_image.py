@@ -60,7 +60,9 @@ class _Solve(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, k: Tensor, weight: Tensor, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def forward(
+        ctx: Any, y: Tensor, x: Tensor, k: Tensor, weight: Tensor, known: tuple[Tensor, Tensor, Tensor]
+    ) -> Tensor:
         Y, R, AAt = known
         s, size = R.shape[1], y.shape[-2:]
         U = Y - blur_down(row_spectra(x, s), R)
@@ -101,5 +103,7 @@ class _Solve(torch.autograd.Function):
         if r is not None:
             rows, cols = mirrored_taps(k, s, *size)
             grad_k = r[..., rows, cols]
-        grad_weight = None if u is None or v is None else -(u * v).sum((1, 2, 3), keepdim=True).sum_to_size(weight.shape)
+        grad_weight = (
+            None if u is None or v is None else -(u * v).sum((1, 2, 3), keepdim=True).sum_to_size(weight.shape)
+        )
         return v if for_y else None, e, grad_k, grad_weight, None

@@ -37,12 +37,14 @@ class FftKernel(DataSolver):
 
     cite: ClassVar = ("ates2023ikrnet",)
 
-    def __init__(self, gamma: float, size: int | None = None, channel: int | None = None, pull: str = "last"):
+    def __init__(self, gamma: float = 7.6e-5, size: int | None = None, channel: int | None = None, pull: str = "last"):
         super().__init__()
         self.gamma = check_gamma(NAME, gamma)
         self.size = check_size(NAME, size)
         if channel is not None and (not isinstance(channel, int) or isinstance(channel, bool) or channel < 0):
-            raise PnpError(f"{NAME}: channel is {channel!r}; it is the number of a colour channel from 0, or null for all")
+            raise PnpError(
+                f"{NAME}: channel is {channel!r}; it is the number of a colour channel from 0, or null for all"
+            )
         self.channel = channel
         self.pull = check_choice(NAME, "pull", pull, ("last", "zero"))
 
@@ -51,7 +53,9 @@ class FftKernel(DataSolver):
         check_kernel(NAME, k)
         H, W = x.shape[-2:]
         if self.size is not None and self.size > min(H, W):
-            raise PnpError(f"{NAME}: size is {self.size}, larger than the image x, which is {H} x {W}; take a smaller size")
+            raise PnpError(
+                f"{NAME}: size is {self.size}, larger than the image x, which is {H} x {W}; take a smaller size"
+            )
         Y = self.once(_spectrum_of, y)
         if self.channel is not None:
             if self.channel >= x.shape[1]:

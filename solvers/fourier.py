@@ -35,7 +35,7 @@ def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
 
 
 def kernel_spectra(k: Tensor, s: int, h: int, w: int) -> Tensor:
-    """Spectra R of the phases of a mirrored kernel (B, 1, K, K'): (B, s, s, 1, h, w // 2 + 1); y has the size (h, w)."""
+    """Spectra R of the phases of k (B, 1, K, K') mirrored: (B, s, s, 1, h, w // 2 + 1); y has the size (h, w)."""
     rows, cols = mirrored_taps(k, s, h, w)
     r = k.new_zeros(*k.shape[:2], s * h, s * w)
     r[..., rows, cols] = k
@@ -86,7 +86,7 @@ def up_blur(U: Tensor, R: Tensor, w: int) -> Tensor:
 
 
 def embed_kernel(k: Tensor, height: int, width: int) -> Tensor:
-    """A kernel (B, 1, K, K') as large as an image, zero outside its support, its centre at (height // 2, width // 2)."""
+    """A kernel (B, 1, K, K') as large as an image, zero outside its support, its centre at half the size."""
     kh, kw = k.shape[-2:]
     if kh > height or kw > width:
         raise PnpError(f"a kernel of {kh} x {kw} does not fit into {height} x {width}; crop it first")
@@ -95,10 +95,12 @@ def embed_kernel(k: Tensor, height: int, width: int) -> Tensor:
 
 
 def crop_kernel(w: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """The central `size` x `size` taps of a kernel (B, 1, H, W), its centre again at size // 2; sums are not restored."""
+    """The central `size` x `size` taps of a kernel (B, 1, H, W), its centre at size // 2; the sum is not restored."""
     height, width = (size, size) if isinstance(size, int) else size
     H, W = w.shape[-2:]
     if not (0 < height <= H and 0 < width <= W):
-        raise PnpError(f"a kernel of {H} x {W} cannot be cropped to {height} x {width}; ask for a size from 1 to its own")
+        raise PnpError(
+            f"a kernel of {H} x {W} cannot be cropped to {height} x {width}; ask for a size from 1 to its own"
+        )
     top, left = H // 2 - height // 2, W // 2 - width // 2
     return w[..., top : top + height, left : left + width]

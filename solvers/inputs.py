@@ -29,16 +29,26 @@ def check_shapes(name: str, y: Tensor, x: Tensor, k: Tensor) -> int:
         _check_tensor(name, what, t)
     for what, t in (("x", x), ("k", k)):
         if compute_dtype(t) != compute_dtype(y):
-            _refuse(name, f"y is {_dtype(y)} but {what} is {_dtype(t)}", f"convert one of them, for example {what}.to(y.dtype)")
+            _refuse(
+                name,
+                f"y is {_dtype(y)} but {what} is {_dtype(t)}",
+                f"convert one of them, for example {what}.to(y.dtype)",
+            )
         if t.device != y.device:
-            _refuse(name, f"y is on {y.device} but {what} is on {t.device}", f"move one of them, for example {what}.to(y.device)")
+            _refuse(
+                name,
+                f"y is on {y.device} but {what} is on {t.device}",
+                f"move one of them, for example {what}.to(y.device)",
+            )
     (b, c, h, w), (bx, cx, H, W), (bk, ck, kh, kw) = y.shape, x.shape, k.shape
     if cx != c:
         _refuse(name, f"y has {_count(c, 'channel')} but x has {cx}", "give both the same channels")
     if bx != b:
         _refuse(name, f"y is a batch of {b} but x is a batch of {bx}", "give one x for each y")
     if bk not in (1, b):
-        _refuse(name, f"there are {_count(bk, 'kernel')} for {_count(b, 'image')}", "give one kernel, or one for each image")
+        _refuse(
+            name, f"there are {_count(bk, 'kernel')} for {_count(b, 'image')}", "give one kernel, or one for each image"
+        )
     if ck != 1:
         _refuse(name, f"k has {_count(ck, 'channel')}", "all channels share one kernel: give k the shape (B, 1, K, K)")
     if H % h or W % w or H // h != W // w:
@@ -48,7 +58,11 @@ def check_shapes(name: str, y: Tensor, x: Tensor, k: Tensor) -> int:
             "crop the images so that the size of x is s times the size of y",
         )
     if kh > H or kw > W:
-        _refuse(name, f"the kernel is {kh} x {kw}, larger than the image x, which is {H} x {W}", "crop the kernel or take a larger image")
+        _refuse(
+            name,
+            f"the kernel is {kh} x {kw}, larger than the image x, which is {H} x {W}",
+            "crop the kernel or take a larger image",
+        )
     return H // h
 
 
@@ -132,7 +146,11 @@ def _check_tensor(name: str, what: str, t: Any) -> None:
         shape = "(B, 1, K, K)" if what == "k" else "(B, C, H, W)"
         _refuse(name, f"{what} has shape {_shape(t)}", f"it needs four dimensions, {shape}; add them with [None]")
     if what != "k" and t.shape[-1] in (1, 3, 4) and t.shape[1] > 4 and t.shape[2] > 4:
-        _refuse(name, f"{what} has shape {_shape(t)}, with the channels last", "use .permute(0, 3, 1, 2) to give (B, C, H, W)")
+        _refuse(
+            name,
+            f"{what} has shape {_shape(t)}, with the channels last",
+            "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
+        )
     if not t.is_floating_point():
         _refuse(name, f"{what} is {_dtype(t)}", "give floating point numbers; divide an 8-bit image by 255")
     if 0 in t.shape:

@@ -35,7 +35,7 @@ class SupportKernel(DataSolver):
 
     cite: ClassVar = ("ates2023ikrnet",)
 
-    def __init__(self, gamma: float, size: int | None = None, pull: str = "last"):
+    def __init__(self, gamma: float = 7.6e-5, size: int | None = None, pull: str = "last"):
         super().__init__()
         self.gamma = check_gamma(NAME, gamma)
         self.size = check_size(NAME, size)
@@ -46,7 +46,9 @@ class SupportKernel(DataSolver):
         check_kernel(NAME, k)
         H, W = x.shape[-2:]
         if self.size is not None and self.size > min(H, W):
-            raise PnpError(f"{NAME}: size is {self.size}, larger than the image x, which is {H} x {W}; take a smaller size")
+            raise PnpError(
+                f"{NAME}: size is {self.size}, larger than the image x, which is {H} x {W}; take a smaller size"
+            )
         start = self._start(k.double())
         E = self.once(_spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
@@ -82,9 +84,7 @@ class Taps:
     def correlate(self, E: Tensor, X: Tensor) -> Tensor:
         """A^T e, the right-hand side: the correlation of e with x at every tap; (B, K, K')."""
         by_phase = torch.fft.irfft2((E.conj()[:, None, None] * X).sum(3), s=(self.h, self.w))
-        return by_phase[
-            :, self.row_phase[:, None], self.col_phase, (self.a % self.h)[:, None], self.b % self.w
-        ]
+        return by_phase[:, self.row_phase[:, None], self.col_phase, (self.a % self.h)[:, None], self.b % self.w]
 
     def normal_matrix(self, X: Tensor) -> Tensor:
         """A^T A: the correlation of x with itself, decimated, between every two taps; (B, K, K', K, K')."""
@@ -112,7 +112,7 @@ def _solve(N: Tensor, b: Tensor, weight: float) -> Tensor:
     factor, info = torch.linalg.cholesky_ex(N)
     if bool((info > 0).any()):
         raise PnpError(
-            f"{NAME}: the normal matrix of image {int(info.nonzero()[0])} of the batch is singular: x has too little detail for "
-            "a kernel of this size; take a larger gamma or a smaller size"
+            f"{NAME}: the normal matrix of image {int(info.nonzero()[0])} of the batch is singular: "
+            "x has too little detail for a kernel of this size; take a larger gamma or a smaller size"
         )
     return torch.cholesky_solve(b[..., None], factor)

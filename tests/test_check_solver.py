@@ -1,0 +1,127 @@
+"""check_solver accepts right solvers and tells what is wrong with wrong ones."""
+
+import pytest
+import torch
+
+from pnp.interfaces import DataSolver, Image, Kernel, Level
+from pnp.solvers.cg_image import CgImage
+from pnp.solvers.fft_image import FftImage
+from pnp.solvers.fft_kernel import FftKernel
+from pnp.solvers.support_kernel import SupportKernel
+from pnp.testing import check_solver
+
+
+class Changed(DataSolver):
+    """D with something done to its inputs or to its result."""
+
+    def __init__(self, before=lambda *a: a, after=lambda z, *a: z):
+        super().__init__()
+        self.before, self.after, self.D = before, after, FftImage()
+
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        return self.after(self.D(*self.before(y, x, k, weight)), y, x, k, weight)
+
+
+class ChangedKernel(DataSolver):
+    """Dk on the support with something done to its result."""
+
+    def __init__(self, after=lambda w: w, gamma=1e-3, inner=1e-3, size=None):
+        super().__init__()
+        self.after, self.gamma, self.size, self.Dk = after, gamma, size, SupportKernel(inner)
+
+    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
+        return self.after(self.Dk(y, x, k))
+
+
+class Leaky(Changed):
+    """D whose result for one image depends a little on the others of the batch."""
+
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        z = self.D(y, x, k, weight)
+        return z + (len(y) - 1) * 1e-4 * z.mean()
+
+
+class CutAtWeight(Changed):
+    """D that gives no gradient to the weight."""
+
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        return self.D(y, x, k, weight.detach() if isinstance(weight, torch.Tensor) else weight)
+
+
+def test_solvers_of_the_registry_pass_with_any_seed():
+    for seed in range(3):
+        check_solver(FftImage(), seed=seed)
+        check_solver(Changed(), seed=seed)
+        check_solver(ChangedKernel(), seed=seed)
+
+
+MINIMISER = "does not return the minimiser of its objective|is far from the minimiser of its objective"
+
+
+@pytest.mark.parametrize(
+    ("solver", "sentence"),
+    [
+        (Changed(lambda y, x, k, w: (y, x, k.flip(-2, -1), w)), MINIMISER),  # correlation
+        (Changed(lambda y, x, k, w: (y, x, torch.nn.functional.pad(k, (1, 0, 0, 1)), w)), MINIMISER),  # centre
+        (Changed(lambda y, x, k, w: (y, x, k.mT, w)), MINIMISER),  # rows and columns of the kernel
+        (Changed(lambda y, x, k, w: (y, x, k, 1.001 * w)), MINIMISER),  # weight
+        (Changed(lambda y, x, k, w: (y, x.roll(1, -1), k, w)), MINIMISER),  # pull to something else
+        (Changed(after=lambda z, *a: z + 1e-6), MINIMISER),
+        (Changed(after=lambda z, *a: z.double()), "returns torch.float64 for torch.float32"),
+        (Changed(after=lambda z, *a: z[..., 1:]), r"returns the shape \(2, 1, 5, 5\) instead of \(2, 1, 5, 6\)"),
+        (Changed(after=lambda z, *a: z.detach()), "has a wrong gradient to y: 0 along a direction"),
+        (Leaky(), "lets the images of a batch change each other"),
+        (CutAtWeight(), "has a wrong gradient to weight: 0 along a direction"),
+        (ChangedKernel(lambda w: w.flip(-2, -1)), MINIMISER),
+        (ChangedKernel(lambda w: w / w.sum((-2, -1), keepdim=True)), MINIMISER),  # normalising is a prior's work
+        (ChangedKernel(inner=2e-3), MINIMISER),
+        (ChangedKernel(size=9), r"returns the shape \(2, 1, 3, 4\) instead of \(2, 1, 9, 9\)"),
+        (FftKernel(1e-3, size=3), MINIMISER),  # a crop is not the minimiser on the cropped support
+        (CgImage(iterations=1), "is far from the minimiser of its objective"),
+    ],
+)
+def test_wrong_solvers_are_found_out(solver, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        check_solver(solver)
+
+
+class Declares(DataSolver):
+    """A solver of images that computes with one solver and declares another boundary."""
+
+    def __init__(self, inner, boundary):
+        super().__init__()
+        self.inner, self.boundary = inner, boundary
+
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        return self.inner(y, x, k, weight)
+
+
+class DeclaresKernel(DataSolver):
+    """A solver of kernels that computes with one solver and declares other options."""
+
+    def __init__(self, inner, pull="last", channel=None):
+        super().__init__()
+        self.inner, self.gamma, self.pull, self.channel = inner, inner.gamma, pull, channel
+
+    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
+        return self.inner(y, x, k)
+
+
+@pytest.mark.parametrize(
+    ("honest", "lying"),
+    [
+        (lambda: Declares(FftImage(), "circular"), lambda: Declares(FftImage(), "reflect")),
+        (
+            lambda: DeclaresKernel(FftKernel(1e-2, pull="zero"), pull="zero"),
+            lambda: DeclaresKernel(FftKernel(1e-2, pull="zero")),
+        ),
+        (
+            lambda: DeclaresKernel(FftKernel(1e-2, channel=0), channel=0),
+            lambda: DeclaresKernel(FftKernel(1e-2, channel=0)),
+        ),
+    ],
+)
+def test_a_solver_is_held_to_what_it_declares(honest, lying):
+    check_solver(honest())
+    with pytest.raises(AssertionError, match=MINIMISER):
+        check_solver(lying())
