@@ -10,6 +10,7 @@ from pnp.priors.dncnn import DnCNN
 from pnp.priors.drunet import DRUNet
 from pnp.priors.resunet import BlindResUNet, ResUNet
 from pnp.priors.scunet import LevelSCUNet, SCUNet, WindowAttention
+from pnp.testing import check_prior
 
 NC = (4, 4, 8, 8)
 SWIN = {"config": (2, 2, 2, 2, 2, 2, 2), "dim": 8, "head_dim": 2, "window": 4}
@@ -48,6 +49,11 @@ def build(name: str, channels: int = 3) -> nn.Module:
 def test_parameter_counts_are_the_published_ones(network, parameters):
     with torch.device("meta"):
         assert sum(p.numel() for p in network().parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_networks_keep_the_contract_of_a_prior(name):
+    check_prior(build(name))
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import pnp
 from pnp.checkpoints import load_weights
 from pnp.estimators.hypanet import HyPaNet
 from pnp.priors.dncnn import DnCNN
@@ -109,6 +110,35 @@ def test_usrnet_tiny(parity, case):
     """
     reference = read(parity / f"usrnet_tiny_{case}.npz")
     assert distance(usrnet_tiny(parity, reference, FftImage()), reference["x"]) < USRNET[case]
+
+
+AS_PIPELINE = """
+given: [y, s, k, sigma]
+modules:
+  U: {initializer: nearest}
+  H: {estimator: hypanet, n: 6, width: 32}
+  D: {solver: fft-image}
+  P: {prior: resunet, nc: [16, 32, 64, 64]}
+start:
+  - x = U(y, s)
+  - alpha, beta = H(sigma, s, n)
+repeat: 6
+steps:
+  - z = D(y, x, k, alpha[i])
+  - x = P(z, beta[i])
+return: x
+"""
+
+
+@pytest.mark.parametrize("case", USRNET)
+def test_usrnet_tiny_as_a_pipeline(parity, case, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(AS_PIPELINE + f"weights: {parity / 'usrnet_tiny.pth'}")
+    pipeline = pnp.load(tmp_path / "tiny.yaml")
+    reference = read(parity / f"usrnet_tiny_{case}.npz")
+    with torch.inference_mode():
+        x = pipeline(y=reference["y"], k=reference["k"], s=int(reference["scale"]), sigma=float(reference["sigma"])).x
+    assert distance(x, usrnet_tiny(parity, reference, FftImage())) < 1e-6
+    assert distance(x, reference["x"]) < USRNET[case]
 
 
 @pytest.mark.parametrize("case", USRNET)
