@@ -110,7 +110,7 @@ def convert(source: str | Path, target: str | Path) -> None:
     # Two names may share one tensor, which the format does not allow: each gets a copy of its own.
     state = {key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()}
     with atomic(target) as temporary:
-        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+        temporary.write_bytes(safetensors.torch.save(state, metadata={"format": "pt"}))
 
 
 def _fill(module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, letter: str) -> None:
