@@ -71,20 +71,23 @@ class KernelFlow(nn.Module):
         """Latents on the sphere that minimise `objective(kernels, *data)`, by Adam from the given ones.
 
         The objective is a sum over the batch; Adam treats every entry for itself, so images do not influence each
-        other.  Works with gradients off and in inference mode; the result carries no gradient.
+        other.  Runs with gradients off and in inference mode too; with gradients on, the result can be differentiated
+        by the data and the flow's weights through all steps, which keeps the steps in memory.
         """
+        follow = torch.is_grad_enabled() and any(t.requires_grad for t in (*data, *self.parameters()))
         with torch.inference_mode(False), torch.enable_grad():
-            data = tuple(
-                d.detach().clone().to(latent) for d in data
-            )  # autograd refuses inference tensors, but no clones
-            latent = latent.detach().clone().requires_grad_()
-            optimiser = torch.optim.Adam([latent], lr=rate)
-            for _ in range(steps):
-                (latent.grad,) = torch.autograd.grad(objective(self(latent), *data), latent)
-                optimiser.step()
-                with torch.no_grad():
-                    latent.copy_(self.on_sphere(latent))
-        return latent.detach()
+            # Clones, because autograd refuses inference tensors; Adam by hand, because torch.optim has no derivative.
+            data = tuple((d if follow else d.detach()).clone().to(latent) for d in data)
+            u = latent.clone().requires_grad_()
+            mean = square = torch.zeros_like(u)
+            for i in range(1, steps + 1):
+                (g,) = torch.autograd.grad(objective(self(u), *data), u, create_graph=follow)
+                mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g**2
+                step = mean / (1 - 0.9**i) / torch.sqrt(square / (1 - 0.999**i) + 1e-16)
+                u = self.on_sphere(u - rate * step)
+                if not follow:
+                    u = u.detach().requires_grad_()
+        return u if follow else u.detach()
 
 
 class Coupling(nn.Module):
@@ -154,7 +157,7 @@ class FlowKernel(Prior):
 
     Liang et al. 2021 move the latent against the observation instead, which is the solver `flow-kernel`.  `size`,
     `width` and `shift` as in `KernelFlow`; the search starts from the direction drawn from `seed`, so the result is
-    the same every time.  Gradients reach the flow's weights, none goes through the search to w.
+    the same every time.  Gradients, to w and to the flow's weights, go through all steps of the search.
     PnpError if w is not size x size.
     """
 

@@ -28,7 +28,8 @@ class FlowKernelSearch(DataSolver):
     pipeline each call goes on where the last one stopped.  The data term is quadratic in the kernel, so its normal
     matrix is assembled once per call (as in `support-kernel`) and a step costs the same for any image and any s.
     There is no pull and k is ignored: a minimiser on a set, so `exact` is False.  `size`, `width` and `shift` are
-    those of `KernelFlow`, whose public weights load.  Gradients reach the flow's weights, none goes through the search.
+    those of `KernelFlow`, whose public weights load.  Gradients, to y, x and the flow's weights, go through all steps
+    of a call, not through those of earlier calls.
 
     Arguments: y (B, C, h, w), x (B, C, s h, s w).  Returns w (B, 1, size, size), non-negative with sum one.
     """
@@ -48,16 +49,16 @@ class FlowKernelSearch(DataSolver):
     def forward(self, y: Image, x: Image, k: Kernel | None = None) -> Kernel:  # noqa: D102 - the class says it
         s = check_shapes(NAME, y, x, y.new_zeros(1, 1, self.size, self.size))
         spectrum, latent = self.once(self._begin, y)
-        X = torch.stack(list(row_spectra(x.detach().double(), s)), 1)
+        X = torch.stack(list(row_spectra(x.double(), s)), 1)
         taps = Taps(y.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
         N, b = taps.normal_matrix(X).flatten(3, 4).flatten(1, 2), taps.correlate(spectrum, X).flatten(1)
         found = self.flow.search(latent, data_term, N, b, steps=self.steps, rate=self.rate)
-        latent.copy_(found)
+        latent.copy_(found.detach())
         return self.flow(found).to(y.dtype)
 
     def _begin(self, y: Tensor) -> tuple[Tensor, Tensor]:
         check_observation(NAME, y)
-        return torch.fft.rfft2(y.detach().double()), self.flow.start(len(y), self.seed)
+        return torch.fft.rfft2(y.double()), self.flow.start(len(y), self.seed)
 
 
 def data_term(k: Tensor, N: Tensor, b: Tensor) -> Tensor:

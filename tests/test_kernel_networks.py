@@ -16,6 +16,7 @@ from pnp.priors.flow_kernel import FlowKernel, KernelFlow, shifted
 from pnp.priors.kernel_resunet import KernelResUNet
 from pnp.solvers.flow_kernel import FlowKernelSearch
 from pnp.solvers.kernel_corrector import KernelCorrector
+from pnp.testing import check_prior
 
 FKP: dict[str, dict] = {"FKP_x2": dict(size=11, width=15, shift=0.5), "FKP_x4": dict(size=19, width=25, shift=1.5)}
 
@@ -362,6 +363,18 @@ def test_flow_modules_are_deterministic_and_the_same_in_inference_mode(cls):
     with torch.no_grad():
         assert torch.equal(module(*inputs), plain)
     every_parameter_learns(module, plain)
+
+
+def test_flow_prior_keeps_the_contract_of_priors():
+    check_prior(FlowKernel(size=5, width=4, steps=5))
+
+
+def test_gradients_of_the_flow_solver_are_those_of_its_result():
+    solver = tiny_search().double()
+    y, x, _ = (t.double() for t in observation(2, size=5))
+    weights = torch.rand(2, 1, 5, 5, dtype=torch.float64)
+    inputs = (y.requires_grad_(), x.requires_grad_())
+    assert torch.autograd.gradcheck(lambda y, x: (solver(y, x) * weights).sum(), inputs, fast_mode=True)
 
 
 def test_flow_solver_lowers_the_data_term_and_goes_on_within_a_run():
