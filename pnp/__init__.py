@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pnp import estimators as estimators
-    from pnp import initializers as initializers
-    from pnp import priors as priors
-    from pnp import solvers as solvers
+    import pnp.estimators as estimators  # noqa: F401 (the alias exports it)
+    import pnp.initializers as initializers  # noqa: F401 (the alias exports it)
+    import pnp.priors as priors  # noqa: F401 (the alias exports it)
+    import pnp.solvers as solvers  # noqa: F401 (the alias exports it)
     from pnp.errors import PipelineError as PipelineError
     from pnp.errors import PnpError as PnpError
     from pnp.interfaces import DataSolver as DataSolver

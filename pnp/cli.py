@@ -224,7 +224,8 @@ def _cite(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     from pnp.checkpoints import convert
 
-    print(convert(args.source, args.target))
+    convert(args.source, args.target)
+    print(f"{args.target}: written")
     return 0
 
 

@@ -116,7 +116,7 @@ class _Fourier(FlopCounterMode):
         return self.get_total_flops() / 2 + self.fourier
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = super().__torch_dispatch__(func, types, args, kwargs)
+        out = super().__torch_dispatch__(func, types, args, kwargs)  # type: ignore[misc]
         if func in self.transforms:
             real = args[0] if self.transforms[func] == 0 else out
             length = math.prod(real.shape[d] for d in args[1])

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterable
 from importlib.resources import files
 
+from pnp.cost import cost_of, read_size
 from pnp.document import Node, emit
 from pnp.errors import PnpError
 from pnp.grammar import KEYS, gather, names, parse
@@ -46,10 +47,17 @@ def flattened(name: str, assignments: Iterable[str] = ()) -> str:
     return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
 
 
+def cost(name: str, assignments: Iterable[str] = (), size: str = "1024x1024") -> str:
+    """What the pipeline costs for a result of the given size, as comment lines (see pnp/cost.py)."""
+    height, width = read_size(size)
+    pipeline = build(parse(gather(name, assignments=assignments), name), random_weights=True)
+    return str(cost_of(pipeline, height, width))
+
+
 def verdict(name: str, assignments: Iterable[str] = ()) -> str:
     """One line for a pipeline that is right; PipelineError with all problems for one that is not."""
     spec = parse(gather(name, assignments=assignments), name)
-    pipeline = build(spec, weights=False)
+    pipeline = build(spec, random_weights=True)
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
     learned = f", {parameters:,} parameters" if parameters else ""
@@ -58,12 +66,13 @@ def verdict(name: str, assignments: Iterable[str] = ()) -> str:
 
 def difference(a: str, b: str) -> str:
     """The lines in which two flattened pipelines differ, as a unified diff."""
-    sides = []
-    for name in (a, b):
+
+    def flat(name: str) -> list[str]:
         document = gather(name)
         parse(document, name)
-        sides.append([text for text, _ in emit(_ordered(document))])
-    lines = list(difflib.unified_diff(*sides, fromfile=a, tofile=b, n=1, lineterm=""))
+        return [text for text, _ in emit(_ordered(document))]
+
+    lines = list(difflib.unified_diff(flat(a), flat(b), fromfile=a, tofile=b, n=1, lineterm=""))
     return "\n".join(lines) if lines else f"{a} and {b} are the same"
 
 

@@ -40,7 +40,9 @@ class Problem:
         number = "" if self.origin.line is None else str(self.origin.line)
         margin = " " * (len(number) + 4)
         if self.origin.text.strip():
-            lines.append(f"    {number} | {self.origin.text.strip()}" if number else f"    | {self.origin.text.strip()}")
+            lines.append(
+                f"    {number} | {self.origin.text.strip()}" if number else f"    | {self.origin.text.strip()}"
+            )
         if self.cure:
             lines.append(f"{margin} = {self.cure}" if number else f"    = {self.cure}")
         return "\n".join(lines)

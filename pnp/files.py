@@ -1,12 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the folders and names of results."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pnp.errors import PnpError
 
@@ -30,3 +32,30 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise PnpError(f"{path}: cannot be written: {e.strerror or e}") from e
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a record as JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def make_folder(name: str | Path) -> Path:
+    """The folder for results, made if it is missing."""
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise PnpError(f"--out {name}: the folder cannot be made: {e.strerror or e}") from e
+    return Path(name)
+
+
+def result_names(paths: Iterable[str]) -> dict[str, str]:
+    """The name under which each input's results are written; two inputs of one name would overwrite each other."""
+    names: dict[str, str] = {}
+    for path in paths:
+        name = Path(path).stem
+        other = next((p for p, n in names.items() if n == name), None)
+        if other is not None:
+            raise PnpError(f"{other} and {path} would both be written as {name}; use two folders")
+        names[path] = name
+    return names

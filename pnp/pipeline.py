@@ -197,18 +197,18 @@ class Pipeline(nn.Module):
         return f"{self.spec.name}: {self.spec.iterations} iterations"
 
 
-def load(name: str | Path, *, weights: bool = True, **overrides: Any) -> Pipeline:
+def load(name: str | Path, *, random_weights: bool = False, **overrides: Any) -> Pipeline:
     """The pipeline of a name or of a YAML file, ready to run.
 
     Arguments: `overrides` as with `--set`, dotted keys by way of a dict: `load("usrnet", repeat=8,
-    **{"modules.P.weights": path})`; `weights=False` leaves networks at their random start.  Raises PipelineError with
+    **{"modules.P.weights": path})`; `random_weights=True` leaves networks at their random start.  Raises PipelineError with
     every problem found.
     """
     name = str(name)
-    return build(parse(gather(name, overrides), name), weights=weights)
+    return build(parse(gather(name, overrides), name), random_weights=random_weights)
 
 
-def build(spec: Spec, *, weights: bool = True) -> Pipeline:
+def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
     """Construct the modules of a spec, load their weights, and put them together; PipelineError if some cannot be."""
     problems: list[Problem] = []
     modules: dict[str, Module] = {}
@@ -220,7 +220,7 @@ def build(spec: Spec, *, weights: bool = True) -> Pipeline:
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
             problems.append(Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}"))
         else:
-            problem = _load(modules[letter], m, spec) if weights else None
+            problem = None if random_weights else _load(modules[letter], m, spec)
             problems += [problem] if problem else []
     if problems:
         raise PipelineError(problems)
@@ -229,16 +229,14 @@ def build(spec: Spec, *, weights: bool = True) -> Pipeline:
 
 def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
     """Give a module its weights: its own, or those of the whole pipeline; a network without any is a problem."""
-    source = m.weights
-    if source is None and next(module.parameters(), None) is not None:
-        source = spec.weights
-        if source is None:
-            cure = f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules (--set weights=FILE)"
-            return Problem(m.origin, f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given", cure)
-    if source is None:
+    if m.weights is None and next(module.parameters(), None) is None:
         return None
+    source = m.weights or spec.weights
+    if source is None:
+        cure = f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules (--set weights=FILE)"
+        return Problem(m.origin, f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given", cure)
     try:
-        load_weights(module, source.value, where=f"{m.letter} ({m.name})")
+        load_weights(module, source.value, letter=m.letter)
     except PnpError as e:
         return Problem(source.origin, f"{m.letter}: {e}")
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 import time
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 import pnp
 from pnp.errors import PnpError
-from pnp.files import atomic
+from pnp.files import make_folder, result_names, write_json
 from pnp.images import ImageFile, read_image, write_image
 from pnp.kernels import kernel_picture, write_kernel
 from pnp.metrics import psnr, psnr_lr, psnr_registered
@@ -41,20 +40,16 @@ def restore_files(args: argparse.Namespace) -> int:
         raise PnpError("--reference is the ground truth of one image, but several images are to be restored")
     device = choose_device(args.device)
     torch.manual_seed(args.seed)
-    pipeline = build(spec, weights=not args.random_weights).to(device)
+    pipeline = build(spec, random_weights=args.random_weights).to(device)
     pipeline.prepare(DTYPES[args.dtype], args.compile)
     given = _given(args, device)
-    out = Path(args.out)
-    stems = _stems(args.images)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise PnpError(f"--out {out}: the folder cannot be made: {e.strerror}") from e
+    names = result_names(args.images)
+    out = make_folder(args.out)
     failed = 0
     images = tqdm(args.images, desc="images", unit="image", disable=_silent() or len(args.images) == 1)
     for path in images:
         try:
-            _restore_one(args, pipeline, Path(path), out / stems[path], given, device)
+            _restore_one(args, pipeline, Path(path), out / names[path], given, device)
         except PnpError as e:
             if args.debug:
                 raise
@@ -179,7 +174,7 @@ def _given(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     if args.scale is not None:
         given["s"] = args.scale
     if args.kernel is not None:
-        given["k"] = make_kernel(args.kernel, args.seed).to(device)
+        given["k"] = make_kernel(args.kernel).to(device)
     if args.sigma is not None:
         try:
             given["sigma"] = read_noise(args.sigma)
@@ -203,18 +198,6 @@ def _check_given(name: str, wanted: dict[str, bool], offered: dict[str, Any]) ->
     if extra:
         what = "estimates the kernel itself" if extra == ["k"] else f"does not use {extra[0]}"
         raise PnpError(f"the pipeline {name} {what}, so {flags[extra[0]]} cannot be given; it takes {takes}")
-
-
-def _stems(images: list[str]) -> dict[str, str]:
-    """The name of each result; two inputs of one name would overwrite each other."""
-    stems: dict[str, str] = {}
-    for path in images:
-        stem = Path(path).stem
-        other = next((p for p, s in stems.items() if s == stem), None)
-        if other is not None:
-            raise PnpError(f"{other} and {path} would both be written as {stem}; restore them into two folders")
-        stems[path] = stem
-    return stems
 
 
 def _quality(
@@ -256,12 +239,6 @@ def _summary(path: Path, paths: dict[str, Path], record: dict[str, Any]) -> str:
         lines.append(f"  PSNR {gained}, {quality['psnr_after_registered']:.2f} dB registered")
     width_of_name = max(len(name) for name in paths)
     return "\n".join([*lines, *(f"  {name:{width_of_name}}  {p}" for name, p in paths.items())])
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a record as JSON, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _silent() -> bool:

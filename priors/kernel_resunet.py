@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from torch import Tensor
-
 from pnp.errors import PnpError
 from pnp.interfaces import Kernel
 from pnp.registry import prior
 
 from .resunet import UNet
 from .simplex import project
+from .unit_sum import onto_sum_one
 
 
 @prior("kernel-resunet")
@@ -47,11 +46,6 @@ class KernelResUNet(UNet):
     def forward(self, w: Kernel) -> Kernel:
         """The cleaned kernel, as large as w."""
         return CONSTRAINTS[self.constraint](self.restore(w * self.gain) / self.gain)
-
-
-def onto_sum_one(k: Tensor) -> Tensor:
-    """The nearest taps that sum to one: all moved by the same amount."""
-    return k - (k.sum((-2, -1), keepdim=True) - 1) / (k.shape[-2] * k.shape[-1])
 
 
 CONSTRAINTS = {"none": lambda k: k, "sum": onto_sum_one, "simplex": project}

@@ -30,7 +30,7 @@ def survive(text: str) -> None:
     try:
         document = read_text(text, "fuzz.yaml")
         if document.is_map:
-            build(parse(document, "fuzz.yaml"), weights=False)
+            build(parse(document, "fuzz.yaml"), random_weights=True)
     except pnp.PnpError as e:
         assert str(e)
 
@@ -56,7 +56,7 @@ def test_any_value_under_any_key(outer, key, value):
         node = from_python(candidate, Origin("fuzz.yaml", 1))
         if node.is_map:
             try:
-                build(parse(node, "fuzz.yaml"), weights=False)
+                build(parse(node, "fuzz.yaml"), random_weights=True)
             except pnp.PnpError as e:
                 assert str(e)
 

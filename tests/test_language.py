@@ -47,12 +47,12 @@ def write(tmp_path, monkeypatch):
 
 def message(name, **overrides):
     with pytest.raises(pnp.PnpError) as caught:
-        pnp.load(name, weights=False, **overrides)
+        pnp.load(name, random_weights=True, **overrides)
     return str(caught.value)
 
 
 def load(name, **overrides):
-    return pnp.load(name, weights=False, **overrides)
+    return pnp.load(name, random_weights=True, **overrides)
 
 
 Y = torch.zeros(1, 1, 2, 2)
@@ -225,7 +225,7 @@ def test_all_problems_of_a_file_at_once(write):
             14 | - x = P(z, beta[j])
                = an index is i or a number, for example alpha[i]
         bad.yaml:16: 'last 9' goes beyond the loop, which has 1 iterations (0..0), not 9
-            16 | last 9: {P: U}"""  # noqa: E501
+            16 | last 9: {P: U}"""
     )
 
 

@@ -1,0 +1,33 @@
+# `make demo` restores a photograph, `make test` runs the tests; both need nothing but Python >= 3.11.
+
+PYTHON ?= python3
+VENV = .venv
+PNP = $(VENV)/bin/pnp
+
+.PHONY: demo test long lint clean
+
+demo: $(VENV)/installed
+	$(PNP) demo -o out/demo
+
+test: $(VENV)/tested
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -q -n 2 -m "not long"
+
+long: $(VENV)/tested
+	$(VENV)/bin/python -m pytest -q
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pnp needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache

@@ -1,0 +1,73 @@
+"""R of DPSR: a super-resolver for bicubic images with a noise level map, SRResNet+ (Zhang, Zuo, Zhang 2019)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Initializer, Level, Number, as_level
+from pnp.registry import initializer
+
+
+class _Block(nn.Module):
+    """x + conv(ReLU(conv(x)))."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.res = nn.Sequential(
+            nn.Conv2d(features, features, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(features, features, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.res(x)
+
+
+@initializer("srresnet")
+class SRResNet(Initializer):
+    """SRResNet+ - a super-resolver of bicubic images that is told their noise level, for one scale.
+
+    (B, channels, h, w) and a level -> (B, channels, s h, s w).  The level is a constant map beside the channels, as in
+    DPSR; `blocks` residual blocks without batch normalisation, then pixel shuffles.  A pixel shuffle fixes the scale:
+    this is the one module here whose nature demands its own weights for every s.
+    """
+
+    cite: ClassVar = ("zhang2019dpsr",)
+
+    def __init__(self, scale: int = 4, channels: int = 3, features: int = 96, blocks: int = 16):
+        super().__init__()
+        if scale not in (1, 2, 3, 4):
+            raise PnpError(f"srresnet: scale is {scale}, but it is 1, 2, 3 or 4")
+        if min(channels, features, blocks) < 1:
+            raise PnpError("srresnet: channels, features and blocks are at least 1")
+        self.scale, self.channels = scale, channels
+        self.head = nn.Conv2d(channels + 1, features, 3, padding=1)
+        self.body = nn.Sequential(
+            *(_Block(features) for _ in range(blocks)), nn.Conv2d(features, features, 3, padding=1)
+        )
+        steps = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}[scale]
+        grow = [
+            layer
+            for r in steps
+            for layer in (
+                nn.Conv2d(features, features * r * r, 3, padding=1),
+                nn.PixelShuffle(r),
+                nn.ReLU(inplace=True),
+            )
+        ]
+        self.grow = nn.Sequential(*grow, nn.Conv2d(features, features, 3, padding=1), nn.ReLU(inplace=True))
+        self.tail = nn.Conv2d(features, channels, 3, padding=1)
+
+    def forward(self, y: Image, s: Number, level: Level) -> Image:
+        """The super-resolved image; PnpError if s is not the scale that it was built for."""
+        if s != self.scale:
+            raise PnpError(f"srresnet: it was built for scale {self.scale}, but s is {s}; set its option scale: {s}")
+        if y.shape[1] != self.channels:
+            raise PnpError(f"srresnet: it takes {self.channels} channels, but the image has {y.shape[1]}")
+        known = as_level(level, y).expand(y.shape[0], 1, *y.shape[-2:])
+        x = self.head(torch.cat((y, known), 1))
+        return self.tail(self.grow(x + self.body(x)))
