@@ -10,6 +10,7 @@ tifffile those TIFFs.  `.npy` holds exact floats: (H, W) or (H, W, C), channels 
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ def read_image(path: str | Path) -> ImageFile:
     if not path.is_file():
         raise PnpError(f"{path}: {'this is a folder, not an image' if path.is_dir() else 'there is no such file'}")
     try:
-        head = path.open("rb").read(32)
+        with path.open("rb") as file:
+            head = file.read(32)
         if not head:
             raise PnpError(f"{path}: the file is empty")
         if path.suffix.lower() == ".npy":
@@ -79,7 +81,7 @@ def read_image(path: str | Path) -> ImageFile:
     except Pillow.DecompressionBombError as e:
         raise PnpError(f"{path}: the image claims an absurd size; cut it into parts if it is real ({e})") from e
     except Exception as e:  # each decoder fails in its own way; to the user it is one
-        raise PnpError(f"{path}: the image cannot be read; is it damaged or cut off? ({e})") from e
+        raise PnpError(f"{path}: the image cannot be read; is it damaged or cut off? ({first_line(e)})") from e
     return _interpret(path, decoded)
 
 
@@ -131,6 +133,11 @@ def write_image(path: str | Path, x: Tensor, like: ImageFile | None = None, bits
                 raise PnpError(f"{path}: images are not written as '{suffix}'; use .png, .tif, .jpg or .npy") from e
 
 
+def first_line(error: Exception) -> str:
+    """What another library's error says, short enough for a message."""
+    return (str(error) or type(error).__name__).splitlines()[0][:100]
+
+
 def _decode_with_pillow(path: Path) -> _Decoded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # large images are fine up to where Pillow raises; damaged EXIF is no concern
@@ -167,6 +174,7 @@ def _decode_deep_tiff(path: Path) -> _Decoded | None:
     """The first page of a TIFF of more than 8 bits, or None: Pillow reads the others, with more compressions."""
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it reports of damage becomes one error of ours
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages.first
         if page.dtype is None or page.dtype.itemsize == 1:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from pnp.errors import PnpError
 from pnp.files import atomic
-from pnp.images import read_image
+from pnp.images import first_line, read_image
 
 LARGEST = 501
 """Arrays with a longer side are pictures, not kernels."""
@@ -148,7 +148,7 @@ def _kernels_in(path: Path) -> dict[str, np.ndarray]:
     except PnpError:
         raise
     except Exception as e:  # each library fails in its own way; to the user it is one
-        raise PnpError(f"{path}: the kernel cannot be read; is it damaged or cut off? ({e})") from e
+        raise PnpError(f"{path}: the kernel cannot be read; is it damaged or cut off? ({first_line(e)})") from e
     if not found:
         raise PnpError(f"{path}: there is no array in it")
     return found
@@ -159,7 +159,7 @@ def _from_npy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # NumPy leaves damaged ones open
         return {name: array for member in file.files for name, array in _unstack(member, file[member]).items()}
 
 

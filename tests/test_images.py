@@ -219,6 +219,23 @@ def test_a_file_cut_off_is_one_clear_error(tmp_path, name, bits, cut):
         read_image(damaged(tmp_path, name, bits, cut))
 
 
+@given(st.data())
+def test_a_file_with_damaged_bytes_is_an_image_or_one_clear_error(tmp_path_factory, data):
+    name, bits = data.draw(st.sampled_from([("a.png", 8), ("b.png", 16), ("c.tif", 16), ("d.jpg", 8), ("e.npy", 32)]))
+    path = tmp_path_factory.mktemp("d") / name
+    write_image(path, torch.linspace(0, 1, 60).reshape(1, 3, 4, 5), bits=bits)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        image = read_image(path)
+    except PnpError as e:
+        assert str(path) in str(e) and "\n" not in str(e)
+    else:
+        assert image.pixels.dim() == 4 and torch.isfinite(image.pixels).all()
+
+
 def test_bad_files_are_named_for_what_they_are(tmp_path):
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("hello, this is no image at all, only some text")
