@@ -47,7 +47,7 @@ class Cost:
         counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
         lines.append(f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} (tensors alive at once)")
-        lines.append("# counted: convolutions, matrix products and FFTs (as 5/2 N log2 N)")
+        lines.append("# counted: convolutions, matrix products and FFTs (half of 5/2 N log2 N operations, real input)")
         return "\n".join(lines)
 
 
@@ -82,59 +82,47 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
         made = {"image": y if name == "y" else torch.ones_like(y), "kernel": torch.ones(1, 1, 5, 5) / 25, "level": 0.02}
         given[name] = s if name == "s" else made.get(kind, 1)
     counts = dict.fromkeys(pipeline.letters, 0.0)
-    counter, alive = _Fourier(display=False), _Alive()
+    counter, watch = FlopCounterMode(display=False), _Watch()
     handles = []
+
+    def total() -> float:
+        return counter.get_total_flops() / 2 + watch.fourier
+
     for letter, module in pipeline.letters.items():
         started: list[float] = []
 
         def before(*_: Any, started: list[float] = started) -> None:
-            started.append(counter.total())
+            started.append(total())
 
         def after(*_: Any, letter: str = letter, started: list[float] = started) -> None:
-            counts[letter] += counter.total() - started.pop()
+            counts[letter] += total() - started.pop()
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
-        with torch.no_grad(), alive, counter:
+        with torch.no_grad(), watch, counter:
             pipeline(**given)
     finally:
         for handle in handles:
             handle.remove()
-    return {letter: count / (side * side) for letter, count in counts.items()}, float(alive.peak)
+    return {letter: count / (side * side) for letter, count in counts.items()}, float(watch.peak)
 
 
-class _Fourier(FlopCounterMode):
-    """PyTorch's counter, and the FFTs that it leaves out; `total` is in multiply-adds."""
-
-    def __init__(self, **keywords: Any):
-        aten = torch.ops.aten
-        self.transforms = {aten._fft_r2c.default: 0, aten._fft_c2r.default: 1, aten._fft_c2c.default: 2}
-        self.fourier = 0.0
-        super().__init__(**keywords)
-
-    def total(self) -> float:
-        return self.get_total_flops() / 2 + self.fourier
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = super().__torch_dispatch__(func, types, args, kwargs)  # type: ignore[misc]
-        if func in self.transforms:
-            real = args[0] if self.transforms[func] == 0 else out
-            length = math.prod(real.shape[d] for d in args[1])
-            scale = 2.5 if self.transforms[func] == 2 else 1.25
-            self.fourier += scale * real.numel() * math.log2(max(length, 2))
-        return out
-
-
-class _Alive(TorchDispatchMode):
-    """Adds up the storages that are alive; `peak` is the most there were at once."""
+class _Watch(TorchDispatchMode):
+    """Adds up the storages that are alive (`peak`: the most at once) and the work of FFTs, in multiply-adds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = self.peak = 0
+        self.fourier = 0.0
         self.seen: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        if func in _TRANSFORMS:
+            real = args[0] if func is torch.ops.aten._fft_r2c.default else out
+            whole = 2.0 if func is torch.ops.aten._fft_c2c.default else 1.0
+            length = math.prod(real.shape[d] for d in args[1])
+            self.fourier += whole * 1.25 * real.numel() * math.log2(max(length, 2))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):
                 self.count(tensor.untyped_storage())
@@ -154,6 +142,9 @@ class _Alive(TorchDispatchMode):
             self.now -= size
 
         weakref.finalize(storage, gone)
+
+
+_TRANSFORMS = {getattr(torch.ops.aten, f"_fft_{kind}").default for kind in ("r2c", "c2r", "c2c")}
 
 
 def _unit(value: float) -> str:

@@ -43,7 +43,7 @@ def flattened(name: str, assignments: Iterable[str] = ()) -> str:
     document = gather(name, assignments=assignments)
     parse(document, name)
     lines = list(emit(_ordered(document)))
-    width = min(max(len(text) for text, _ in lines), 88)
+    width = min(max(len(text) for text, _ in lines), 72)
     return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
 
 
@@ -70,7 +70,7 @@ def difference(a: str, b: str) -> str:
     def flat(name: str) -> list[str]:
         document = gather(name)
         parse(document, name)
-        return [text for text, _ in emit(_ordered(document))]
+        return [text for text, _ in emit(_ordered(document), compact=False)]
 
     lines = list(difflib.unified_diff(flat(a), flat(b), fromfile=a, tofile=b, n=1, lineterm=""))
     return "\n".join(lines) if lines else f"{a} and {b} are the same"

@@ -175,25 +175,31 @@ def from_python(value: Any, origin: Origin) -> Node:
     )
 
 
-def emit(node: Node) -> Iterator[tuple[str, Origin]]:
-    """The lines of a document as YAML again, each with its origin; `read_text` gives the same values back."""
-    yield from _emit(node, "", top=True)
+def emit(node: Node, compact: bool = True) -> Iterator[tuple[str, Origin]]:
+    """The lines of a document as YAML again, each with its origin; `read_text` gives the same values back.
+
+    What was written on one line stays on one line, unless `compact` is false: then every value has its own.
+    """
+    yield from _emit(node, "", compact)
 
 
-def _emit(node: Node, indent: str, top: bool = False) -> Iterator[tuple[str, Origin]]:
+def _emit(node: Node, indent: str, compact: bool) -> Iterator[tuple[str, Origin]]:
+    def on_one_line(value: Node) -> bool:
+        return _simple(value) or (compact and len(_origins(value)) == 1 and len(_flow(value)) <= 90)
+
     if node.is_map and node.value:
         for key, value in node.value.items():
-            if _simple(value) or (not top and _one_line(value)):
+            if on_one_line(value):
                 yield f"{indent}{_word(key)}: {_line(value)}", value.origin
             else:
                 yield f"{indent}{_word(key)}:", value.origin
-                yield from _emit(value, indent + "  ")
+                yield from _emit(value, indent + "  ", compact)
     elif node.is_list and node.value:
         for value in node.value:
-            if _simple(value) or _one_line(value):
+            if on_one_line(value):
                 yield f"{indent}- {_line(value)}", value.origin
             else:
-                lines = list(_emit(value, indent + "  "))
+                lines = list(_emit(value, indent + "  ", compact))
                 yield f"{indent}- {lines[0][0].lstrip()}", lines[0][1]
                 yield from lines[1:]
     else:
@@ -209,10 +215,6 @@ def _origins(node: Node) -> set[tuple[str, int | None]]:
     return {(node.origin.file, node.origin.line)}.union(*(_origins(v) for v in inner))
 
 
-def _one_line(node: Node) -> bool:
-    return len(_origins(node)) == 1 and len(_flow(node)) <= 90
-
-
 def _flow(node: Node) -> str:
     if node.is_map:
         return "{" + ", ".join(f"{_word(k)}: {_flow(v)}" for k, v in node.value.items()) + "}"
@@ -225,7 +227,7 @@ def _line(node: Node) -> str:
     """A value on a line of its own, where commas and brackets need no quotes."""
     if (
         isinstance(node.value, str)
-        and re.fullmatch(r"[a-z][\w ,=()\[\].+-]*[\w)\]]", node.value)
+        and re.fullmatch(r"[A-Za-z][\w ,;'=()\[\].+-]*[\w)\]]", node.value)
         and isinstance(scalar(node.value), str)
     ):
         return node.value

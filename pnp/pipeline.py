@@ -92,10 +92,9 @@ class Pipeline(nn.Module):
 
     @property
     def channels(self) -> int | None:
-        """The number of image channels that its priors work on, or None if they take any."""
-        return next(
-            (m.channels for m in self.letters.values() if isinstance(m, Prior) and m.channels is not None), None
-        )
+        """The number of image channels that its modules work on, or None if they take any."""
+        fixed = (getattr(m, "channels", None) for m in self.letters.values() if _takes_image(m))
+        return next((channels for channels in fixed if channels is not None), None)
 
     def prepare(self, dtype: torch.dtype = torch.float32, compile: bool = False) -> Pipeline:
         """Make ready for inference: channels_last, evaluation mode, image priors in `dtype`, optionally compiled.
@@ -201,8 +200,8 @@ def load(name: str | Path, *, random_weights: bool = False, **overrides: Any) ->
     """The pipeline of a name or of a YAML file, ready to run.
 
     Arguments: `overrides` as with `--set`, dotted keys by way of a dict: `load("usrnet", repeat=8,
-    **{"modules.P.weights": path})`; `random_weights=True` leaves networks at their random start.  Raises PipelineError with
-    every problem found.
+    **{"modules.P.weights": path})`; `random_weights=True` leaves networks at their random start.  Raises
+    PipelineError with every problem found.
     """
     name = str(name)
     return build(parse(gather(name, overrides), name), random_weights=random_weights)
@@ -244,9 +243,12 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
 
 def _is_network(module: Module) -> bool:
     """True for an image prior with parameters: what reduced precision and compilation are for."""
-    if not isinstance(module, Prior) or next(module.parameters(), None) is None:
-        return False
-    return signature_of(type(module)).inputs[0].kind.name == "image"
+    return isinstance(module, Prior) and _takes_image(module) and next(module.parameters(), None) is not None
+
+
+def _takes_image(module: Module) -> bool:
+    inputs = signature_of(type(module)).inputs
+    return bool(inputs) and inputs[0].kind.name == "image"
 
 
 def _read(value: Variable | int | float, variables: dict[str, Any], loop: dict[str, int]) -> Any:
