@@ -72,7 +72,7 @@ def observe(
 def add_noise(y: Tensor, sigma: Tensor | float, generator: torch.Generator | None = None) -> Tensor:
     """y + n.  A generator on the CPU gives the same noise on every device."""
     level = as_level(sigma, y)
-    if bool((level < 0).any()) or bool((level > 1).any()):
+    if not bool(((level >= 0) & (level <= 1)).all()):
         raise PnpError(f"noise: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}")
     device = generator.device if generator is not None else y.device
     return y + level * torch.randn(y.shape, generator=generator, device=device, dtype=y.dtype).to(y.device)

@@ -63,6 +63,8 @@ def degrade(
         raise PnpError(
             f"degrade: one image (1, C, H, W) and one kernel (1, 1, K, K), but got {tuple(hr.shape)}, {tuple(k.shape)}"
         )
+    if not abs(float(k.sum()) - 1) < 0.01:
+        raise PnpError(f"degrade: the kernel sums to {float(k.sum()):g}, not to one; divide it by its sum")
     if not 0 <= sigma <= 1:
         raise PnpError(
             f"degrade: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}"

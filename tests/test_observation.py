@@ -85,7 +85,10 @@ def test_the_model_is_differentiable_in_image_and_kernel():
         (lambda x, k: degrade(x, k, 2, name="usernet"), "did you mean 'usrnet'"),
         (lambda x, k: degrade(x, k, 2.5), "should be 1, 2, 3"),
         (lambda x, k: degrade(x, k, 2, 15), "15/255, not 15"),
-        (lambda x, k: degrade(x, k.repeat(1, 1, 5, 1), 2, name="ikrnet"), "larger than the image"),
+        (lambda x, k: degrade(x, 255 * k, 2), "kernel sums to 255, not to one"),
+        (lambda x, k: degrade(x, k * torch.nan, 2), "kernel sums to nan"),
+        (lambda x, k: observe(x, k, 2, math.nan), "standard deviation"),
+        (lambda x, k: degrade(x, k.repeat(1, 1, 5, 1) / 5, 2, name="ikrnet"), "larger than the image"),
         (lambda x, k: degrade(x.repeat(2, 1, 1, 1), k), "one image"),
     ],
 )
