@@ -29,15 +29,21 @@ class FftImage(DataSolver):
     Arguments: y (B, C, h, w), x (B, C, s h, s w) with any whole s >= 1, k (B or 1, 1, K, K') with its centre at K // 2,
     weight above zero, a number or (B or 1, 1, 1, 1).  Returns z with the shape and dtype of x.  Half precision is
     computed in float32.  Gradients to all four inputs; they are analytic and keep one image, whatever s is.
+    `kernel_gradients: false` stops those to k, as IKR-Net's public code does.
     Source: Zhao et al. 2016 (the closed form), Zhang et al. 2020 (as a module of a network).
     """
 
     cite: ClassVar = ("zhao2016fast", "zhang2020usrnet")
 
+    def __init__(self, kernel_gradients: bool = True):
+        super().__init__()
+        self.kernel_gradients = kernel_gradients
+
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
         s = check_shapes(NAME, y, x, k)
         dtype = compute_dtype(x)
         known = self.once(_spectra_of, y, k, s)
+        k = k if self.kernel_gradients else k.detach()
         z = _Solve.apply(y.to(dtype), x.to(dtype), k.to(dtype), check_weight(NAME, weight, x.to(dtype)), known)
         return z.to(x.dtype)
 
