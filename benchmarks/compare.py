@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from comparison import IDENTITY, ROOT, Case, Comparison, Method, Results, expand, read_comparison
+from comparison import IDENTITY, ROOT, Comparison, Method, Results, expand, read_comparison
 from comparison_tables import write_page
 from torch import Tensor
 from tqdm import tqdm
@@ -173,7 +173,17 @@ def _commit() -> str:
 
     try:
         name = git("describe", "--always")
-        changed = git("status", "--porcelain", "--", "pnp", "solvers", "priors", "pipelines", "benchmarks/*.py")
+        changed = git(
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            "pnp",
+            "solvers",
+            "priors",
+            "pipelines",
+            "benchmarks/*.py",
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{name}-dirty" if changed else name

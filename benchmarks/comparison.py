@@ -1,4 +1,4 @@
-"""A comparison: its description (YAML), and its rows on disk (CSV), one for each method, scale, level, kernel and image.
+"""A comparison: its description (YAML), and its rows on disk (CSV), one for each method and observation.
 
     results/NAME.csv        run, method, scale, sigma, kernel, image, the metrics, seconds
     results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision; commit, date, machine
