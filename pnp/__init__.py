@@ -19,10 +19,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     import pnp.estimators as estimators  # noqa: F401 (the alias exports it)
     import pnp.initializers as initializers  # noqa: F401 (the alias exports it)
+    import pnp.metrics as metrics  # noqa: F401 (the alias exports it)
     import pnp.priors as priors  # noqa: F401 (the alias exports it)
     import pnp.solvers as solvers  # noqa: F401 (the alias exports it)
+    import pnp.testing as testing  # noqa: F401 (the alias exports it)
+    from pnp.checkpoints import load_weights as load_weights
+    from pnp.degradations import Degradations as Degradations
+    from pnp.degradations import ImageBank as ImageBank
     from pnp.errors import PipelineError as PipelineError
     from pnp.errors import PnpError as PnpError
+    from pnp.images import ImageFile as ImageFile
+    from pnp.images import read_image as read_image
+    from pnp.images import write_image as write_image
     from pnp.interfaces import DataSolver as DataSolver
     from pnp.interfaces import Estimator as Estimator
     from pnp.interfaces import Image as Image
@@ -33,18 +41,27 @@ if TYPE_CHECKING:
     from pnp.interfaces import Noise as Noise
     from pnp.interfaces import Number as Number
     from pnp.interfaces import Prior as Prior
+    from pnp.kernels import read_kernel as read_kernel
+    from pnp.kernels import write_kernel as write_kernel
+    from pnp.observation import observe as observe
     from pnp.pipeline import Pipeline as Pipeline
     from pnp.pipeline import Result as Result
     from pnp.pipeline import State as State
     from pnp.pipeline import load as load
+    from pnp.protocols import degrade as degrade
+    from pnp.random_kernels import random_kernels as random_kernels
     from pnp.registry import estimator as estimator
     from pnp.registry import initializer as initializer
     from pnp.registry import load_plugin as load_plugin
     from pnp.registry import prior as prior
     from pnp.registry import solver as solver
+    from pnp.trace import Recorder as Recorder
 
 _HOME = {
+    "checkpoints": ["load_weights"],
+    "degradations": ["Degradations", "ImageBank"],
     "errors": ["PipelineError", "PnpError"],
+    "images": ["ImageFile", "read_image", "write_image"],
     "interfaces": [
         "DataSolver",
         "Estimator",
@@ -57,10 +74,15 @@ _HOME = {
         "Number",
         "Prior",
     ],
+    "kernels": ["read_kernel", "write_kernel"],
+    "observation": ["observe"],
     "pipeline": ["Pipeline", "Result", "State", "load"],
+    "protocols": ["degrade"],
+    "random_kernels": ["random_kernels"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver"],
+    "trace": ["Recorder"],
 }
-_MODULES = ["estimators", "initializers", "priors", "solvers"]
+_MODULES = ["estimators", "initializers", "metrics", "priors", "solvers", "testing"]
 _NAMES = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_NAMES, *_MODULES, "__version__"])
 
