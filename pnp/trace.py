@@ -42,8 +42,11 @@ class Recorder:
             value = state.variables.get(name)
             if isinstance(value, Tensor):
                 first = value[0].detach().float().cpu()
-                if first.shape[-2:] == (1, 1) and first.shape[0] > 1:  # a schedule: the level of this iteration
-                    first = first[min((state.i or 0), first.shape[0] - 1)]
+                if name in ("alpha", "beta"):
+                    if state.i is None:
+                        continue  # no level has been used yet
+                    if first.shape[0] > 1:  # a schedule: the level of this iteration
+                        first = first[min(state.i, first.shape[0] - 1)]
                 row[name] = first.numpy().copy()
         self.rows.append(row)
         self.letters.append(dict(state.letters))
@@ -60,12 +63,12 @@ class Recorder:
         return result
 
     def save(self, path: str | Path) -> None:
-        """Write the recording as compressed .npz, float32."""
+        """Write the recording as compressed .npz: images in half precision (to 1e-3), everything else in float32."""
         unknown = [name for name in self.names if name not in VARIABLES and not any(name in row for row in self.rows)]
         if unknown:
             raise PnpError(f"the trace was asked for {', '.join(unknown)}, but the pipeline has no such variable")
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]
+            np.savez_compressed(file, **{name: _compact(name, a) for name, a in self.arrays().items()})  # type: ignore[arg-type]
 
     def draw(self, path: str | Path, columns: int = 8) -> None:
         """Draw image and kernel over the iterations, and the levels as curves, as PNG."""
@@ -74,10 +77,9 @@ class Recorder:
 
         arrays = self.arrays()
         count = len(self.rows)
-        chosen = sorted({round(j * (count - 1) / max(columns - 1, 1)) for j in range(min(columns, count))})
+        columns = min(columns, count)
+        chosen = [round(j * (count - 1) / max(columns - 1, 1)) for j in range(columns)]
         shown = [name for name in ("x", "k", *self.names[len(VARIABLES) :]) if name in arrays and arrays[name].ndim > 1]
-        if arrays.get("k") is not None and np.nanmax(np.abs(np.diff(arrays["k"], axis=0)), initial=0.0) == 0:
-            shown = [name for name in shown if name != "k"] + ["k"]
         levels = [name for name in ("sigma", "alpha", "beta") if name in arrays and arrays[name].ndim == 1]
         rows = len(shown) + bool(levels)
         figure = Figure(figsize=(1.9 * len(chosen) + 0.3, 2.0 * rows + 0.3), dpi=110, layout="constrained")
@@ -86,9 +88,12 @@ class Recorder:
         for r, name in enumerate(shown):
             for c, j in enumerate(chosen):
                 axes = figure.add_subplot(grid[r, c])
-                axes.set_axis_off()
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
                 if r == 0:
                     axes.set_title(f"iteration {j}" if j else "start", fontsize=9)
+                if c == 0:
+                    axes.set_ylabel(name, rotation=0, labelpad=10, fontsize=11)
                 _show(axes, name, arrays[name][j])
         if levels:
             axes = figure.add_subplot(grid[len(shown), :])
@@ -103,6 +108,10 @@ class Recorder:
             axes.legend(fontsize=8)
         with atomic(path) as temporary:
             figure.savefig(temporary, format="png")
+
+
+def _compact(name: str, array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float16) if array.ndim == 4 and name not in ("k", "w") else array
 
 
 def _show(axes: Any, name: str, value: np.ndarray) -> None:
