@@ -61,7 +61,8 @@ def measure(
     """
     for metric in comparison.metrics:
         if metric not in OF_IMAGES and metric not in OF_KERNELS:
-            raise PnpError(f"{comparison.path}: {hint(metric, [*OF_IMAGES, *OF_KERNELS], 'metrics')}")
+            known = hint(metric, [*OF_IMAGES, *OF_KERNELS], "metrics")
+            raise PnpError(f"{comparison.path}: there is no metric '{metric}'; {known}")
     chosen = [_method(comparison, name) for name in names or comparison.methods]
     ready = {m.name: m for m in chosen if m.has_weights()}
     runs = {m.name: _run(comparison, m, dtype, device) for m in ready.values()}

@@ -1,7 +1,225 @@
-"""The page of results: tables of all comparisons of a folder, made from their CSV files."""
+"""The page of results: tables of all comparisons of a folder, made from their CSV files and from nothing else."""
 
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
+
+from comparison import Comparison, Results, read_comparison
+
+from pnp.checkpoints import SHIPPED
+from pnp.document import read_file
+from pnp.files import atomic, make_folder
+from pnp.protocols import protocol
+
+TITLES = {
+    "psnr": "PSNR",
+    "psnr_y": "PSNR of the luma",
+    "psnr_registered": "PSNR, registered",
+    "ssim": "SSIM",
+    "kernel_error": "kernel error x 1e5",
+    "kernel_error_registered": "kernel error x 1e5, registered",
+}
+LOWER_IS_BETTER = ("kernel_error", "kernel_error_registered")
+HEAD = """\
+# Results
+
+<!-- Made by `python benchmarks/compare.py` from the CSV files in benchmarks/results/; do not edit. -->
+
+## How to read the tables
+
+- Every number is a mean over images (and over the kernels of a column) of single figures; the single figures are the
+  rows of the CSV file that stands above each table, the description beside it says what was measured. `python
+  benchmarks/compare.py benchmarks/NAME.yaml` makes the rows again, and goes on where it was stopped.
+- **The protocol** says how the observation was simulated and which border PSNR leaves out. Numbers of different
+  protocols, image sets or kernels cannot be compared: each of these is worth tenths of a decibel, and more.
+- **PSNR** in dB, over all three colours together, on results rounded to 8 bits; higher is better. **PSNR of the luma**
+  is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255 and comes out about 1.4 dB higher for the same image.
+- **Given** is what of the truth a method was told: k, the blur kernel; sigma, the noise level. Methods that were told
+  more should do better.
+- The best number of a column is **bold**. A method stands in a table only if all its observations were measured.
+- **Seconds** are the median for one image of the set: on a processor, processor time with the stated number of
+  threads; on a GPU, wall time.
+- **State of the code** is what git calls it. Weights are named by the beginning of their SHA-256; the whole of it is
+  in the CSV of the runs."""
 
 
 def write_page(folder: Path, page: Path) -> None:
-    """Write the page."""
+    """Write the page with the comparisons described in `folder`, in the order of their names."""
+    parts = [HEAD]
+    for path in sorted(folder.glob("*.yaml")):
+        if "methods" in read_file(path).value:
+            comparison = read_comparison(path)
+            parts.append("\n\n".join(_comparison(comparison, Results(comparison), page.parent)))
+    make_folder(page.parent)
+    with atomic(page) as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _comparison(comparison: Comparison, results: Results, beside: Path) -> list[str]:
+    images = sorted({row["image"] for row in results.rows.values()})
+    complete = [m for m in comparison.methods if _complete(comparison, results, m, images)]
+    parts = [f"## {comparison.about}", _circumstances(comparison, results, images, beside)]
+    parts += _left_out(comparison, results, complete, len(images))
+    if not complete:
+        return parts
+    parts.append(_methods(comparison, results, complete, beside))
+    for metric in comparison.metrics:
+        parts += [f"### {TITLES[metric]}, average over kernels", _overview(comparison, results, complete, metric)]
+    for scale in comparison.scales:
+        for sigma in comparison.sigmas:
+            border = protocol(comparison.protocol).border(scale)
+            for metric in comparison.metrics[:1]:
+                title = f"{TITLES[metric]} at x{scale}, noise {_percent(sigma)}"
+                parts += [
+                    f"### {title}",
+                    f"Protocol `{comparison.protocol}`, border of {border} pixels left out.",
+                    _by_columns(results, complete, scale, sigma, metric, _groups(comparison)),
+                    _by_columns(results, complete, scale, sigma, metric, _singles(comparison)),
+                ]
+    return parts
+
+
+def _circumstances(comparison: Comparison, results: Results, images: list[str], beside: Path) -> str:
+    rules = protocol(comparison.protocol)
+    borders = ", ".join(f"{rules.border(s)} at x{s}" for s in comparison.scales)
+    every = "" if comparison.every == 1 else f", every {_ordinal(comparison.every)} image"
+    preparation = [f"the true image cropped to multiples of s and {rules.multiple}"] if rules.multiple > 1 else []
+    preparation += ["blurred circularly on 8 bits and cut to 8 bits" if rules.rounded else "blurred circularly"]
+    preparation += ["the upper-left pixel of every s x s block kept"]
+    preparation += ["noise added (seed 0 for every image)" + (" and clamped" if rules.clamped else ", not clamped")]
+    groups = ", ".join(f"{name} {_ranges(numbers)}" for name, numbers in comparison.groups.items())
+    lines = [
+        f"- Images: `{comparison.data}`{every} ({len(images)} images).",
+        f"- Kernels: `{comparison.kernels}` ({groups}).",
+        f"- Protocol `{comparison.protocol}` ({rules.about}): {', '.join(preparation)}.",
+        f"- Border left out: {borders} pixels.",
+        f"- [Description]({_link(comparison.path, beside)}), [rows]({_link(results.path, beside)}), "
+        f"[runs]({_link(results.runs_path, beside)}).",
+    ]
+    return "\n".join(lines)
+
+
+def _left_out(comparison: Comparison, results: Results, complete: list[str], images: int) -> list[str]:
+    """Which methods are not in the tables, and why."""
+    cells = len(comparison.scales) * len(comparison.sigmas) * sum(map(len, comparison.groups.values()))
+    reasons = []
+    for name, method in comparison.methods.items():
+        if name in complete:
+            continue
+        count = sum(row["method"] == name for row in results.rows.values())
+        if count:
+            reasons.append(f"{name} ({count} of {cells * images} rows measured)")
+        else:
+            reasons.append(f"{name} ({'not measured yet' if method.has_weights() else 'no weights yet'})")
+    return [f"Not in the tables: {', '.join(reasons)}."] if reasons else []
+
+
+def _methods(comparison: Comparison, results: Results, complete: list[str], beside: Path) -> str:
+    header = ["method", "pipeline", "given", "weights", "precision", "seconds", "measured on", "state of the code"]
+    lines = []
+    for name in complete:
+        method = comparison.methods[name]
+        runs = results.runs_of(name)
+        file = method.folder / method.pipeline
+        file = file if file.is_file() else SHIPPED.parent.parent / "pipelines" / f"{method.pipeline}.yaml"
+        pipeline = f"[{file.stem}]({_link(file, beside)})" + (f" `{runs[0]['set']}`" if runs[0]["set"] else "")
+        weights = " ".join(f"`{digest[:12]}`" for digest in runs[0]["sha256"].split()) or "-"
+        seconds = median(float(row["seconds"]) for row in results.rows.values() if row["method"] == name)
+        where = {f"{r['machine']}, {_threads(r['threads'])}, torch {r['torch']}" for r in runs}
+        dates = sorted({r["date"] for r in runs})
+        measured = f"{'; '.join(sorted(where))}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+        states = ", ".join(dict.fromkeys(r["commit"] for r in runs))
+        told = ", ".join(method.given) or "-"
+        lines.append([name, pipeline, told, weights, runs[0]["dtype"], f"{seconds:.2g}", measured, states])
+    return _table(header, lines, numbers=(5,))
+
+
+def _overview(comparison: Comparison, results: Results, complete: list[str], metric: str) -> str:
+    columns = [(s, sigma) for s in comparison.scales for sigma in comparison.sigmas]
+    everything = [k for numbers in comparison.groups.values() for k in numbers]
+    means = {m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns] for m in complete}
+    header = ["method", *(f"x{s}, {_percent(sigma)}" for s, sigma in columns)]
+    return _table(header, _marked(means, metric))
+
+
+def _by_columns(
+    results: Results, complete: list[str], scale: int, sigma: float, metric: str, columns: dict[str, list[int]]
+) -> str:
+    means = {m: [_mean(results, m, scale, sigma, kernels, metric) for kernels in columns.values()] for m in complete}
+    return _table(["method", *columns], _marked(means, metric))
+
+
+def _groups(comparison: Comparison) -> dict[str, list[int]]:
+    everything = [k for numbers in comparison.groups.values() for k in numbers]
+    return {**comparison.groups, "average": everything}
+
+
+def _singles(comparison: Comparison) -> dict[str, list[int]]:
+    return {f"k{k}": [k] for numbers in comparison.groups.values() for k in numbers}
+
+
+def _mean(results: Results, method: str, scale: int, sigma: float, kernels: list[int], metric: str) -> float | None:
+    wanted = (method, str(scale), f"{sigma:g}")
+    names = {str(k) for k in kernels}
+    rows = [r for key, r in results.rows.items() if key[:3] == wanted and key[3] in names]
+    values = [float(row[metric]) for row in rows if row[metric]]
+    return math.fsum(values) / len(values) if values else None
+
+
+def _complete(comparison: Comparison, results: Results, method: str, images: Iterable[str]) -> bool:
+    wanted = {
+        (method, str(s), f"{sigma:g}", str(k), image)
+        for s in comparison.scales
+        for sigma in comparison.sigmas
+        for numbers in comparison.groups.values()
+        for k in numbers
+        for image in images
+    }
+    return bool(wanted) and wanted <= results.rows.keys()
+
+
+def _marked(means: dict[str, list[float | None]], metric: str) -> list[list[str]]:
+    """The cells of a table, the best of each column bold."""
+    factor, form = (1e5, "{:.2f}") if metric in LOWER_IS_BETTER else (1, "{:.4f}" if metric == "ssim" else "{:.2f}")
+    lines = {m: ["-" if v is None else form.format(factor * v) for v in values] for m, values in means.items()}
+    choose = min if metric in LOWER_IS_BETTER else max
+    for position, column in enumerate(zip(*means.values(), strict=True)):
+        known = [v for v in column if v is not None]
+        if known:
+            best = form.format(factor * choose(known))
+            for cells in lines.values():
+                cells[position] = f"**{best}**" if cells[position] == best else cells[position]
+    return [[m, *cells] for m, cells in lines.items()]
+
+
+def _table(header: list[str], lines: list[list[str]], numbers: tuple[int, ...] | None = None) -> str:
+    """A table; columns of numbers, all but the first unless told, are aligned to the right."""
+    right = range(1, len(header)) if numbers is None else numbers
+    rule = ["---:" if i in right else "---" for i in range(len(header))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
+
+
+def _link(path: Path, beside: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), beside.resolve())).as_posix()
+
+
+def _percent(sigma: float) -> str:
+    return f"{100 * sigma:g} %"
+
+
+def _threads(count: str) -> str:
+    return f"{count} thread{'' if count == '1' else 's'}"
+
+
+def _ordinal(n: int) -> str:
+    return {2: "second", 3: "third", 4: "fourth", 8: "eighth"}.get(n, f"{n}th")
+
+
+def _ranges(numbers: list[int]) -> str:
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,181 @@
+"""The runner of comparisons on two tiny images: rows, resuming, refusals, and the page made from them."""
+
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pnp
+from pnp.errors import PnpError
+from pnp.images import read_image, write_image
+from pnp.kernels import read_kernels
+from pnp.metrics import psnr
+from pnp.protocols import degrade
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from compare import measure  # noqa: E402
+from comparison import Results, read_comparison  # noqa: E402
+from comparison_tables import write_page  # noqa: E402
+
+TINY = """
+about: Two tiny images
+data: {folder: images, every: 2}
+kernels:
+  file: kernels.npy
+  groups: {wide: [1], narrow: [2]}
+scales: [1, 2]
+sigmas: [0, 2%]
+protocol: usrnet
+metrics: [psnr, psnr_y]
+methods:
+  bicubic: {pipeline: pipelines/bicubic.yaml}
+  D alone: {pipeline: pipelines/d-alone.yaml, given: [k]}
+  tv: {pipeline: hqs-tv, set: {repeat: 2}, given: [k, sigma]}
+  learned: {pipeline: usrnet-tiny, weights: not-there.pth, given: [k, sigma]}
+"""
+MEASURED = ("bicubic", "D alone", "tv")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of benchmarks with three images, of which every second is compared on, and two kernels."""
+    generator = torch.Generator().manual_seed(0)
+    (tmp_path / "images").mkdir()
+    for name in "abc":
+        write_image(tmp_path / "images" / f"{name}.png", torch.rand(1, 3, 24, 33, generator=generator))
+    np.save(tmp_path / "kernels.npy", torch.rand(2, 5, 5, generator=generator).softmax(-1).numpy() / 5)
+    shutil.copytree(BENCHMARKS / "pipelines", tmp_path / "pipelines")
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return tmp_path
+
+
+def run(folder, **options):
+    comparison = read_comparison(folder / "tiny.yaml")
+    results = Results(comparison)
+    return measure(comparison, results, **options), results
+
+
+def rows_of(folder):
+    with (folder / "results" / "tiny.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(rows):
+    return sorted(tuple(value for name, value in row.items() if name not in ("seconds", "run")) for row in rows)
+
+
+def test_a_row_for_each_method_and_observation(folder):
+    missing, results = run(folder)
+    assert missing == ["learned"]
+    rows = rows_of(folder)
+    assert len(rows) == len(results.rows) == len(MEASURED) * 2 * 2 * 2 * 2
+    assert {row["image"] for row in rows} == {"a", "c"}
+    assert {row["run"] for row in rows} == set(results.runs)
+    assert {run["method"]: run["given"] for run in results.runs.values()} == {
+        "bicubic": "",
+        "D alone": "k",
+        "tv": "k sigma",
+    }
+
+
+def test_psnr_in_the_csv_equals_a_direct_computation(folder):
+    run(folder, names=["tv"])
+    kernels = read_kernels(folder / "kernels.npy")
+    pipeline = pnp.load("hqs-tv", repeat=2)
+    for row in rows_of(folder):
+        s, sigma, k = int(row["scale"]), float(row["sigma"]), kernels[int(row["kernel"]) - 1]
+        y, truth = degrade(read_image(folder / "images" / f"{row['image']}.png").pixels, k, s, sigma, "usrnet")
+        assert truth.shape[-2:] == (24, 32)
+        x = pipeline(y=y, s=s, k=k, sigma=sigma).x
+        assert float(row["psnr"]) == pytest.approx(float(psnr(x, truth, s * s)), abs=1e-4)
+
+
+def test_an_interrupted_comparison_goes_on(folder):
+    run(folder)
+    whole = rows_of(folder)
+    path = folder / "results" / "tiny.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:8]) + lines[8][:-5])  # stopped while it wrote a row
+    kept = rows_of(folder)[:7]
+    run(folder)
+    assert rows_of(folder)[:7] == kept
+    assert without_times(rows_of(folder)) == without_times(whole)
+
+
+def test_what_is_measured_is_not_measured_again(folder):
+    run(folder, limit=1)
+    first = (folder / "results" / "tiny.csv").read_text()
+    run(folder, limit=1)
+    assert (folder / "results" / "tiny.csv").read_text() == first
+    run(folder)
+    assert (folder / "results" / "tiny.csv").read_text().startswith(first)
+
+
+def test_rows_of_other_options_are_never_mixed(folder, capsys):
+    run(folder, limit=1)
+    (folder / "tiny.yaml").write_text(TINY.replace("repeat: 2", "repeat: 3"))
+    with pytest.raises(PnpError, match="rows of 'tv' have another set"):
+        run(folder)
+    run(folder, limit=1)
+    assert "rows of 'tv' have another set" in capsys.readouterr().err
+    before = {row["run"] for row in rows_of(folder) if row["method"] == "tv"}
+    run(folder, names=["tv"], again=True)
+    after = {row["run"] for row in rows_of(folder) if row["method"] == "tv"}
+    assert len(after) == 1 and after != before
+
+
+def test_the_page_depends_on_the_rows_alone(folder):
+    _, results = run(folder)
+    page = folder / "docs" / "results.md"
+    write_page(folder, page)
+    first = page.read_text()
+    head, *lines = results.path.read_text().splitlines(keepends=True)
+    results.path.write_text(head + "".join(reversed(lines)))
+    write_page(folder, page)
+    assert page.read_text() == first
+    assert "Not in the tables: learned (no weights yet)." in first
+    assert "Border left out: 1 at x1, 4 at x2 pixels." in first
+
+    wanted = [r for r in results.rows.values() if (r["method"], r["scale"], r["sigma"]) == ("tv", "2", "0.02")]
+    mean = sum(float(r["psnr"]) for r in wanted) / len(wanted)
+    table = first.split("### PSNR at x2, noise 2 %")[1]
+    tv = next(line for line in table.splitlines() if line.startswith("| tv |"))
+    assert tv.strip("| ").split(" | ")[-1].strip("*") == f"{mean:.2f}"
+
+
+def test_an_unfinished_method_is_not_in_the_tables(folder):
+    run(folder, names=["bicubic"])
+    run(folder, names=["tv"], limit=1)
+    write_page(folder, folder / "results.md")
+    text = (folder / "results.md").read_text()
+    assert "tv (8 of 16 rows measured)" in text and "D alone (not measured yet)" in text
+    assert "| tv |" not in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("every: 2", "evry: 2", r"tiny.yaml:3: there is no key 'evry'; did you mean 'every'"),
+        ("given: [k]", "given: [x]", r"tiny.yaml:13: 'x' cannot be given"),
+        ("  bicubic: {", "  bicubic: {given: [k], ", r"bicubic: k cannot be given, the pipeline .* takes y, s"),
+        ("folder: images", "folder: nowhere", r"there are no images in .*nowhere"),
+        ("[psnr, psnr_y]", "[psnr_x]", r"there is no metric 'psnr_x'; did you mean 'psnr_y'"),
+        ("2%", "2", r"2 is not a noise level"),
+    ],
+)
+def test_a_wrong_description_is_refused(folder, wrong, right, message):
+    (folder / "tiny.yaml").write_text(TINY.replace(wrong, right))
+    with pytest.raises(PnpError, match=message):
+        run(folder)
+
+
+def test_the_comparisons_of_the_project_can_be_read():
+    for path in BENCHMARKS.glob("*.yaml"):
+        for method in read_comparison(path).methods.values():
+            method.spec()
