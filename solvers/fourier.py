@@ -37,9 +37,9 @@ def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
 def kernel_spectra(k: Tensor, s: int, h: int, w: int) -> Tensor:
     """Spectra R of the phases of k (B, 1, K, K') mirrored: (B, s, s, 1, h, w // 2 + 1); y has the size (h, w)."""
     rows, cols = mirrored_taps(k, s, h, w)
-    r = k.new_zeros(*k.shape[:2], s * h, s * w)
-    r[..., rows, cols] = k
-    return torch.stack(list(row_spectra(r, s)), 1)
+    r = k.new_zeros(k.shape[0], s, s, 1, h, w)
+    r[:, rows % s, cols % s, :, rows // s, cols // s] = k.permute(2, 3, 0, 1)
+    return torch.fft.rfft2(r)
 
 
 def row_spectra(x: Tensor, s: int) -> Iterator[Tensor]:
@@ -62,7 +62,7 @@ def rows_of(part: Tensor) -> Tensor:
 def gram(R: Tensor) -> Tensor:
     """Spectrum of (k * k^T)|s, which is real: (B, 1, h, w // 2 + 1)."""
     parts = torch.view_as_real(R)
-    return (parts * parts).sum((1, 2, -1))
+    return (parts * parts).flatten(1, 2).sum(1).sum(-1)  # several times faster than one sum over three dimensions
 
 
 def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
