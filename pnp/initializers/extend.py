@@ -1,0 +1,73 @@
+"""Borders of real photographs: made periodic before the FFT solvers, and cut off after them.
+
+A photograph does not continue at its right border as it begins at its left one; solvers with circular convolution take
+the jump for image and ring.  `extend` widens the observation by a margin that leads smoothly from each border to the
+opposite one, `trim` takes the margin off the result:
+
+    before: [y = E(y)]      E: {initializer: extend, margin: 16}
+    after: ["x = T(x, s)"]  T: {initializer: trim, margin: 16}
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Initializer, Number
+from pnp.registry import initializer
+
+
+@initializer("extend")
+class Extend(Initializer):
+    """The observation with a margin all around that makes it periodic: each border is blended into the opposite one.
+
+    In the gap of 2 `margin` pixels between a border and the next period, both borders are continued by reflection and
+    mixed with weights that go linearly from one to the other; columns first, then rows.  (B, C, h, w) ->
+    (B, C, h + 2 margin, w + 2 margin).  Wider than half the kernel (in pixels of y) is wide enough.
+    """
+
+    def __init__(self, margin: int = 16):
+        super().__init__()
+        self.margin = check_margin("extend", margin)
+
+    def forward(self, y: Image) -> Image:
+        """The periodic image."""
+        if min(y.shape[-2:]) <= 2 * self.margin:
+            size = f"{y.shape[-2]} x {y.shape[-1]}"
+            raise PnpError(
+                f"extend: a margin of {self.margin} wants more than {2 * self.margin} pixels a side, y is {size}"
+            )
+        return self.columns(self.columns(y).mT).mT
+
+    def columns(self, y: Tensor) -> Tensor:
+        """y with the margin left and right."""
+        gap = 2 * self.margin
+        after = y[..., -gap - 1 : -1].flip(-1)  # what follows the right border, reflected
+        before = y[..., 1 : gap + 1].flip(-1)  # what precedes the left border of the next period
+        weight = torch.arange(1, gap + 1, dtype=y.dtype, device=y.device) / (gap + 1)
+        bridge = after + weight * (before - after)
+        return torch.cat((bridge[..., self.margin :], y, bridge[..., : self.margin]), -1)
+
+
+@initializer("trim")
+class Trim(Initializer):
+    """Takes off the margin that `extend` added to the observation, s times as wide in the restored image."""
+
+    def __init__(self, margin: int = 16):
+        super().__init__()
+        self.margin = check_margin("trim", margin)
+
+    def forward(self, x: Image, s: Number) -> Image:
+        """The inner part (B, C, H - 2 s margin, W - 2 s margin)."""
+        width = s * self.margin
+        if min(x.shape[-2:]) <= 2 * width:
+            raise PnpError(f"trim: {x.shape[-2]} x {x.shape[-1]} is too small to take {width} pixels off every side")
+        return x[..., width : x.shape[-2] - width, width : x.shape[-1] - width]
+
+
+def check_margin(name: str, margin: int) -> int:
+    """The margin, at least 1."""
+    if margin < 1:
+        raise PnpError(f"{name}: the margin is {margin}, but it must be at least 1 pixel")
+    return margin
