@@ -1,0 +1,294 @@
+"""The priors: all that are registered keep the contract, and the classical ones compute what they say."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.data import astronaut
+from skimage.restoration import denoise_tv_chambolle
+from torch import nn
+
+import pnp.priors
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Kernel, Level, Prior
+from pnp.testing import check_prior
+
+SWIN = {"config": (2, 2, 2, 2, 2, 2, 2), "dim": 8, "head_dim": 2, "window": 4}
+SMALL = {
+    "resunet": {"nc": (4, 4, 8, 8), "nb": 1},
+    "resunet-blind": {"nc": (4, 4, 8, 8), "nb": 1},
+    "drunet": {"nc": (4, 4, 8, 8), "nb": 1},
+    "dncnn": {"depth": 4, "features": 8},
+    "scunet": SWIN,
+    "scunet-level": SWIN,
+    "crop": {"size": 9},
+}
+DENOISERS = ["tv", "nlm", "wavelet"]
+
+
+@pytest.fixture(scope="module")
+def photo():
+    image = astronaut()[20:148, 150:278].astype(np.float32) / 255
+    return torch.from_numpy(image).permute(2, 0, 1)[None]
+
+
+@pytest.mark.parametrize("name", pnp.priors.names())
+def test_every_registered_prior_passes_check_prior(name):
+    torch.manual_seed(0)
+    check_prior(pnp.priors.build(name, **SMALL.get(name, {})))
+
+
+# check_prior itself: one broken prior for each law
+
+
+class Good(Prior):
+    def forward(self, x: Image, level: Level) -> Image:
+        return x * (1 - level)
+
+
+class Blind(Prior):
+    def forward(self, x: Image, level: Level | None = None) -> Image:
+        return x if level is None else x * (1 - level)
+
+
+class OfKernels(Prior):
+    def forward(self, k: Kernel) -> Kernel:
+        return k[..., 1:, 1:]
+
+
+class Without(Good):
+    differentiable = False
+
+
+def cut(x, level):
+    return x[..., : x.shape[-2] // 2 * 2, :]
+
+
+def write(x, level):
+    return x.mul_(0.9)
+
+
+def float32(x, level):
+    return x.float() * (1 - torch.as_tensor(level).float())
+
+
+def mix(x, level):
+    return x - level * x.mean()
+
+
+def random(x, level):
+    return x + torch.rand_like(x)
+
+
+def first_level(x, level):
+    return x * (1 - (level if isinstance(level, float) else level[0]))
+
+
+def number_only(x, level):
+    return x * (1 - 2 * level if isinstance(level, float) else 1 - level)
+
+
+def silent(x, level):
+    return (x * level).detach()
+
+
+def infinite(x, level):
+    return x + level * (x - x).abs().sqrt()
+
+
+def straight_through(x, level):
+    return x + (x * x * level).detach()
+
+
+def level_detached(x, level):
+    return x * (1 - (level if isinstance(level, float) else level.detach()))
+
+
+@pytest.mark.parametrize(
+    ("forward", "law"),
+    [
+        (cut, "returns the shape"),
+        (write, "writes into its input"),
+        (float32, "torch.float32 for torch.float64"),
+        (mix, "images of a batch change each other"),
+        (random, "another result the second time"),
+        (first_level, "images of a batch change each other"),
+        (number_only, "than for the same number"),
+        (silent, "without gradients"),
+        (infinite, "a gradient to its input that is not finite"),
+        (straight_through, "a wrong gradient to its input"),
+        (level_detached, "a wrong gradient to the level"),
+    ],
+)
+def test_check_prior_names_the_broken_law(forward, law, monkeypatch):
+    check_prior(Good())
+    monkeypatch.setattr(Good, "forward", _annotated(forward))
+    with pytest.raises(AssertionError, match=f"Good .*{law}"):
+        check_prior(Good())
+
+
+def _annotated(function):
+    def forward(self, x: Image, level: Level) -> Image:
+        return function(x, level)
+
+    return forward
+
+
+def test_check_prior_finds_false_declarations():
+    with pytest.raises(AssertionError, match="is blind by its signature"):
+        check_prior(Blind())
+    with pytest.raises(AssertionError, match="backward through it runs"):
+        check_prior(Without())
+    with pytest.raises(AssertionError, match="returns the shape"):
+        check_prior(OfKernels())
+
+
+def test_check_prior_respects_channels_and_finds_bad_parameters():
+    class Gray(Prior):
+        channels = 1
+
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Image) -> Image:
+            assert x.shape[1] == 1
+            return x + 0 * self.scale.sqrt()
+
+    with pytest.raises(AssertionError, match="a gradient to scale that is not finite"):
+        check_prior(Gray())
+
+
+# the classical priors
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+@pytest.mark.parametrize(("level", "gain"), [(5 / 255, 1.4), (25 / 255, 5.0)])
+def test_denoisers_remove_the_noise_that_the_level_names(photo, name, level, gain):
+    noisy = photo + level * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
+    error = (pnp.priors.build(name)(noisy, level) - photo).square().mean()
+    assert 10 * torch.log10(level**2 / error) > gain
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_level_zero_gives_the_input_back_and_levels_may_differ_in_a_batch(photo, name):
+    P = pnp.priors.build(name)
+    batch = photo.repeat(2, 1, 1, 1)
+    clean = P(batch, torch.tensor([0.0, 0.1]).reshape(2, 1, 1, 1))
+    assert torch.equal(clean[0], photo[0])
+    assert (clean[1] - photo[0]).abs().mean() > 0.005
+
+
+@pytest.mark.parametrize("level", [0.02, 0.1])
+def test_tv_is_the_minimiser_that_scikit_image_finds(photo, level):
+    gray = photo[..., :64, :64].mean(1, keepdim=True)
+    ours = pnp.priors.build("tv", strength=1.0, iterations=400)(gray, level)
+    theirs = denoise_tv_chambolle(gray[0, 0].double().numpy(), weight=level, eps=1e-9, max_num_iter=3000)
+    assert (ours[0, 0] - torch.from_numpy(theirs)).square().mean().sqrt() < 2e-3
+
+
+def test_tv_lowers_its_objective_further_than_any_neighbour(photo):
+    from pnp.priors.tv import gradient
+
+    x, level = photo[..., :24, :20].double(), 0.05
+
+    def objective(u):
+        variation = torch.linalg.vector_norm(gradient(u), dim=(0, 2)).sum()
+        return (u - x).square().sum() / 2 + 0.6 * 3**0.5 * level * variation
+
+    best = pnp.priors.build("tv", iterations=2000)(x, level)
+    for seed in range(20):
+        step = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
+        assert objective(best) < objective(best + 1e-2 * step)
+        assert objective(best) <= objective(best + 1e-2 * (x - best))
+
+
+def test_median_takes_the_middle_of_the_window():
+    x = torch.zeros(1, 1, 5, 6)
+    x[0, 0, 2, 3] = 9  # a speck goes
+    x[0, 0, :, :2] = 1  # an edge stays
+    expected = torch.zeros(1, 1, 5, 6)
+    expected[..., :2] = 1
+    assert torch.equal(pnp.priors.build("median")(x), expected)
+
+
+def test_scikit_image_priors_say_that_they_have_no_gradients(photo):
+    x = photo.clone().requires_grad_()
+    with pytest.raises(PnpError, match="nlm: it has no gradients"):
+        pnp.priors.build("nlm")(x, 0.1).sum().backward()
+
+
+# kernel priors
+
+
+def kernels(side=st.integers(1, 7)):
+    values = st.floats(-2, 2, allow_subnormal=False)
+    return st.tuples(side, side).flatmap(
+        lambda size: st.lists(values, min_size=size[0] * size[1], max_size=size[0] * size[1]).map(
+            lambda v: torch.tensor(v, dtype=torch.float64).reshape(1, 1, *size)
+        )
+    )
+
+
+@given(kernels())
+def test_simplex_is_the_nearest_point(k):
+    w = pnp.priors.build("simplex")(k)
+    assert (w >= 0).all()
+    assert w.sum() == pytest.approx(1)
+    # w is the nearest point of a convex set exactly if no vertex v of the simplex has <k - w, v - w> > 0
+    misfit = k - w
+    assert (misfit - (misfit * w).sum()).max() <= 1e-9
+
+
+@given(kernels(), st.floats(0, 0.9), st.booleans())
+def test_sparse_simplex_gives_kernels_and_keeps_only_what_it_should(k, threshold, connected):
+    w = pnp.priors.build("sparse-simplex", threshold=threshold, connected=connected)(k)
+    assert (w >= 0).all()
+    assert w.sum() == pytest.approx(1)
+    if k.max() > 0:
+        assert not ((w > 0) & (k <= threshold * k.max())).any()
+
+
+def test_sparse_simplex_drops_weak_taps_and_lone_specks():
+    k = torch.zeros(1, 1, 7, 7)
+    k[0, 0, 2:5, 2:5] = 0.1  # the kernel
+    k[0, 0, 2, 5] = 0.004  # weak, beside it
+    k[0, 0, 6, 6] = 0.2  # strong, alone
+    middle = torch.zeros(1, 1, 7, 7)
+    middle[0, 0, 2:5, 2:5] = 1 / 9
+    assert torch.allclose(pnp.priors.build("sparse-simplex")(k), middle)
+    assert pnp.priors.build("sparse-simplex", connected=False)(k)[0, 0, 6, 6] > 0.1
+
+
+@pytest.mark.parametrize(("full", "size"), [((32, 31), 21), ((9, 12), 8), ((8, 8), 8), ((7, 6), 1)])
+def test_crop_keeps_the_centre_at_half_the_size(full, size):
+    k = torch.zeros(2, 1, *full)
+    k[..., full[0] // 2, full[1] // 2] = 1
+    cropped = pnp.priors.build("crop", size=size)(k)
+    assert cropped.shape == (2, 1, size, size)
+    assert (cropped[..., size // 2, size // 2] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("tv", {"strength": 0}, "tv: strength is 0"),
+        ("tv", {"iterations": 0}, "tv: iterations is 0"),
+        ("nlm", {"patch": 0}, "nlm: patch is 0"),
+        ("nlm", {"strength": -1}, "nlm: strength is -1"),
+        ("wavelet", {"wavelet": "db99"}, "no discrete wavelet 'db99'"),
+        ("wavelet", {"shifts": -1}, "shifts is -1"),
+        ("median", {"size": 4}, "median: size is 4"),
+        ("sparse-simplex", {"threshold": 1.5}, "threshold is 1.5"),
+        ("crop", {"size": 0}, "crop: size is 0"),
+    ],
+)
+def test_bad_options_are_one_clear_error(name, options, message):
+    with pytest.raises(PnpError, match=message):
+        pnp.priors.build(name, **options)
+
+
+def test_crop_refuses_a_kernel_that_is_too_small():
+    with pytest.raises(PnpError, match="crop: the kernel is 9 x 9, smaller than size 21"):
+        pnp.priors.build("crop")(torch.ones(1, 1, 9, 9))
