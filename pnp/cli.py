@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_degrade(command("degrade", _degrade, "simulate an observation y = (x * k)|s + n of an image"))
     demo = command("demo", _demo, "blur and shrink a photograph, restore it, and say what that gained")
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
+    _add_train(command("train", _train, "train networks by a recipe"))
     show_list = command("list", _list, "list pipelines and modules")
     parts = ["pipelines", "solvers", "priors", "initializers", "estimators"]
     show_list.add_argument("what", nargs="?", choices=parts, help="only these")
@@ -142,6 +143,22 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help=f"of the noise ({_DEFAULT})")
 
 
+def _add_train(train: argparse.ArgumentParser) -> None:
+    add = train.add_argument
+    add("recipe", metavar="RECIPE", help="a name or a YAML file; a name that is none lists them")
+    add("-o", "--out", metavar="DIR", help="folder of the run (default: runs/RECIPE)")
+    add("--data", metavar="DIR", nargs="+", default=[], help="folders of images")
+    add("--minutes", metavar="M", type=float, help="stop after so many minutes, start-up included")
+    add("--steps", metavar="N", type=int, help="stop after so many steps in all")
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
+    add("--resume", action="store_true", help="go on with what is in the folder of the run")
+    add("--final", action="store_true", help="let the learning rate decay to zero towards the end")
+    add("--start", metavar="FILE", help="weights that all networks start from")
+    add("--ship", metavar="NAME", help="when the training has ended, take its weights into the package")
+    change = "change the recipe or its pipeline, e.g. batch=8, optimiser.lr=1e-5, modules.P.nc=[16,32,64,64]"
+    add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
+
+
 def _whole(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 16:
         raise argparse.ArgumentTypeError(f"the scale is '{text}', but it must be a whole number from 1 to 16")
@@ -173,6 +190,13 @@ def _demo(args: argparse.Namespace) -> int:
     from pnp.demo import demo
 
     return demo(args.out)
+
+
+def _train(args: argparse.Namespace) -> int:
+    _plugins(args)
+    from pnp.train import train_files
+
+    return train_files(args)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -218,7 +218,7 @@ def gather(name: str, overrides: dict[str, Any] | None = None, assignments: Iter
     """
     document = _extend(name, None, ())
     for key, value in (overrides or {}).items():
-        document = _assign(document, key, from_python(value, Origin(f"load({key}=...)", None, f"{key} = {value!r}")))
+        document = assign(document, key, from_python(value, Origin(f"load({key}=...)", None, f"{key} = {value!r}")))
     for text in assignments:
         key, equals, value = text.partition("=")
         origin = Origin(f"--set {text}")
@@ -226,7 +226,7 @@ def gather(name: str, overrides: dict[str, Any] | None = None, assignments: Iter
             raise PnpError(
                 f"--set {text}: write it as key=value, for example --set repeat=8 or --set modules.P.weights=FILE"
             )
-        document = _assign(document, key.strip(), _written(value.strip(), origin))
+        document = assign(document, key.strip(), _written(value.strip(), origin))
     return document
 
 
@@ -256,13 +256,18 @@ def _extend(name: str, beside: Path | None, seen: tuple[Path, ...], origin: Orig
     document = read_file(path, shown)
     if not document.is_map:
         raise PipelineError([Problem(document.origin, "a pipeline is a map of keys", f"keys: {', '.join(KEYS)}")])
-    document = _absolute_weights(document, path.parent)
+    return adopt(document, path.parent, (*seen, path.resolve()))
+
+
+def adopt(document: Node, folder: Path, seen: tuple[Path, ...] = ()) -> Node:
+    """A pipeline's document, written in a file of `folder`, merged with those that it extends."""
+    document = _absolute_weights(document, folder)
     parent = document.value.get("extends")
     if parent is None:
         return document
     if not isinstance(parent.value, str):
         raise PipelineError([Problem(parent.origin, "extends wants the name of one pipeline")])
-    base = _extend(parent.value, path.parent, (*seen, path.resolve()), parent.origin)
+    base = _extend(parent.value, folder, seen, parent.origin)
     return _merge(base, Node({k: v for k, v in document.value.items() if k != "extends"}, document.origin))
 
 
@@ -313,7 +318,7 @@ def _merge(base: Node, layer: Node) -> Node:
     return Node(merged, base.origin)
 
 
-def _assign(document: Node, dotted: str, value: Node) -> Node:
+def assign(document: Node, dotted: str, value: Node) -> Node:
     """One override as the last layer; a list is reached by index (`stages.1.repeat`)."""
     path = dotted.split(".")
     if path[0] not in KEYS or path[0] == "extends":

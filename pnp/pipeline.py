@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pnp.checkpoints import load_weights
 from pnp.errors import PipelineError, PnpError, Problem
@@ -84,6 +85,8 @@ class Pipeline(nn.Module):
         for letter in spec.freeze:
             modules[letter].requires_grad_(False)
         self.precision: torch.dtype | None = None
+        self.recompute = False
+        """True keeps only the variables between iterations for backward and computes the rest again: less memory."""
 
     @property
     def letters(self) -> dict[str, Module]:
@@ -132,9 +135,12 @@ class Pipeline(nn.Module):
                 for i in range(stage.repeat):
                     loop["i"] = i
                     letters = {step.module: stage.letter(step.module, i) for step in stage.steps}
-                    for step in stage.steps:
-                        where = f"iteration {count + 1} of {spec.iterations}"
-                        self._do(step, variables, where, loop, letters[step.module])
+                    where = f"iteration {count + 1} of {spec.iterations}"
+                    once = (stage.steps, where, dict(loop), letters)
+                    if self.recompute and torch.is_grad_enabled():
+                        variables = checkpoint(self._alone, variables, *once, use_reentrant=False)
+                    else:
+                        self._iterate(variables, *once)
                     if trace is not None:
                         reports = {letter: getattr(self, letter).report() for letter in set(letters.values())}
                         reports = {letter: report for letter, report in reports.items() if report}
@@ -143,6 +149,24 @@ class Pipeline(nn.Module):
             for step in spec.after:
                 self._do(step, variables, "after")
             return Result({name: variables[name] for name in spec.returns})
+
+    def _iterate(
+        self,
+        variables: dict[str, Any],
+        steps: tuple[Step, ...],
+        where: str,
+        loop: dict[str, int],
+        letters: dict[str, str],
+    ) -> None:
+        for step in steps:
+            self._do(step, variables, where, loop, letters[step.module])
+
+    def _alone(self, variables: dict[str, Any], *once: Any) -> dict[str, Any]:
+        """An iteration that can be run again as it was: on a copy, with nothing kept from the iterations before it."""
+        variables = dict(variables)
+        with one_run():
+            self._iterate(variables, *once)
+        return variables
 
     def _do(
         self, step: Step, variables: dict[str, Any], where: str, loop: dict[str, int] | None = None, letter: str = ""

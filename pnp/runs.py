@@ -1,0 +1,213 @@
+"""The folder of a training run: checkpoints that appear whole or not at all, the log, the curves.
+
+runs/NAME/checkpoints/00001200/   weights.safetensors, ema.safetensors, state.pt; the newest two are kept
+runs/NAME/checkpoints/stable/     the state before a final run let the learning rate decay
+runs/NAME/stable.safetensors      the weights of that state in half precision: what another machine goes on from
+runs/NAME/weights.safetensors     the result
+runs/NAME/log.csv, curves.png, samples/
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.files import atomic, make_folder
+from pnp.recipe import Recipe
+
+KEPT = 2
+COLUMNS = (
+    "step",
+    "seconds",
+    "loss",
+    "lr",
+    "images_per_s",
+    "validation",
+    "psnr",
+    "bicubic",
+    "D alone",
+    "kernel",
+    "sigma",
+)
+
+
+@dataclass
+class Checkpoint:
+    """A state to go on from; `state` is None when only weights came along."""
+
+    path: Path
+    weights: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    state: dict[str, Any] | None
+
+
+class Run:
+    """The folder of one run."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = make_folder(folder)
+        self.checkpoints = make_folder(self.folder / "checkpoints")
+
+    @property
+    def exists(self) -> bool:
+        """True if an earlier run left something to go on from."""
+        return bool(self._numbered()) or (self.folder / "stable.safetensors").is_file()
+
+    def save(
+        self, weights: Mapping[str, Tensor], ema: Mapping[str, Tensor], state: Mapping[str, Any], name: str = ""
+    ) -> Path:
+        """Write a checkpoint; it is there when its folder has its name, and the oldest are removed after that."""
+        target = self.checkpoints / (name or f"{state['step']:08d}")
+        temporary = self.checkpoints / f".{secrets.token_hex(4)}"
+        try:
+            temporary.mkdir()
+            _write(temporary / "weights.safetensors", weights)
+            _write(temporary / "ema.safetensors", ema)
+            torch.save(dict(state), temporary / "state.pt")
+            for file in temporary.iterdir():  # the data must be on the disk before the name is
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+            if target.exists():
+                shutil.rmtree(target)
+            temporary.rename(target)
+        except OSError as e:
+            raise PnpError(f"{target}: the checkpoint cannot be written: {e.strerror or e}") from e
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for old in self._numbered()[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return target
+
+    def save_stable(self, weights: Mapping[str, Tensor]) -> None:
+        """Write `stable.safetensors`."""
+        with atomic(self.folder / "stable.safetensors") as temporary:
+            _write(temporary, halved(weights))
+
+    def resume(self, recipe: Recipe, final: bool) -> Checkpoint:
+        """The checkpoint to go on from.
+
+        The newest that is whole; but from before the decay, when a final run has ended, or none is wanted any more.
+        PnpError if there is none or it belongs to another recipe.
+        """
+        damaged = []
+        for path in reversed(self._numbered()):
+            try:
+                checkpoint = _read(path)
+            except PnpError as e:
+                damaged.append(str(e))
+                continue
+            state = checkpoint.state or {}
+            self._same(checkpoint, recipe)
+            stable = self.checkpoints / "stable"
+            if state["decay"] < 1 and (state["finished"] or not final) and stable.is_dir():
+                return _read(stable)
+            return checkpoint
+        weights = self.folder / "stable.safetensors"
+        if weights.is_file():
+            tensors = {key: value.float() for key, value in safetensors.torch.load_file(weights).items()}
+            return Checkpoint(weights, tensors, tensors, None)
+        raise PnpError(
+            "; ".join(damaged) or f"--resume: {self.folder} holds no checkpoint; leave --resume out to start anew"
+        )
+
+    @staticmethod
+    def _same(checkpoint: Checkpoint, recipe: Recipe) -> None:
+        """PnpError if the checkpoint was made for other networks, steps, letters or losses."""
+        found, wanted = (checkpoint.state or {}).get("recipe", {}), recipe.identity()
+        for key, value in wanted.items():
+            if found.get(key) != value:
+                first = _difference(found.get(key), value)
+                raise PnpError(
+                    f"{checkpoint.path}: a checkpoint of another recipe: {key} differ: {first}; "
+                    "resume with the recipe and the --set that made it, or choose another folder with -o"
+                )
+
+    def _numbered(self) -> list[Path]:
+        return sorted(p for p in self.checkpoints.iterdir() if p.name.isdigit())
+
+    def cut_log(self, step: int) -> None:
+        """Take what was logged after a step out of the log: it is to be trained again."""
+        rows = [row for row in self.read_log() if int(row["step"]) <= step]
+        with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Add a line to the log."""
+        with (self.folder / "log.csv").open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(dict(row))
+
+    def read_log(self) -> list[dict[str, str]]:
+        """The lines of the log; one that a crash cut short is left out."""
+        path = self.folder / "log.csv"
+        if not path.is_file():
+            return []
+        with path.open(newline="") as file:
+            return [row for row in csv.DictReader(file) if row["sigma"] is not None and row["step"].isdigit()]
+
+    def draw_curves(self, title: str) -> None:
+        """Draw `curves.png` from the log: the loss, and PSNR or errors of the validation."""
+        from matplotlib.figure import Figure  # the canvas of files alone: no window system, no global state
+
+        rows = self.read_log()
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for axes, names in ((left, ("loss", "validation")), (right, _watched(rows))):
+            for name in names:
+                points = [(int(r["step"]), float(r[name])) for r in rows if r[name]]
+                if points:
+                    fixed = name in ("bicubic", "D alone")
+                    axes.plot(*zip(*points, strict=True), "--" if fixed else "-", label=name)
+            axes.set_xlabel("step")
+            if axes.lines:
+                axes.legend()
+        left.set_yscale("log")
+        right.set_ylabel("PSNR (dB)" if "psnr" in _watched(rows) else "error")
+        figure.suptitle(title)
+        with atomic(self.folder / "curves.png") as temporary:
+            figure.savefig(temporary, dpi=120)
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights in half precision."""
+    return {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
+
+
+def _watched(rows: list[dict[str, str]]) -> tuple[str, ...]:
+    return ("psnr", "bicubic", "D alone") if any(row["psnr"] for row in rows) else ("kernel", "sigma")
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    plain = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
+    path.write_bytes(safetensors.torch.save(plain, metadata={"format": "pt"}))
+
+
+def _read(path: Path) -> Checkpoint:
+    try:
+        weights = safetensors.torch.load_file(path / "weights.safetensors")
+        ema = safetensors.torch.load_file(path / "ema.safetensors")
+        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+    except Exception as e:  # a damaged file can make the readers fail in any way
+        raise PnpError(f"{path}: the checkpoint is damaged ({e})") from e
+    return Checkpoint(path, weights, ema, state)
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    """The first entry in which two values differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in dict.fromkeys([*wanted, *found]):
+            if found.get(key) != wanted.get(key):
+                return f"{key}: {_difference(found.get(key), wanted.get(key))}"
+    return f"{found} there, {wanted} here"

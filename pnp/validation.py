@@ -1,0 +1,118 @@
+"""How good the networks are by now: a fixed small set with fixed seeds, bicubic and D alone beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnp.degradations import ImageBank
+from pnp.files import atomic
+from pnp.initializers.interpolation import Bicubic
+from pnp.initializers.nearest import Nearest
+from pnp.kernels import resize_kernel
+from pnp.losses import Objective
+from pnp.metrics import psnr
+from pnp.random_kernels import random_kernels
+from pnp.recipe import Recipe
+from pnp.solvers.fft_image import FftImage
+
+
+def draw(
+    recipe: Recipe, bank: ImageBank | None, n: int, crop: int, generator: torch.Generator, s: int
+) -> dict[str, Any]:
+    """A batch of true values by name; without a bank, of kernels alone."""
+    d = recipe.degradations
+    if bank is not None:
+        return d.draw(bank, n, crop, generator, s)._asdict()
+    options = {"std": d.std, "nonlinearity": d.nonlinearity, "disturbance": d.disturbance, "off_centre": d.off_centre}
+    return {"k": random_kernels(n, d.size, d.kinds, generator=generator, **options)}  # type: ignore[arg-type]
+
+
+class Validation:
+    """Batches drawn once, one for each scale, and what bicubic interpolation and D alone make of them.
+
+    `figures` by name: `loss`, and where the recipe concerns them `psnr` (dB, with `bicubic` and `D alone`), `kernel`
+    (mean squared error of a tap) and `sigma` (mean absolute error).
+    """
+
+    def __init__(self, recipe: Recipe, bank: ImageBank | None, device: torch.device):
+        v = recipe.validation
+        generator = torch.Generator(device).manual_seed(v.seed)
+        n = v.images if bank is None else len(bank)
+        self.batches = [
+            draw(recipe, bank, n, v.crop, generator, s)
+            for s in (sorted(set(recipe.degradations.scales)) if bank is not None else [1])
+        ]
+        self.watched = {loss.target: loss.of for loss in recipe.losses if loss.target in ("x", "k", "sigma")}
+        self.baselines: dict[str, float] = {}
+        if "x" in self.watched:
+            self.baselines["bicubic"] = self._mean([psnr(bicubic(b), b["x"]) for b in self.batches])
+            self.baselines["D alone"] = self._mean([psnr(solved(b), b["x"]) for b in self.batches])
+
+    @torch.no_grad()
+    def figures(self, objective: Objective) -> tuple[dict[str, float], dict[str, Any]]:
+        """The figures, and the last batch with what came of it (`x^`, `k^` ...) to look at."""
+        objective.eval()
+        found: dict[str, list[Tensor]] = {"loss": []}
+        shown: dict[str, Any] = {}
+        for batch in self.batches:
+            found["loss"].append(objective(batch).sum()[None])
+            values = objective.values
+            ours = {name: values[of] for name, of in self.watched.items()}
+            if "x" in ours:
+                found.setdefault("psnr", []).append(psnr(ours["x"], batch["x"]))
+            if "k" in ours:
+                found.setdefault("kernel", []).append((ours["k"] - batch["k"]).square().mean((1, 2, 3)))
+            if "sigma" in ours:
+                found.setdefault("sigma", []).append((ours["sigma"] - batch["sigma"]).abs().flatten())
+            shown = {**batch, **{f"{name}^": values[name] for name in ("x", "k") if name in values}}
+        objective.train()
+        return {name: self._mean(values) for name, values in found.items()} | self.baselines, shown
+
+    @staticmethod
+    def _mean(values: list[Tensor]) -> float:
+        """Mean over all images; an image restored without any error counts as 100 dB."""
+        return float(torch.cat([v.double().cpu() for v in values]).clamp(max=100).mean())
+
+
+def bicubic(batch: dict[str, Any]) -> Tensor:
+    """The observation, interpolated on its own grid."""
+    enlarged: Tensor = Bicubic()(batch["y"], batch["s"])
+    return enlarged
+
+
+def solved(batch: dict[str, Any]) -> Tensor:
+    """D alone: the data term, with the true kernel and a pull towards bicubic whose errors are taken as 5 %."""
+    weight = (batch["sigma"].clamp(min=2 / 255) / 0.05) ** 2
+    z: Tensor = FftImage()(batch["y"], bicubic(batch), batch["k"], weight)
+    return z
+
+
+def write_strip(path: Path, shown: dict[str, Any], most: int = 6) -> None:
+    """A picture of the batch, one row each for LR, ours, HR and the kernels (true, then estimated)."""
+    rows = []
+    side = shown["x"].shape[-1] if "x" in shown else 4 * shown["k"].shape[-1]
+    if "x" in shown:
+        rows.append(Nearest()(shown["y"][:most], shown["s"]))
+        if "x^" in shown:
+            rows.append(shown["x^"][:most])
+        rows.append(shown["x"][:most])
+    if "x" not in shown or "k^" in shown or shown["k"].shape[-1] > 1:
+        rows += [_pictures(shown[name][:most], side) for name in ("k", "k^") if name in shown]
+    coloured = [row.expand(-1, 3, -1, -1).float().cpu().clamp(0, 1) for row in rows]
+    tiles = [torch.cat([torch.nn.functional.pad(t, (1, 1, 1, 1), value=1.0) for t in row], -1) for row in coloured]
+    picture = (torch.cat(tiles, -2).permute(1, 2, 0) * 255).round().byte().numpy()
+    from PIL import Image
+
+    with atomic(path) as temporary:
+        Image.fromarray(picture).save(temporary)
+
+
+def _pictures(k: Tensor, side: int) -> Tensor:
+    """Kernels as squares of the given side, the largest tap white."""
+    times = max(1, side // k.shape[-1])
+    k = (k / k.amax((-2, -1), keepdim=True)).repeat_interleave(times, -1).repeat_interleave(times, -2)
+    return resize_kernel(k, side)
