@@ -93,7 +93,7 @@ class _Solve(torch.autograd.Function):
         v = torch.fft.irfft2(V, s=size) if for_y or for_weight else None
         u = torch.fft.irfft2(U, s=size) if for_weight else None
         e = torch.empty_like(z) if for_x else None
-        r = k.new_empty(*k.shape[:2], *z.shape[-2:]) if for_k else None
+        r = k.new_empty(k.shape[0], s, s, 1, *size) if for_k else None
         U_conj, V_conj = U.conj().resolve_conj()[:, None], V.conj().resolve_conj()[:, None]
         Z = row_spectra(z, s)
         for p in range(s):
@@ -102,13 +102,13 @@ class _Solve(torch.autograd.Function):
                 E = G[p].sub_(back)
                 per_channel = E.mul_(U_conj).addcmul_(next(Z), V_conj, value=-1)
                 taps = per_channel.sum(2, keepdim=True).sum_to_size(k.shape[0], s, 1, *U.shape[-2:])
-                r[:, :, p::s] = rows_of(torch.fft.irfft2(taps, s=size))
+                r[:, p] = torch.fft.irfft2(taps, s=size)
             if e is not None:
                 e[:, :, p::s] = g[:, :, p::s] - rows_of(torch.fft.irfft2(back, s=size))
         grad_k = None
         if r is not None:
             rows, cols = mirrored_taps(k, s, *size)
-            grad_k = r[..., rows, cols]
+            grad_k = r[:, rows % s, cols % s, :, rows // s, cols // s].permute(2, 3, 0, 1)
         grad_weight = (
             None if u is None or v is None else -(u * v).sum((1, 2, 3), keepdim=True).sum_to_size(weight.shape)
         )

@@ -69,7 +69,7 @@ def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
     """Spectrum of (x * k)|s, (B, C, h, w // 2 + 1), from the spectra of the row phases of x."""
     total: Tensor | None = None
     for X, Rp in zip(x_spectra, R.unbind(1), strict=True):
-        for Xq, Rq in zip(X.unbind(1), Rp.conj().unbind(1), strict=True):
+        for Xq, Rq in zip(X.unbind(1), Rp.conj().resolve_conj().unbind(1), strict=True):
             total = Rq * Xq if total is None else total.addcmul_(Rq, Xq)
     assert total is not None
     return total
