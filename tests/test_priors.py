@@ -222,8 +222,8 @@ def test_scikit_image_priors_say_that_they_have_no_gradients(photo):
 # kernel priors
 
 
-def kernels(side=st.integers(1, 7)):
-    values = st.floats(-2, 2, allow_subnormal=False)
+def kernels():
+    side, values = st.integers(1, 7), st.floats(-2, 2, allow_subnormal=False)
     return st.tuples(side, side).flatmap(
         lambda size: st.lists(values, min_size=size[0] * size[1], max_size=size[0] * size[1]).map(
             lambda v: torch.tensor(v, dtype=torch.float64).reshape(1, 1, *size)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from skimage.restoration import estimate_sigma
+import pywt
+import torch
 
 from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.registry import estimator
@@ -13,7 +14,7 @@ from pnp.registry import estimator
 
 @estimator("wavelet-noise")
 class WaveletNoise(Estimator):
-    """Robust median estimate of the noise level, from y alone, by scikit-image.
+    """Robust median estimate of the noise level, from y alone, by PyWavelets.
 
         sigma = median |d| / 0.6745,   d: the finest diagonal wavelet coefficients (db2) of y
 
@@ -26,7 +27,6 @@ class WaveletNoise(Estimator):
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """sigma (B, 1, 1, 1)."""
-        images = y.detach().permute(0, 2, 3, 1).cpu().numpy()
-        with np.errstate(invalid="ignore"):
-            sigmas = [np.nan_to_num(estimate_sigma(image, average_sigmas=True, channel_axis=-1)) for image in images]
-        return y.new_tensor(sigmas).reshape(-1, 1, 1, 1)
+        diagonal = pywt.dwtn(y.detach().cpu().numpy(), "db2", axes=(-2, -1))["dd"]
+        sigma = np.median(np.abs(diagonal), axis=(-2, -1), keepdims=True) / 0.6745
+        return torch.from_numpy(sigma.mean(axis=1, keepdims=True)).to(y)
