@@ -115,7 +115,7 @@ def check_agreement() -> None:
             continue
         inputs = [x.clone().requires_grad_(), k.clone().requires_grad_()]
         z = method(y, *inputs)
-        results[name] = [z, *torch.autograd.grad(z.square().sum(), inputs)]
+        results[name] = [z.detach(), *torch.autograd.grad(z.square().sum(), inputs)]
     for name, result in results.items():
         for a, b in zip(result, results["fft-image"], strict=True):
             gap = float((a - b).abs().max() / b.abs().max())
@@ -236,13 +236,13 @@ def write_table() -> None:
         f"{first['protocol']}, {first['threads']} threads on {first['cpu']}, torch {first['torch']}, "
         f"deepinv {first['deepinv'] or 'not installed'}, commit {first['commit']}, {first['date']}.",
         "",
-        "| size | mode | method | median ms | time / fft-image (quartiles) | peak MiB | peak / fft-image |",
+        "| height x width | mode | method | median ms | time / fft-image (quartiles) | peak MiB | peak / fft-image |",
         "|---|---|---|---:|---:|---:|---:|",
     ]
     for r in rows:
         time_ratio = f"{r['ratio']} ({r['ratio_low']}-{r['ratio_high']})"
         cells = [
-            f"{r['width']} x {r['height']}",
+            f"{r['height']} x {r['width']}",
             r["mode"],
             r["method"],
             r["median_ms"],
