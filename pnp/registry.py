@@ -93,17 +93,26 @@ class Registry:
         if self._discovered:
             return
         self._discovered = True
+        try:
+            self._import_all()
+        except BaseException:
+            self._discovered = False
+            raise
+
+    def _import_all(self) -> None:
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=self.package):
+            owner = point.dist.name if point.dist is not None else "its package"
             try:
                 loaded = point.load()
-            except PnpError:
-                raise
+            except PnpError as e:
+                raise PnpError(f"plugin '{point.name}' of {owner}: {e}") from e
             except Exception as e:
                 raise PnpError(
-                    f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}"
+                    f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}; "
+                    f"repair {owner}, or uninstall it"
                 ) from e
             if inspect.isclass(loaded) and issubclass(loaded, Module) and loaded not in self._classes.values():
                 self(point.name)(loaded)

@@ -1,0 +1,1 @@
+"""A third-party package: a module of each kind, and a pipeline made of them."""
