@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from pnp.interfaces import one_run
+from pnp.solvers.equation_8 import Equation8
 from pnp.solvers.fft_image import FftImage
 
 HERE = Path(__file__).parent
@@ -36,27 +37,6 @@ SIZES = [(480, 320), (1024, 1024)]
 SCALE, CHANNELS, KERNEL, WEIGHT, THREADS = 4, 3, 25, 0.01, 2
 MODES = ["forward", "gradients"]
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def equation_8(y: Tensor, x: Tensor, k: Tensor) -> Tensor:
-    """Equation 8 taken literally: full spectra, y filled with zeros, distinct blocks split, stacked and repeated."""
-    s, (H, W), (kh, kw) = SCALE, x.shape[-2:], k.shape[-2:]
-    filled = torch.zeros_like(x)
-    filled[..., ::s, ::s] = y
-    placed = torch.zeros(*k.shape[:2], H, W)
-    placed[..., :kh, :kw] = k
-    K = torch.fft.fft2(placed.roll((-(kh // 2), -(kw // 2)), (-2, -1)))
-    d = K.conj() * torch.fft.fft2(filled) + torch.fft.fft2(WEIGHT * x)
-    mean_of_product = _blocks(K * d).mean(-1)
-    mean_of_power = _blocks(K.abs().pow(2)).mean(-1)
-    quotient = (mean_of_product / (mean_of_power + WEIGHT)).repeat(1, 1, s, s)
-    return torch.fft.ifft2((d - K.conj() * quotient) / WEIGHT).real
-
-
-def _blocks(a: Tensor) -> Tensor:
-    """The s x s distinct blocks of a, stacked along a new last dimension."""
-    rows = torch.stack(torch.chunk(a, SCALE, dim=2), dim=-1)
-    return torch.cat(torch.chunk(rows, SCALE, dim=3), dim=-1)
 
 
 def deepinv_prox() -> Method | None:
@@ -79,8 +59,11 @@ def deepinv_prox() -> Method | None:
 
 def methods() -> dict[str, Method]:
     """Everything that is compared; fft-image comes first, the ratios refer to it."""
-    D = FftImage()
-    found: dict[str, Method] = {"fft-image": lambda y, x, k: D(y, x, k, WEIGHT), "equation 8, literally": equation_8}
+    D, literal = FftImage(), Equation8()
+    found: dict[str, Method] = {
+        "fft-image": lambda y, x, k: D(y, x, k, WEIGHT),
+        "equation 8, literally": lambda y, x, k: literal(y, x, k, WEIGHT),
+    }
     prox = deepinv_prox()
     if prox is not None:
         found["deepinv prox_l2"] = prox
