@@ -214,7 +214,7 @@ class Results:
         """True if this was measured."""
         return _key(self._written(method, case)) in self.rows
 
-    def add(self, run: dict[str, str], case: Case, values: dict[str, float], seconds: float) -> None:
+    def add(self, run: dict[str, str], case: Case, values: dict[str, float | None], seconds: float) -> None:
         """Append a row, and its run if that is new."""
         digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:8]
         if digest not in self.runs:

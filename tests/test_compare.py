@@ -35,7 +35,7 @@ protocol: usrnet
 metrics: [psnr, psnr_y]
 methods:
   bicubic: {pipeline: pipelines/bicubic.yaml}
-  D alone: {pipeline: pipelines/d-alone.yaml, given: [k]}
+  D alone: {pipeline: pipelines/d-alone.yaml, given: [k, sigma]}
   tv: {pipeline: hqs-tv, set: {repeat: 2}, given: [k, sigma]}
   learned: {pipeline: usrnet-tiny, weights: not-there.pth, given: [k, sigma]}
 """
@@ -79,7 +79,7 @@ def test_a_row_for_each_method_and_observation(folder):
     assert {row["run"] for row in rows} == set(results.runs)
     assert {run["method"]: run["given"] for run in results.runs.values()} == {
         "bicubic": "",
-        "D alone": "k",
+        "D alone": "k sigma",
         "tv": "k sigma",
     }
 
@@ -162,7 +162,7 @@ def test_an_unfinished_method_is_not_in_the_tables(folder):
     ("wrong", "right", "message"),
     [
         ("every: 2", "evry: 2", r"tiny.yaml:3: there is no key 'evry'; did you mean 'every'"),
-        ("given: [k]", "given: [x]", r"tiny.yaml:13: 'x' cannot be given"),
+        ("given: [k, sigma]}\n  tv", "given: [x]}\n  tv", r"tiny.yaml:13: 'x' cannot be given"),
         ("  bicubic: {", "  bicubic: {given: [k], ", r"bicubic: k cannot be given, the pipeline .* takes y, s"),
         ("folder: images", "folder: nowhere", r"there are no images in .*nowhere"),
         ("[psnr, psnr_y]", "[psnr_x]", r"there is no metric 'psnr_x'; did you mean 'psnr_y'"),
