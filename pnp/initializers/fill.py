@@ -1,0 +1,45 @@
+"""U for inpainting: unknown pixels take the colour of what is known around them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Initializer
+from pnp.registry import initializer
+
+
+@initializer("fill")
+class Fill(Initializer):
+    """Fills the pixels where the mask is 0, from coarse to fine, and keeps the others.
+
+    The known pixels of every 2 x 2 block are averaged, which gives an image of half the size with fewer unknown
+    pixels; that is filled in the same way and interpolated back.  An image without any known pixel becomes 1/2.
+    """
+
+    def forward(self, y: Image, mask: Image) -> Image:
+        """The filled image (B, C, H, W)."""
+        if (
+            mask.shape[-2:] != y.shape[-2:]
+            or mask.shape[0] not in (1, y.shape[0])
+            or mask.shape[1] not in (1, y.shape[1])
+        ):
+            raise PnpError(
+                f"fill: the mask is {tuple(mask.shape)}, the image {tuple(y.shape)}; "
+                "give a mask (B or 1, C or 1, H, W), 1 where the image is known"
+            )
+        return fill(y, mask.to(y).expand_as(y))
+
+
+def fill(y: Tensor, mask: Tensor) -> Tensor:
+    """y where mask is 1, and what the coarser levels give where it is 0."""
+    height, width = y.shape[-2:]
+    if height == width == 1:
+        return mask * y + (1 - mask) / 2
+    known = F.avg_pool2d(mask, 2, ceil_mode=True)
+    mean = F.avg_pool2d(mask * y, 2, ceil_mode=True) / known.clamp(min=torch.finfo(y.dtype).tiny)
+    coarse = fill(mean, (known > 0).to(y))
+    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear")[..., :height, :width]  # blocks: centres aligned
+    return mask * y + (1 - mask) * fine
