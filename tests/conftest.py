@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # read when torch is imported; more threads than cores wait for each other
+
 sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parent.parent
 
