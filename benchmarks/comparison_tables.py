@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
-from comparison import Comparison, Results, read_comparison
+from comparison import ROOT, Comparison, Results, read_comparison
 
-from pnp.checkpoints import SHIPPED
 from pnp.document import read_file
 from pnp.files import atomic, make_folder
 from pnp.protocols import protocol
@@ -37,12 +36,12 @@ HEAD = """\
 - **The protocol** says how the observation was simulated and which border PSNR leaves out. Numbers of different
   protocols, image sets or kernels cannot be compared: each of these is worth tenths of a decibel, and more.
 - **PSNR** in dB, over all three colours together, on results rounded to 8 bits; higher is better. **PSNR of the luma**
-  is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255 and comes out about 1.4 dB higher for the same image.
+  is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255; for the same image it comes out a decibel or two higher.
 - **Given** is what of the truth a method was told: k, the blur kernel; sigma, the noise level. Methods that were told
   more should do better.
 - The best number of a column is **bold**. A method stands in a table only if all its observations were measured.
 - **Seconds** are the median for one image of the set: on a processor, processor time with the stated number of
-  threads; on a GPU, wall time.
+  threads, on a machine that had other work; on a GPU, wall time. For speed see [Benchmarks](../benchmarks/README.md).
 - **State of the code** is what git calls it. Weights are named by the beginning of their SHA-256; the whole of it is
   in the CSV of the runs."""
 
@@ -125,15 +124,16 @@ def _methods(comparison: Comparison, results: Results, complete: list[str], besi
         method = comparison.methods[name]
         runs = results.runs_of(name)
         file = method.folder / method.pipeline
-        file = file if file.is_file() else SHIPPED.parent.parent / "pipelines" / f"{method.pipeline}.yaml"
+        file = file if file.is_file() else ROOT / "pipelines" / f"{method.pipeline}.yaml"
         pipeline = f"[{file.stem}]({_link(file, beside)})" + (f" `{runs[0]['set']}`" if runs[0]["set"] else "")
-        weights = " ".join(f"`{digest[:12]}`" for digest in runs[0]["sha256"].split()) or "-"
+        digests = ", ".join(digest[:12] for digest in runs[0]["sha256"].split())
+        weights = f"{runs[0]['weights']} ({digests})" if digests else "-"
         seconds = median(float(row["seconds"]) for row in results.rows.values() if row["method"] == name)
         where = {f"{r['machine']}, {_threads(r['threads'])}, torch {r['torch']}" for r in runs}
         dates = sorted({r["date"] for r in runs})
         measured = f"{'; '.join(sorted(where))}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
         states = ", ".join(dict.fromkeys(r["commit"] for r in runs))
-        told = ", ".join(method.given) or "-"
+        told = ", ".join(runs[0]["given"].split()) or "-"
         lines.append([name, pipeline, told, weights, runs[0]["dtype"], f"{seconds:.2g}", measured, states])
     return _table(header, lines, numbers=(5,))
 
