@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from pnp.checkpoints import load_weights
 from pnp.errors import PipelineError, PnpError, Problem
@@ -138,7 +138,8 @@ class Pipeline(nn.Module):
                     where = f"iteration {count + 1} of {spec.iterations}"
                     once = (stage.steps, where, dict(loop), letters)
                     if self.recompute and torch.is_grad_enabled():
-                        variables = checkpoint(self._alone, variables, *once, use_reentrant=False)
+                        with set_checkpoint_early_stop(False):  # it would stop a step by an exception
+                            variables = checkpoint(self._alone, variables, *once, use_reentrant=False)
                     else:
                         self._iterate(variables, *once)
                     if trace is not None:

@@ -22,9 +22,10 @@ from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.pipeline import Pipeline
 
-HEAD = (
-    "# What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME` adds entries.\n"
-)
+HEAD = """\
+# What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME` adds entries.
+# An entry without sha256 is not shipped; its recipe makes the weights.
+"""
 ENTRY = "weights.yaml"
 TOLERANCE = 0.01  # dB
 

@@ -1,0 +1,143 @@
+"""Recipes are read and checked like pipelines: every problem at once, each with its line and its cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pnp.errors import PipelineError, PnpError
+from pnp.recipe import KEYS, load_recipe, names
+
+GOOD = """about: a test
+pipeline: usrnet-tiny
+train: [P, H]
+losses:
+  - {l1: x}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+def messages(folder: Path, text: str) -> list[str]:
+    with pytest.raises(PipelineError) as caught:
+        load_recipe(write(folder, text))
+    return [str(p) for p in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_that_ships_is_sound_and_says_what_it_is(name):
+    recipe = load_recipe(name)
+    assert recipe.about and recipe.train and recipe.losses
+    assert recipe.optimiser.betas == (0.9, 0.99)
+
+
+def test_there_is_a_recipe_for_each_stage_of_the_paper():
+    stages = {
+        "kernel-autoencoder", "initializer-latents", "initializer-kernels", "image-prior",
+        "image-prior-initial-kernels", "kernel-prior", "noise", "joint",
+        "denoise-scunet", "denoise-resunet", "denoise-drunet",
+    }  # fmt: skip
+    assert stages <= set(names())
+
+
+def test_image_prior_draws_the_scales_in_turn():
+    assert load_recipe("image-prior").degradations.scales == (1, 2, 3, 4)
+    mini = load_recipe("image-prior-mini")
+    assert dict(zip(mini.degradations.scales, mini.shares, strict=True)) == {1: 0.1, 2: 0.3, 3: 0.15, 4: 0.45}
+
+
+def test_the_stages_freeze_what_the_paper_freezes():
+    trained = {name: load_recipe(name).train for name in names()}
+    assert trained["kernel-prior"] == ("Pk",)
+    assert trained["noise"] == ("F",)
+    assert "I" not in trained["joint"] and "Pk" not in trained["joint"]
+
+
+def test_all_problems_at_once_in_the_order_of_the_lines(tmp_path):
+    text = (
+        "pipeline: usrnet-tiny\ntrain: [P, Q]\nfreeze: [P]\nlosses:\n  - {l1: xx}\n  - {l3: x}\nbatch: many\noptimizer: {lr: 1}\n"
+    )
+    found = messages(tmp_path, text)
+    lines = [int(m.split(".yaml:")[1].split(":")[0]) for m in found]
+    assert lines == sorted(lines) and len(found) == 6
+    text = "\n".join(found)
+    for part in (
+        "'P' is to be trained, but it is also frozen",
+        "there is no module 'Q' to train\n    2 | train: [P, Q]",
+        "the pipeline has no variable 'xx'",
+        "a loss says l1 or l2",
+        "batch: wants a whole number, not 'many'",
+        "a recipe has no key 'optimizer'",
+        "did you mean 'optimiser'?",
+    ):
+        assert part in text
+
+
+CASES = {
+    "train: [P, H]|train: []": "the recipe trains nothing",
+    "pipeline: usrnet-tiny|pipeline: usrnet-tny": "did you mean 'usrnet-tiny'?",
+    "pipeline: usrnet-tiny|pipeline: {extends: usrnet-tiny, freeze: [P]}": "the pipeline mine freezes it",
+    "train: [P, H]|train: [P, H]\nset: {modules.P.nx: 3}": "P: there is no option 'nx'",
+    "{l1: x}|{l1: x, target: k}": "'x' is image, but the target 'k' is kernel",
+    "{l1: x}|{l1: x, iterations: [1, 2]}": "2 weights, but usrnet-tiny has 6 iterations",
+    "{l1: x}|{l1: x, iterations: some}": "should be last, all, or a list of weights",
+    "{l1: x}|{l1: x}\ndegradations: {scales: {4: much}}": "scales wants a list, or shares by scale",
+    "{l1: x}|{l1: x}\ndegradations: {kinds: round}": "there is no kind of kernels called 'round'",
+    "{l1: x}|{l1: x}\ndegradations: {noise: 15}": "write 15/255 or 15%",
+    "{l1: x}|{l1: x}\ncrop: 16": "crops of 16 pixels are smaller than the kernels (21)",
+    "{l1: x}|{l1: x}\nema: 1": "below 1",
+    "{l1: x}|{l1: x}\nschedule: {halve: 0}": "halve 1 or more",
+    "{l1: x}|{l1: x}\nextends: image-priors": "did you mean 'image-prior'?",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_recipes(case, tmp_path):
+    old, new = case.split("|")
+    assert old in GOOD
+    [message] = messages(tmp_path, GOOD.replace(old, new))
+    assert CASES[case] in message and "mine.yaml:" in message
+
+
+def test_a_pipeline_that_wants_what_training_cannot_make(tmp_path):
+    text = "pipeline: {given: [y, mask], modules: {P: {prior: drunet}}, after: ['x = P(y, 0.1)'], return: [x]}"
+    [message] = messages(tmp_path, GOOD.replace("pipeline: usrnet-tiny", text).replace("[P, H]", "[P]"))
+    assert "the pipeline wants 'mask', which training does not make" in message
+
+
+def test_an_assignment_goes_to_the_recipe_or_else_to_its_pipeline():
+    recipe = load_recipe("image-prior", ["batch=3", "optimiser.lr=1e-5", "repeat=2", "modules.H.n=2"])
+    assert (recipe.batch, recipe.optimiser.lr, recipe.spec.iterations) == (3, 1e-5, 2)
+    assert recipe.spec.modules["H"].options["n"] == 2
+    with pytest.raises(PipelineError, match="--set trian=.*neither a recipe nor a pipeline has a key 'trian'"):
+        load_recipe("image-prior", ["trian=[P]"])
+    with pytest.raises(PnpError, match="write it as key=value"):
+        load_recipe("image-prior", ["batch"])
+
+
+def test_a_recipe_extends_another(tmp_path):
+    write(tmp_path, GOOD + "degradations: {scales: [2], size: 15}\n")
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: mine.yaml\nabout: smaller\ndegradations: {scales: [3]}\n")
+    recipe = load_recipe(child)
+    assert recipe.degradations.scales == (3,) and recipe.degradations.size == 15
+    assert recipe.train == ("P", "H") and recipe.about == "smaller"
+    child.write_text("extends: child.yaml\n")
+    with pytest.raises(PipelineError, match="extends itself"):
+        load_recipe(child)
+
+
+def test_names_are_told_when_there_is_no_such_recipe():
+    with pytest.raises(PnpError, match="did you mean 'joint'"):
+        load_recipe("joynt")
+
+
+def test_the_keys_are_documented():
+    docs = (Path(__file__).parent.parent / "docs" / "training.md").read_text()
+    for key in KEYS:
+        assert f"`{key}`" in docs, key

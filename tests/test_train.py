@@ -1,0 +1,321 @@
+"""Training: every recipe runs, nothing is lost, several processes give what one gives, bad input is one clear error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from pnp import grammar
+from pnp.checkpoints import SHIPPED, load_weights
+from pnp.cli import main
+from pnp.errors import PipelineError, PnpError
+from pnp.images import write_image
+from pnp.pipeline import build
+from pnp.recipe import load_recipe, names
+from pnp.shipped import read_manifest, sha256, ship
+from pnp.train import Trainer, prepare, train
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["batch=2", "crop=32", "validation.crop=32", "validation.images=1", "save=0", "log=1", "schedule.warmup=5"]
+UNET = "[4,4,4,4]"
+TINY = {  # sizes with which a step takes milliseconds, by module
+    "resunet": {"nc": UNET, "nb": 1},
+    "drunet": {"nc": UNET, "nb": 1},
+    "kernel-resunet": {"nc": UNET, "nb": 1},
+    "kernel-encoder": {"features": 4},
+    "kernel-corrector": {"features": 4},
+    "residual-noise": {"features": 4},
+    "scunet": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]"},
+    "scunet-level": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]"},
+}
+MINI = [*SMALL, f"modules.P.nc={UNET}", "modules.P.nb=1", "modules.H.n=2", "repeat=2", "precision=fp32"]
+
+
+def tiny(name: str) -> list[str]:
+    """Assignments that make a recipe as small as a test wants it."""
+    spec = load_recipe(name).spec
+    changes = [f"modules.{m.letter}.{k}={v}" for m in spec.modules.values() for k, v in TINY.get(m.name, {}).items()]
+    if spec.stages:
+        repeat = 5 if any(stage.swap for stage in spec.stages) else 2
+        changes += [f"modules.H.n={repeat}", f"repeat={repeat}"]
+    return [*SMALL, *changes]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six smooth coloured images."""
+    folder = tmp_path_factory.mktemp("images")
+    for i in range(6):
+        noise = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(i))
+        write_image(folder / f"{i}.png", torch.nn.functional.interpolate(noise, (60, 52), mode="bicubic").clamp(0, 1))
+    return folder
+
+
+def random_start(name: str, changes: list[str], path: Path) -> Path:
+    """A file of random weights for every network of a recipe's pipeline."""
+    torch.manual_seed(1)
+    state = build(load_recipe(name, changes).spec, random_weights=True).state_dict()
+    safetensors.torch.save_file({k: v.clone() for k, v in state.items()}, path)
+    return path
+
+
+def losses(folder: Path) -> dict[int, float]:
+    """Step -> loss, from the log."""
+    rows = (line.split(",") for line in (folder / "log.csv").read_text().splitlines()[1:])
+    return {int(row[0]): float(row[2]) for row in rows if row[2]}
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    newest = max(p for p in (folder / "checkpoints").iterdir() if p.name.isdigit())
+    return safetensors.torch.load_file(newest / "weights.safetensors")
+
+
+@pytest.mark.parametrize("name", names())
+def test_recipe_trains(name, images, tmp_path):
+    changes = tiny(name)
+    start = random_start(name, changes, tmp_path / "start.safetensors")
+    recipe = load_recipe(name, [*changes, f"start={start}"])
+    trainer = train(recipe, tmp_path / "run", [images], steps=50)
+    assert sorted(losses(tmp_path / "run")) == list(range(1, 51))
+
+    before = safetensors.torch.load_file(start)
+    after = trainer.pipeline.state_dict()
+    moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert moved, "nothing was learned"
+    assert all(key.startswith(tuple(f"{t}." for t in recipe.train)) for key in moved), "something frozen has moved"
+    assert {t for t in recipe.train if any(key.startswith(f"{t}.") for key in moved)} == set(recipe.train)
+
+    for letter in {t.partition(".")[0] for t in recipe.train}:  # what was written fits a pipeline again
+        load_weights(trainer.pipeline.get_submodule(letter), tmp_path / "run" / "weights.safetensors", letter=letter)
+    for file in ("curves.png", "samples/00000000.png", "samples/00000050.png", "stable.safetensors", "weights.yaml"):
+        assert (tmp_path / "run" / file).stat().st_size > 0
+
+
+def test_training_learns(tmp_path):
+    recipe = load_recipe("kernel-autoencoder", [*SMALL, "batch=32", "modules.A.size=9", "degradations.size=9"])
+    trainer = train(recipe, tmp_path, steps=150)
+    first = yaml.safe_load((tmp_path / "weights.yaml").read_text())["measured"]["kernel"]
+    started = float((tmp_path / "log.csv").read_text().splitlines()[1].split(",")[9])
+    assert trainer.step == 150 and first < 0.5 * started
+
+
+def test_kill_9_and_resume_gives_the_same_loss_curve(images, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    arguments = [v for change in MINI for v in ("--set", change)]
+    command = [sys.executable, "-m", "pnp", "train", "image-prior-mini", "-o", str(killed), "--data", str(images)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*command, *arguments, "--steps", "100000"], env=environment, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list((killed / "checkpoints").glob("0*"))) < 2:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    reached = int(max(p.name for p in (killed / "checkpoints").glob("0*")))
+    end = reached + 10
+    train(load_recipe("image-prior-mini", MINI), whole, [images], steps=end)
+    resumed = train(load_recipe("image-prior-mini", MINI), killed, [images], steps=end, resume=True)
+    assert resumed.first > 0, "it did not go on from a checkpoint"
+    assert losses(killed) == pytest.approx(losses(whole), rel=1e-6)
+    assert sorted(losses(killed)) == list(range(1, end + 1))
+    for key, value in weights(whole).items():
+        torch.testing.assert_close(weights(killed)[key], value, rtol=0, atol=1e-6)
+
+
+def test_two_processes_give_the_result_of_one(images, tmp_path):
+    arguments = [v for change in MINI for v in ("--set", change)]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pnp"]
+    command = [*launch, "train", "image-prior-mini", "-o", str(tmp_path / "two"), "--data", str(images), "--steps", "6"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "--device", "cpu", *arguments], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    train(load_recipe("image-prior-mini", MINI), tmp_path / "one", [images], steps=6, device="cpu")
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5)
+
+
+def test_a_signal_ends_the_run_with_a_checkpoint(images, tmp_path, monkeypatch):
+    learn = Trainer._learn
+
+    def interrupted(self: Trainer) -> None:
+        learn(self)
+        if self.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "_learn", interrupted)
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    trainer = train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=10)
+    assert (trainer.signal, trainer.step) == ("SIGTERM", 3)
+    assert not (tmp_path / "weights.safetensors").exists(), "it was not finished"
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+    assert train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=5, resume=True).first == 3
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+def test_minutes_count_from_the_start_of_the_process(images, tmp_path):
+    recipe = load_recipe("image-prior-mini", MINI)
+    trainer = train(recipe, tmp_path, [images], minutes=10, began=time.monotonic() - 3600)
+    assert trainer.step == 0 and (tmp_path / "weights.safetensors").exists()
+
+
+def test_checkpoints_rotate(images, tmp_path):
+    train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=5)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["00000004", "00000005"]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(images, tmp_path):
+    train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=5)
+    (tmp_path / "checkpoints" / "00000005" / "state.pt").write_bytes(b"half")
+    assert train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=6, resume=True).first == 4
+
+
+def test_state_holds_no_code(images, tmp_path):
+    train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=1)
+    state = torch.load(tmp_path / "checkpoints" / "00000001" / "state.pt", weights_only=True)
+    assert state["step"] == 1
+
+
+def test_final_decays_to_zero_and_keeps_the_state_before(images, tmp_path):
+    final = load_recipe("image-prior-mini", [*MINI, "schedule.final=true", "schedule.decay=0.5", "schedule.warmup=0"])
+    train(final, tmp_path, [images], steps=8)
+    rows = [r.split(",") for r in (tmp_path / "log.csv").read_text().splitlines()[1:]]
+    rates = [float(r[3]) / final.optimiser.lr for r in rows if r[2]]
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25], rel=1e-3)
+    ended = (tmp_path / "stable.safetensors").read_bytes()
+    later = train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=9, resume=True)
+    assert later.first == 5, "a later run goes on from before the decay"
+    assert (tmp_path / "stable.safetensors").read_bytes() != ended
+
+
+def test_stable_weights_alone_are_enough_to_go_on(images, tmp_path):
+    train(load_recipe("image-prior-mini", MINI), tmp_path / "a", [images], steps=3)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "stable.safetensors").rename(tmp_path / "b" / "stable.safetensors")
+    expected = weights(tmp_path / "a")
+    trainer = Trainer(load_recipe("image-prior-mini", MINI), tmp_path / "b", [images], "cpu", True, time.monotonic())
+    for key, value in trainer.learned.items():
+        torch.testing.assert_close(value.detach(), expected[key].half().float(), rtol=0, atol=0)
+
+
+def test_recomputing_iterations_changes_nothing_but_memory(images, tmp_path):
+    results = []
+    for recompute in ("false", "true"):
+        changes = [*tiny("joint"), "precision=fp32", f"recompute={recompute}"]
+        start = random_start("joint", changes, tmp_path / "start.safetensors")
+        folder = tmp_path / recompute
+        train(load_recipe("joint", [*changes, f"start={start}"]), folder, [images], steps=3)
+        results.append(weights(folder))
+    for key, value in results[0].items():
+        torch.testing.assert_close(results[1][key], value, rtol=0, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_line_and_last_good_checkpoint(images, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: image-prior-mini\nlosses:\n  - {l2: x}\n")
+    train(load_recipe(mine, MINI), tmp_path / "run", [images], steps=3)
+    recipe = load_recipe(mine, [*MINI, "optimiser.lr=1e30", "optimiser.clip=1e30"])
+    with pytest.raises(PipelineError) as caught:
+        train(recipe, tmp_path / "run", [images], steps=20, resume=True)
+    message = str(caught.value)
+    assert "mine.yaml:3: training stops at step" in message and "- {l2: x}" in message
+    good = Path(message.split("the last good checkpoint is ")[1].split(" ")[0])
+    assert all(value.isfinite().all() for value in safetensors.torch.load_file(good / "weights.safetensors").values())
+
+
+def test_starts_from_a_checkpoint_of_the_stand_alone_trainer(tmp_path):
+    recipe = load_recipe("image-prior-mini", MINI)
+    state = build(recipe.spec, random_weights=True).state_dict()
+    public = {f"{key[0].lower()}{key[1:]}": value for key, value in state.items()}
+    torch.save({"model": public, "ema": public, "opt": {"state": {}}, "step": 3}, tmp_path / "last.pt")
+    pipeline = prepare(load_recipe("image-prior-mini", [*MINI, f"start={tmp_path / 'last.pt'}"]))
+    for key, value in pipeline.state_dict().items():
+        assert torch.equal(value, state[key])
+
+
+def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(images, tmp_path, capsys):
+    arguments = [v for change in MINI for v in ("--set", change)]
+    assert main(["train", "image-prior-mini", "-o", str(tmp_path / "run"), "--data", str(images), "--steps", "2", *arguments]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out.split("manifest:")[1])
+    entry = printed["image-prior-mini"]
+    assert entry == yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
+    assert {"sha256", "recipe", "data", "steps", "machine", "licence", "measured"} <= set(entry)
+    assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
+    target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
+    assert read_manifest(tmp_path / "shipped")["test/mini"]["sha256"] == sha256(target)
+    (tmp_path / "run" / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(PnpError, match="is not the file that"):
+        ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
+
+
+def test_the_manifest_is_true():
+    manifest, shipped = read_manifest(), {p for p in SHIPPED.rglob("*.safetensors")}
+    assert {name for name, entry in manifest.items() if "sha256" in entry} == {
+        p.relative_to(SHIPPED).with_suffix("").as_posix() for p in shipped
+    }
+    assert sum(p.stat().st_size for p in shipped) <= 40e6
+    for name, entry in manifest.items():
+        assert entry["recipe"].split()[0] in names(), name
+        if "sha256" in entry:
+            assert sha256(SHIPPED / f"{name}.safetensors") == entry["sha256"]
+            assert {"data", "steps", "machine", "licence", "measured"} <= set(entry)
+
+
+def test_a_name_that_is_not_shipped_says_which_recipe_makes_it():
+    manifest = read_manifest()
+    named = {
+        str(m.value["weights"].value)
+        for name in grammar.names()
+        for m in grammar.gather(name).value["modules"].value.values()
+        if "weights" in m.value
+    }
+    assert {n for n in named if n.startswith("ikrnet/")} <= set(manifest)
+    with pytest.raises(PnpError, match="train them with `pnp train kernel-prior`"):
+        load_weights(torch.nn.Linear(1, 1), "ikrnet/Pk")
+
+
+def test_bad_input_is_one_clear_error(images, tmp_path):
+    def refused(match: str, changes: list[str] = MINI, data: tuple[Path, ...] = (images,), **more: object) -> None:
+        with pytest.raises(PnpError, match=match):
+            train(load_recipe("image-prior-mini", changes), tmp_path / "new", list(data), steps=1, **more)
+
+    (tmp_path / "empty").mkdir()
+    refused("there are no images in this folder", data=(tmp_path / "empty",))
+    refused("there is no such folder", data=(tmp_path / "nowhere",))
+    refused("name folders of them with --data", data=())
+    refused("6 of 6 images are smaller than the crop of 64 pixels: 0.png, 1.png, 2.png ...; ", [*MINI, "crop=64"])
+    refused("holds no checkpoint; leave --resume out", resume=True)
+    refused("--device gpu7: cannot be used here", device="gpu7")
+    refused("'D' is to be trained, but it has no parameters", [*MINI, "train=[D]"])
+    refused("there is no 'P.head' to train\n(.|\n)*m_head", [*MINI, "train=[P.head]"])
+    refused("P is frozen, but no weights are given for it\n(.|\n)*start: {P: FILE}", [*MINI, "train=[H]"])
+    refused("there is no such file\n.*\n.*'pnp train joint' makes it", [*MINI, "train=[H]", "start.P=runs/joint/w.pt"])
+    with pytest.raises(PnpError, match="say when that is"):
+        train(load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]), tmp_path / "new", [images])
+
+
+def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path):
+    train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=1)
+    with pytest.raises(PnpError, match="holds a run already: --resume goes on"):
+        train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=2)
+    with pytest.raises(PnpError, match=r"another recipe: modules differ: P: nb: 1 there, 2 here"):
+        train(load_recipe("image-prior-mini", [*MINI, "modules.P.nb=2"]), tmp_path, [images], steps=2, resume=True)
+    other = load_recipe("image-prior-mini", [*MINI, "batch=3", "optimiser.lr=1e-5"])  # another machine, other habits
+    assert train(other, tmp_path, [images], steps=2, resume=True).step == 2
+
+
+@pytest.mark.long
+def test_compiled_networks_train(images, tmp_path):
+    recipe = load_recipe("image-prior-mini", [*MINI, "compile=true", "degradations.scales=[2]"])
+    train(recipe, tmp_path / "compiled", [images], steps=3)
+    train(load_recipe("image-prior-mini", [*MINI, "degradations.scales=[2]"]), tmp_path / "plain", [images], steps=3)
+    assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
