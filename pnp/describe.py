@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from pnp.cost import cost_of, read_size
-from pnp.document import Node, emit
+from pnp.document import Node, emit, from_python
 from pnp.errors import PnpError
 from pnp.grammar import KEYS, gather, names, parse
 from pnp.pipeline import build
@@ -65,12 +65,16 @@ def verdict(name: str, assignments: Iterable[str] = ()) -> str:
 
 
 def difference(a: str, b: str) -> str:
-    """The lines in which two flattened pipelines differ, as a unified diff."""
+    """The lines in which two flattened pipelines differ, as a unified diff; a module is one line if it fits."""
 
     def flat(name: str) -> list[str]:
-        document = gather(name)
+        document = _ordered(gather(name))
         parse(document, name)
-        return [text for text, _ in emit(_ordered(document), compact=False)]
+        modules = document.value["modules"]
+        # Of one origin, an entry is written on one line, whichever files its options came from.
+        entries = {letter: from_python(entry.plain(), entry.origin) for letter, entry in modules.value.items()}
+        document = Node({**document.value, "modules": Node(entries, modules.origin)}, document.origin)
+        return [text for text, _ in emit(document)]
 
     lines = list(difflib.unified_diff(flat(a), flat(b), fromfile=a, tofile=b, n=1, lineterm=""))
     return "\n".join(lines) if lines else f"{a} and {b} are the same"

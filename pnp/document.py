@@ -175,17 +175,17 @@ def from_python(value: Any, origin: Origin) -> Node:
     )
 
 
-def emit(node: Node, compact: bool = True) -> Iterator[tuple[str, Origin]]:
+def emit(node: Node) -> Iterator[tuple[str, Origin]]:
     """The lines of a document as YAML again, each with its origin; `read_text` gives the same values back.
 
-    What was written on one line stays on one line, unless `compact` is false: then every value has its own.
+    What was written on one line stays on one line.
     """
-    yield from _emit(node, "", compact)
+    yield from _emit(node, "")
 
 
-def _emit(node: Node, indent: str, compact: bool) -> Iterator[tuple[str, Origin]]:
+def _emit(node: Node, indent: str) -> Iterator[tuple[str, Origin]]:
     def on_one_line(value: Node) -> bool:
-        return _simple(value) or (compact and len(_origins(value)) == 1 and len(_flow(value)) <= 90)
+        return _simple(value) or (len(_origins(value)) == 1 and len(_flow(value)) <= 90)
 
     if node.is_map and node.value:
         for key, value in node.value.items():
@@ -193,13 +193,13 @@ def _emit(node: Node, indent: str, compact: bool) -> Iterator[tuple[str, Origin]
                 yield f"{indent}{_word(key)}: {_line(value)}", value.origin
             else:
                 yield f"{indent}{_word(key)}:", value.origin
-                yield from _emit(value, indent + "  ", compact)
+                yield from _emit(value, indent + "  ")
     elif node.is_list and node.value:
         for value in node.value:
             if on_one_line(value):
                 yield f"{indent}- {_line(value)}", value.origin
             else:
-                lines = list(_emit(value, indent + "  ", compact))
+                lines = list(_emit(value, indent + "  "))
                 yield f"{indent}- {lines[0][0].lstrip()}", lines[0][1]
                 yield from lines[1:]
     else:
