@@ -32,7 +32,7 @@ def listing(what: str | None = None) -> str:
     for title, entries in sections:
         lines += ["", title] if what is None else []
         for name, about in entries.items():
-            wrapped = textwrap.wrap(about, columns - width - 4) or [""]
+            wrapped = textwrap.wrap(about, columns - width - 4, break_on_hyphens=False) or [""]
             lines.append(f"  {name:{width}}  {wrapped[0]}")
             lines += [f"  {'':{width}}  {rest}" for rest in wrapped[1:]]
     return "\n".join(lines).strip("\n")
