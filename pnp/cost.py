@@ -155,7 +155,7 @@ def _unit(value: float) -> str:
 
 
 def _bytes(value: float) -> str:
-    for limit, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+    for limit, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if value >= limit:
             return f"{value / limit:.3g} {unit}"
     return f"{value:.0f} B"
