@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 import yaml
@@ -243,7 +243,13 @@ class Trainer:
         recipe, before = self.recipe, time.monotonic()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        losses = self.wrapped(self.batch(self.step))
+        try:
+            losses = self.wrapped(self.batch(self.step))
+        except PnpError as e:
+            if "NaN" not in str(e):
+                raise
+            self._log()  # was a loss before this one not finite?
+            self._fail(self.step, f"cannot be computed: {e}", recipe.losses[0].origin)
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(losses.sum())
         nn.utils.clip_grad_norm_(self.parameters, recipe.optimiser.clip)
@@ -327,9 +333,11 @@ class Trainer:
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began
 
-    def _fail(self, step: int, what: str, origin: Any) -> None:
+    def _fail(self, step: int, what: str, origin: Any) -> NoReturn:
         good = self.last_checkpoint
-        last = f"the last good checkpoint is {good} (--resume)" if good else "there is no checkpoint yet"
+        last = (
+            f"the last good checkpoint is {good} (--resume goes on from it)" if good else "there is no checkpoint yet"
+        )
         cure = f"{last}; lower the learning rate (--set optimiser.lr={self.recipe.optimiser.lr / 2:g})"
         cure += ", or train in fp32 (--set precision=fp32)" if self.recipe.precision == "bf16" else ""
         raise PipelineError([Problem(origin, f"training stops at step {step}: the loss {what}", cure)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pnp.errors import PipelineError, PnpError
 from pnp.recipe import KEYS, load_recipe, names
 
+DOCS = Path(__file__).parent.parent / "docs" / "training.md"
 GOOD = """about: a test
 pipeline: usrnet-tiny
 train: [P, H]
@@ -59,9 +61,7 @@ def test_the_stages_freeze_what_the_paper_freezes():
 
 
 def test_all_problems_at_once_in_the_order_of_the_lines(tmp_path):
-    text = (
-        "pipeline: usrnet-tiny\ntrain: [P, Q]\nfreeze: [P]\nlosses:\n  - {l1: xx}\n  - {l3: x}\nbatch: many\noptimizer: {lr: 1}\n"
-    )
+    text = "pipeline: usrnet-tiny\ntrain: [P, Q]\nfreeze: [P]\nlosses:\n  - {l1: xx}\n  - {l3: x}\nbatch: many\noptimizer: {lr: 1}\n"
     found = messages(tmp_path, text)
     lines = [int(m.split(".yaml:")[1].split(":")[0]) for m in found]
     assert lines == sorted(lines) and len(found) == 6
@@ -114,7 +114,7 @@ def test_an_assignment_goes_to_the_recipe_or_else_to_its_pipeline():
     recipe = load_recipe("image-prior", ["batch=3", "optimiser.lr=1e-5", "repeat=2", "modules.H.n=2"])
     assert (recipe.batch, recipe.optimiser.lr, recipe.spec.iterations) == (3, 1e-5, 2)
     assert recipe.spec.modules["H"].options["n"] == 2
-    with pytest.raises(PipelineError, match="--set trian=.*neither a recipe nor a pipeline has a key 'trian'"):
+    with pytest.raises(PipelineError, match=r"--set trian=.*neither a recipe nor a pipeline has a key 'trian'"):
         load_recipe("image-prior", ["trian=[P]"])
     with pytest.raises(PnpError, match="write it as key=value"):
         load_recipe("image-prior", ["batch"])
@@ -137,7 +137,16 @@ def test_names_are_told_when_there_is_no_such_recipe():
         load_recipe("joynt")
 
 
-def test_the_keys_are_documented():
-    docs = (Path(__file__).parent.parent / "docs" / "training.md").read_text()
+def test_documented_recipes_are_sound(tmp_path):
+    recipes = re.findall(r"^```yaml fragment\n(.*?)^```", DOCS.read_text(), re.M | re.S)
+    assert recipes
+    for text in recipes:
+        load_recipe(write(tmp_path, text))
+
+
+def test_all_recipes_and_keys_are_documented():
+    docs = DOCS.read_text()
+    for name in names():
+        assert f"`{name}`" in docs, name
     for key in KEYS:
         assert f"`{key}`" in docs, key

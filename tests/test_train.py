@@ -25,7 +25,15 @@ from pnp.shipped import read_manifest, sha256, ship
 from pnp.train import Trainer, prepare, train
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["batch=2", "crop=32", "validation.crop=32", "validation.images=1", "save=0", "log=1", "schedule.warmup=5"]
+SMALL = [
+    "precision=fp32",
+    "batch=2",
+    "crop=32",
+    "validation.crop=32",
+    "validation.images=1",
+    "log=1",
+    "schedule.warmup=5",
+]
 UNET = "[4,4,4,4]"
 TINY = {  # sizes with which a step takes milliseconds, by module
     "resunet": {"nc": UNET, "nb": 1},
@@ -34,10 +42,10 @@ TINY = {  # sizes with which a step takes milliseconds, by module
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
     "residual-noise": {"features": 4},
-    "scunet": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]"},
-    "scunet-level": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]"},
+    "scunet": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]", "window": 4},
+    "scunet-level": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]", "window": 4},
 }
-MINI = [*SMALL, f"modules.P.nc={UNET}", "modules.P.nb=1", "modules.H.n=2", "repeat=2", "precision=fp32"]
+MINI = [*SMALL, "save=0", f"modules.P.nc={UNET}", "modules.P.nb=1", "modules.H.n=2", "repeat=2"]
 
 
 def tiny(name: str) -> list[str]:
@@ -83,7 +91,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_recipe_trains(name, images, tmp_path):
     changes = tiny(name)
     start = random_start(name, changes, tmp_path / "start.safetensors")
-    recipe = load_recipe(name, [*changes, f"start={start}"])
+    recipe = load_recipe(name, [*changes, f"start={start}", "recompute=false"])
     trainer = train(recipe, tmp_path / "run", [images], steps=50)
     assert sorted(losses(tmp_path / "run")) == list(range(1, 51))
 
@@ -207,10 +215,19 @@ def test_stable_weights_alone_are_enough_to_go_on(images, tmp_path):
         torch.testing.assert_close(value.detach(), expected[key].half().float(), rtol=0, atol=0)
 
 
+def test_bf16_is_for_the_networks_alone(images, tmp_path):
+    trainer = train(load_recipe("image-prior-mini", [*MINI, "precision=bf16"]), tmp_path / "low", [images], steps=3)
+    assert trainer.pipeline.precision == torch.bfloat16
+    assert all(p.dtype == torch.float32 for p in trainer.parameters)
+    train(load_recipe("image-prior-mini", MINI), tmp_path / "full", [images], steps=3)
+    low, full = losses(tmp_path / "low"), losses(tmp_path / "full")
+    assert low == pytest.approx(full, rel=1e-2) and low != full
+
+
 def test_recomputing_iterations_changes_nothing_but_memory(images, tmp_path):
     results = []
     for recompute in ("false", "true"):
-        changes = [*tiny("joint"), "precision=fp32", f"recompute={recompute}"]
+        changes = [*tiny("joint"), f"recompute={recompute}"]
         start = random_start("joint", changes, tmp_path / "start.safetensors")
         folder = tmp_path / recompute
         train(load_recipe("joint", [*changes, f"start={start}"]), folder, [images], steps=3)
@@ -244,7 +261,22 @@ def test_starts_from_a_checkpoint_of_the_stand_alone_trainer(tmp_path):
 
 def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(images, tmp_path, capsys):
     arguments = [v for change in MINI for v in ("--set", change)]
-    assert main(["train", "image-prior-mini", "-o", str(tmp_path / "run"), "--data", str(images), "--steps", "2", *arguments]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "image-prior-mini",
+                "-o",
+                str(tmp_path / "run"),
+                "--data",
+                str(images),
+                "--steps",
+                "2",
+                *arguments,
+            ]
+        )
+        == 0
+    )
     printed = yaml.safe_load(capsys.readouterr().out.split("manifest:")[1])
     entry = printed["image-prior-mini"]
     assert entry == yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
@@ -298,7 +330,7 @@ def test_bad_input_is_one_clear_error(images, tmp_path):
     refused("'D' is to be trained, but it has no parameters", [*MINI, "train=[D]"])
     refused("there is no 'P.head' to train\n(.|\n)*m_head", [*MINI, "train=[P.head]"])
     refused("P is frozen, but no weights are given for it\n(.|\n)*start: {P: FILE}", [*MINI, "train=[H]"])
-    refused("there is no such file\n.*\n.*'pnp train joint' makes it", [*MINI, "train=[H]", "start.P=runs/joint/w.pt"])
+    refused("there is no such file\n.*'pnp train joint' makes it", [*MINI, "train=[H]", "start.P=runs/joint/w.pt"])
     with pytest.raises(PnpError, match="say when that is"):
         train(load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]), tmp_path / "new", [images])
 
