@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV = .venv
 PNP = $(VENV)/bin/pnp
 
-.PHONY: demo test long lint clean
+.PHONY: demo test long clean
 
 demo: $(VENV)/installed
 	$(PNP) demo -o out/demo
