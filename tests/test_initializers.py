@@ -126,3 +126,21 @@ def test_bad_options_are_one_clear_error(name, options, message):
 @pytest.mark.parametrize("name", initializer.names())
 def test_every_initializer_gives_an_image_or_a_kernel(name):
     assert signature_of(initializer.get(name)).outputs[0].name in ("image", "kernel")
+
+
+@given(height=st.integers(1, 12), width=st.integers(1, 12), share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_fill_keeps_what_is_known_and_stays_within_its_range(height, width, share, seed):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.rand(2, 3, height, width, generator=generator)
+    mask = (torch.rand(2, 1, height, width, generator=generator) < share).float()
+    x = pnp.initializers.build("fill")(mask * y, mask)
+    assert torch.equal(torch.where(mask > 0, x, 0), mask * y)
+    for image, original, known in zip(x, y, mask.expand_as(y) > 0, strict=True):
+        values = original[known] if known.any() else torch.tensor([0.5])
+        assert values.min() - 1e-6 <= image.min()
+        assert image.max() <= values.max() + 1e-6
+
+
+def test_fill_refuses_a_mask_of_another_size():
+    with pytest.raises(PnpError, match="fill: the mask is"):
+        pnp.initializers.build("fill")(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 4, 4))
