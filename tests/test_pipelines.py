@@ -27,8 +27,8 @@ SMALL = {
 }
 """Options that make a module small; everything else about a pipeline stays as it is."""
 
-SIDE = 24
-"""Height and width of results: a kernel of 21 fits in, scales 1 to 4 divide it."""
+SIDE = 36
+"""Height and width of results: a kernel of 25 fits in, scales 1 to 4 divide it."""
 
 FIXED_SCALE = {"dpsr": 4}
 """Pipelines that a network ties to one scale."""
