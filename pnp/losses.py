@@ -15,16 +15,17 @@ from pnp.recipe import Loss, Recipe
 class Objective(nn.Module):
     """Runs the pipeline on a batch (true values by name) and compares: `objective(batch)` is (number of losses,).
 
-    Each entry is weighted; their sum is what training minimises.  `values` of a run, by name, are there for whoever
-    looks at results: the variables at the end of the pipeline.
+    Each entry is weighted; their sum is what training minimises.  `values` holds the variables at the end of the last
+    run, for whoever looks at results.
     """
 
     def __init__(self, pipeline: Pipeline, recipe: Recipe):
         super().__init__()
         self.pipeline, self.losses, self.given = pipeline, recipe.losses, recipe.given
+        self.compared = {name for loss in self.losses for name in (loss.of, loss.target)}
         self.parts: dict[str, Tensor] = {}
         self.values: dict[str, Any] = {}
-        for name in sorted({n for loss in self.losses for n in (loss.of, loss.target) if "." in n}):
+        for name in sorted(n for n in self.compared if "." in n):
             pipeline.get_submodule(name).register_forward_hook(self._keeper(name))
 
     def _keeper(self, name: str) -> Any:
@@ -44,13 +45,15 @@ class Objective(nn.Module):
     def forward(self, batch: dict[str, Any]) -> Tensor:
         """The weighted losses of a batch."""
         states: list[dict[str, Any]] = []
+        last: dict[str, Any] = {}
 
         def collect(state: State) -> None:
             if state.iteration is not None:
-                states.append(dict(state.variables))
+                states.append({n: state.variables[n] for n in self.compared if n in state.variables})
+                last.update(state.variables)
 
         result = self.pipeline(trace=collect, **{name: batch[name] for name in self.given})
-        self.values = {**(states[-1] if states else {}), **result, **self.parts}
+        self.values = {**last, **result, **self.parts}
         return torch.stack([self._loss(loss, states, batch) for loss in self.losses])
 
     def _loss(self, loss: Loss, states: list[dict[str, Any]], batch: dict[str, Any]) -> Tensor:

@@ -162,8 +162,8 @@ class Run:
         from matplotlib.figure import Figure  # the canvas of files alone: no window system, no global state
 
         rows = self.read_log()
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        left, right = figure.subplots(1, 2)
+        figure = Figure(figsize=(10, 4))
+        left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.98, "bottom": 0.12, "wspace": 0.16})
         for axes, names in ((left, ("loss", "validation")), (right, _watched(rows))):
             for name in names:
                 points = [(int(r["step"]), float(r[name])) for r in rows if r[name]]
@@ -174,6 +174,8 @@ class Run:
             if axes.lines:
                 axes.legend()
         left.set_yscale("log")
+        for axis_labels in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
+            axis_labels(lambda value, _: f"{value:.3g}")
         right.set_ylabel("PSNR (dB)" if "psnr" in _watched(rows) else "error")
         figure.suptitle(title)
         with atomic(self.folder / "curves.png") as temporary:

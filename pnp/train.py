@@ -171,6 +171,7 @@ class Trainer:
         self.learned = _learned(self.pipeline)
         self.parameters = [p for p in self.learned.values() if p.requires_grad]
         self.ema = {name: value.detach().clone() for name, value in self.learned.items()}
+        self.floats = [name for name, value in self.learned.items() if value.is_floating_point()]
         o = recipe.optimiser
         adam = torch.optim.Adam(self.parameters, lr=o.lr, betas=o.betas)
         self.wrapped, self.optimiser = self.fabric.setup(self.objective, adam)
@@ -258,11 +259,9 @@ class Trainer:
         self.step += 1
         kept = min(recipe.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, value in self.learned.items():
-                if value.is_floating_point():
-                    self.ema[name].lerp_(value.to(self.ema[name]), 1 - kept)
-                else:
-                    self.ema[name].copy_(value)
+            torch._foreach_lerp_(
+                [self.ema[name] for name in self.floats], [self.learned[n] for n in self.floats], 1 - kept
+            )
         self.step_takes = time.monotonic() - before
 
     def _rate(self) -> float:
@@ -272,7 +271,7 @@ class Trainer:
         return self.recipe.optimiser.lr * rise * 0.5**halvings * self.decay
 
     def _decay(self, progress: float) -> None:
-        """The factor of a final run's end; the state before it is kept, for runs to come."""
+        """The factor of a final run's end; the state before it is kept, for later runs."""
         schedule = self.recipe.schedule
         if not schedule.final:
             return
@@ -344,7 +343,7 @@ class Trainer:
 
     def _save(self, finished: bool = False, name: str = "") -> None:
         self._log()  # a loss that is not finite stops here, before it can reach a checkpoint
-        if not all(bool(value.isfinite().all()) for value in self.learned.values()):
+        if not bool(torch.stack([self.learned[name].isfinite().all() for name in self.floats]).all()):
             self._fail(self.step, "left weights that are not finite", self.recipe.losses[0].origin)
         if self.main:
             state = {
@@ -396,7 +395,8 @@ class Trainer:
             samples = self.folder.folder / "samples"
             samples.mkdir(exist_ok=True)
             write_strip(samples / f"{self.step:08d}.png", shown)
-            self.folder.draw_curves(self.recipe.name)
+            if self.step:
+                self.folder.draw_curves(self.recipe.name)
             if self.bar.disable:
                 told = ", ".join(f"{n} {v:.4g}" for n, v in self.figures.items())
                 print(f"step {self.step}, {self._seconds():.0f} s: {told}", file=sys.stderr, flush=True)

@@ -68,7 +68,7 @@ class Validation:
                 found.setdefault("kernel", []).append((ours["k"] - batch["k"]).square().mean((1, 2, 3)))
             if "sigma" in ours:
                 found.setdefault("sigma", []).append((ours["sigma"] - batch["sigma"]).abs().flatten())
-            shown = {**batch, **{f"{name}^": values[name] for name in ("x", "k") if name in values}}
+            shown = {**batch, **{f"{n}^": values[n] for n in ("x", "k") if n in values and values[n] is not batch[n]}}
         objective.train()
         return {name: self._mean(values) for name, values in found.items()} | self.baselines, shown
 
