@@ -325,4 +325,4 @@ def _gap(a: Tensor, b: Tensor) -> float:
 
 
 def _near(a: Tensor, b: Tensor) -> bool:
-    return _gap(a, b) <= 1e-8 * float(a.abs().max())
+    return _gap(a, b) <= 1e-8 * float(a.detach().abs().max())
