@@ -262,7 +262,8 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
     try:
         load_weights(module, source.value, letter=m.letter)
     except PnpError as e:
-        return Problem(source.origin, f"{m.letter}: {e}")
+        message, _, cure = str(e).partition("; ")
+        return Problem(source.origin, f"{m.letter}: {message}", cure)
     return None
 
 

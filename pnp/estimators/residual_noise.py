@@ -18,10 +18,10 @@ from pnp.solvers.inputs import check_shapes
 class ResidualNoise(Estimator):
     """Noise level learned from the residual y - (x * k)|s, one for each image.
 
-        sigma = max_sigma * relu(sum over 64 features of the mean over pixels of net((y - (x * k)|s) / max_sigma))
+        sigma = max_sigma * softplus(sum over 64 features of the mean over pixels of net((y - (x * k)|s) / max_sigma))
 
     net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which with `max_sigma` 3 % are the sizes of
-    the authors' code (Ates et al. 2023, section 3.4).  Ours are the relu, as a standard deviation is never negative,
+    the authors' code (Ates et al. 2023, section 3.4).  Ours are the softplus (sharp, beta 20), as a standard deviation is never negative,
     and the division, which brings a residual of order 0.01 to where layers are initialised for.  s is the ratio of
     the sizes of x and y.  The paper's F also holds the fully connected part that turns sigma and s into alpha and
     beta; here that is an estimator of its own, `hypanet`.
@@ -53,6 +53,5 @@ class ResidualNoise(Estimator):
                 f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
             )
         residual = y - downsample(blur(x, k), scale)
-        return self.max_sigma * F.relu(
-            self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)
-        )
+        strength = self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)
+        return self.max_sigma * F.softplus(strength, beta=20)  # a ReLU that cannot start dead
