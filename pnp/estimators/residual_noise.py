@@ -21,10 +21,10 @@ class ResidualNoise(Estimator):
         sigma = max_sigma * softplus(sum over 64 features of the mean over pixels of net((y - (x * k)|s) / max_sigma))
 
     net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which with `max_sigma` 3 % are the sizes of
-    the authors' code (Ates et al. 2023, section 3.4).  Ours are the softplus (sharp, beta 20), as a standard deviation is never negative,
-    and the division, which brings a residual of order 0.01 to where layers are initialised for.  s is the ratio of
-    the sizes of x and y.  The paper's F also holds the fully connected part that turns sigma and s into alpha and
-    beta; here that is an estimator of its own, `hypanet`.
+    the authors' code (Ates et al. 2023, section 3.4).  Ours are the softplus (sharp, beta 20), as a standard deviation
+    is never negative, and the division, which brings a residual of order 0.01 to where layers are initialised for.
+    s is the ratio of the sizes of x and y.  The paper's F also holds the fully connected part that turns sigma and s
+    into alpha and beta; here that is an estimator of its own, `hypanet`.
     PnpError if y has other than `channels` channels or the shapes do not fit together.
     """
 
