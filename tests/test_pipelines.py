@@ -19,7 +19,9 @@ SMALL = {
     "kernel-resunet": {"nb": 1},
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
-    "residual-noise": {"features": 64},  # with few, its final ReLU can start dead
+    "residual-noise": {"features": 4},
+    "extend": {"margin": 4},
+    "trim": {"margin": 4},
     "srresnet": {"features": 4, "blocks": 1},
     "flow-kernel": {"steps": 2, "width": 8},
     "tv": {"iterations": 5},
