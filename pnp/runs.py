@@ -56,8 +56,8 @@ class Run:
     """The folder of one run."""
 
     def __init__(self, folder: str | Path):
-        self.folder = make_folder(folder)
-        self.checkpoints = make_folder(self.folder / "checkpoints")
+        self.folder = Path(folder)
+        self.checkpoints = self.folder / "checkpoints"
 
     @property
     def exists(self) -> bool:
@@ -134,10 +134,12 @@ class Run:
                 )
 
     def _numbered(self) -> list[Path]:
-        return sorted(p for p in self.checkpoints.iterdir() if p.name.isdigit())
+        return sorted(p for p in self.checkpoints.glob("*") if p.name.isdigit())
 
-    def cut_log(self, step: int) -> None:
-        """Take what was logged after a step out of the log: it is to be trained again."""
+    def begin(self, step: int) -> None:
+        """Make the folders; take what was logged after a step out of the log, because it is to be trained again."""
+        for folder in (self.folder, self.checkpoints, self.folder / "samples"):
+            make_folder(folder)
         rows = [row for row in self.read_log() if int(row["step"]) <= step]
         with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)

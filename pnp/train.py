@@ -194,7 +194,7 @@ class Trainer:
         """Train to the end, whatever it is: steps, minutes, a signal; then save, validate and export."""
         recipe = self.recipe
         if self.main:
-            self.folder.cut_log(self.step)
+            self.folder.begin(self.step)
         total = recipe.steps if recipe.steps else None
         self.objective.train()
         with (
@@ -392,9 +392,7 @@ class Trainer:
                 self.figures, shown = self.validation.figures(self.objective)
             figures = {("validation" if n == "loss" else n): f"{v:.6g}" for n, v in self.figures.items()}
             self._row(**figures)
-            samples = self.folder.folder / "samples"
-            samples.mkdir(exist_ok=True)
-            write_strip(samples / f"{self.step:08d}.png", shown)
+            write_strip(self.folder.folder / "samples" / f"{self.step:08d}.png", shown)
             if self.step:
                 self.folder.draw_curves(self.recipe.name)
             if self.bar.disable:

@@ -333,6 +333,7 @@ def test_bad_input_is_one_clear_error(images, tmp_path):
     refused("there is no such file\n.*'pnp train joint' makes it", [*MINI, "train=[H]", "start.P=runs/joint/w.pt"])
     with pytest.raises(PnpError, match="say when that is"):
         train(load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]), tmp_path / "new", [images])
+    assert not (tmp_path / "new").exists(), "a run that could not begin leaves nothing"
 
 
 def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path):
