@@ -13,10 +13,10 @@ test: $(VENV)/tested
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -q -n 2 -m "not long"
+	$(VENV)/bin/python -m pytest -q -n 2
 
 long: $(VENV)/tested
-	$(VENV)/bin/python -m pytest -q
+	$(VENV)/bin/python -m pytest -q -m long
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pnp needs Python 3.11 or newer: make PYTHON=python3.12")'

@@ -22,7 +22,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pnp.document import Node
+from pnp.document import from_python
 from pnp.errors import Origin, PnpError, hint
 from pnp.interfaces import DataSolver, Estimator, Initializer, Module, Prior, signature_of
 from pnp.options import read_options
@@ -78,7 +78,7 @@ class Registry:
         """Construct the module called `name` with its options; PnpError on unknown names and options."""
         cls = self.get(name)
         origin = Origin(f"{self.package}.build({name!r})")
-        values, problems = read_options(cls, {k: Node(v, origin) for k, v in options.items()})
+        values, problems = read_options(cls, {k: from_python(v, origin) for k, v in options.items()})
         if problems:
             raise PnpError(
                 f"{origin}: " + "; ".join(f"{problem}; {cure}".rstrip("; ") for _, problem, cure in problems)
