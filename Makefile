@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV = .venv
 PNP = $(VENV)/bin/pnp
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+# What pip says is of interest only if it fails.
+install = $(PIP) install --editable '$(1)' > $(VENV)/install.log 2>&1 || { cat $(VENV)/install.log; exit 1; }
 
 .PHONY: demo test long clean
 
@@ -22,11 +25,11 @@ $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pnp needs Python 3.11 or newer: make PYTHON=python3.12")'
 	@echo "setting up $(VENV): PyTorch with its CUDA libraries is 6 GB, this takes some minutes"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(call install,.)
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(call install,.[test])
 	touch $@
 
 clean:

@@ -135,6 +135,7 @@ def read_text(text: str, name: str) -> Node:
             return Node(result, here)
         if isinstance(node, yaml.SequenceNode):
             return Node([convert(item) for item in node.value], here)
+        assert isinstance(node, yaml.ScalarNode)
         return Node(scalar(node.value, quoted=node.style in ("'", '"', "|", ">")), here)
 
     result = convert(node)

@@ -322,7 +322,7 @@ class Trainer:
         rate = (self.step - step) * self.recipe.batch / max(now - then, 1e-9)
         self.logged = (now, self.step)
         loss = float(losses.sum(1).mean())
-        self.bar.set_postfix(loss=f"{loss:.4g}", images_per_s=f"{rate:.1f}", **_short(self.figures))
+        self.bar.set_postfix({"loss": f"{loss:.4g}", "images/s": f"{rate:.1f}", **_short(self.figures)})
         self._row(loss=f"{loss:.8g}", lr=f"{self.optimiser.param_groups[0]['lr']:.4g}", images_per_s=f"{rate:.1f}")
 
     def _row(self, **values: str) -> None:
