@@ -94,11 +94,11 @@ class Run:
         with atomic(self.folder / "stable.safetensors") as temporary:
             _write(temporary, halved(weights))
 
-    def resume(self, recipe: Recipe, final: bool) -> Checkpoint:
-        """The checkpoint to go on from.
+    def resume(self, recipe: Recipe, final: bool) -> Checkpoint | None:
+        """The checkpoint to go on from; None if a run was killed before its first, it then starts anew.
 
         The newest that is whole; but from before the decay, when a final run has ended, or none is wanted any more.
-        PnpError if there is none or it belongs to another recipe.
+        PnpError if there was no run or it belongs to another recipe.
         """
         damaged = []
         for path in reversed(self._numbered()):
@@ -117,6 +117,8 @@ class Run:
         if weights.is_file():
             tensors = {key: value.float() for key, value in safetensors.torch.load_file(weights).items()}
             return Checkpoint(weights, tensors, tensors, None)
+        if not damaged and (self.folder / "log.csv").is_file():
+            return None
         raise PnpError(
             "; ".join(damaged) or f"--resume: {self.folder} holds no checkpoint; leave --resume out to start anew"
         )
@@ -140,6 +142,8 @@ class Run:
         """Make the folders; take what was logged after a step out of the log, because it is to be trained again."""
         for folder in (self.folder, self.checkpoints, self.folder / "samples"):
             make_folder(folder)
+        for unfinished in self.checkpoints.glob(".*"):  # left by a run that was killed while it wrote
+            shutil.rmtree(unfinished, ignore_errors=True)
         rows = [row for row in self.read_log() if int(row["step"]) <= step]
         with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)

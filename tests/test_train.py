@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +137,19 @@ def test_kill_9_and_resume_gives_the_same_loss_curve(images, tmp_path):
     assert sorted(losses(killed)) == list(range(1, end + 1))
     for key, value in weights(whole).items():
         torch.testing.assert_close(weights(killed)[key], value, rtol=0, atol=1e-6)
+
+
+def test_a_run_killed_before_its_first_checkpoint_resumes_from_the_start(images, tmp_path):
+    recipe = load_recipe("image-prior-mini", MINI)
+    train(recipe, tmp_path / "whole", [images], steps=3)
+    train(recipe, tmp_path / "killed", [images], steps=2)
+    for path in (tmp_path / "killed").iterdir():  # what is there before the first checkpoint: the log, a file half done
+        if path.name != "log.csv":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (tmp_path / "killed" / "checkpoints" / ".half").mkdir(parents=True)
+    trainer = train(recipe, tmp_path / "killed", [images], steps=3, resume=True)
+    assert trainer.first == 0 and losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    assert not (tmp_path / "killed" / "checkpoints" / ".half").exists()
 
 
 def test_two_processes_give_the_result_of_one(images, tmp_path):
