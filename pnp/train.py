@@ -493,7 +493,8 @@ def _stopped_by(trainer: Trainer) -> Iterator[None]:
 
 
 def _short(figures: Mapping[str, float]) -> dict[str, str]:
-    return {name: f"{figures[name]:.4g}" for name in ("psnr", "kernel", "sigma") if name in figures}
+    shown = ("psnr", "bicubic", "D alone", "kernel", "sigma")
+    return {name: f"{figures[name]:.4g}" for name in shown if name in figures}
 
 
 def _machine(device: torch.device) -> str:
