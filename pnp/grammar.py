@@ -638,7 +638,10 @@ class _Reader:
             else:
                 first, last = int(match[3]), int(match[4] or match[3]) + 1
                 wanted = last
-            if first < 0 or last > total or first >= last:
+            if first >= last:
+                self.say(letters.origin, f"'{when}' names no iteration", "'3..6' are the iterations 3, 4, 5 and 6")
+                continue
+            if first < 0 or last > total:
                 self.say(
                     letters.origin,
                     f"'{when}' goes beyond the loop, which has {total} iterations (0..{total - 1}), not {wanted}",

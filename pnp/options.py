@@ -30,7 +30,9 @@ def read_noise(value: Any) -> float:
     if number is None:
         raise PnpError(f"{value!r} is not a noise level; write it as 0.02, 2% or 5/255")
     if not 0 <= number <= 1:
-        raise PnpError(f"{value} is not a noise level on [0, 1]; write {value}/255 or {value}% if that is meant")
+        plain = number > 1 and re.fullmatch(r"[\d.]+", str(value))
+        cure = f"write {value}/255 or {value}% if that is meant" if plain else "write it as 0.02, 2% or 5/255"
+        raise PnpError(f"{value} is not a noise level on [0, 1]; {cure}")
     return number
 
 

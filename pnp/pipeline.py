@@ -174,14 +174,18 @@ class Pipeline(nn.Module):
     ) -> None:
         """Run one step: read its inputs, call its module, store its outputs."""
         module = getattr(self, letter or step.module)
-        inputs = [_read(i, variables, loop or {}) for i in step.inputs]
+        inputs: list[Any] = []
         try:
+            inputs += (_read(i, variables, loop or {}) for i in step.inputs)
             values = self._call(module, inputs)
+            outputs = values if isinstance(values, tuple) else (values,)
+            if len(outputs) != len(step.outputs) or any(value is None for value in outputs):
+                gave = ", ".join("None" if value is None else type(value).__name__ for value in outputs)
+                raise PnpError(f"it gave ({gave}), but a value for each of {', '.join(step.outputs)} is wanted")
         except Exception as e:
-            shapes = ", ".join(f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=True))
+            shapes = ", ".join(f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=False))
             reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
             raise PnpError(f"{step.origin}: the step '{step}' failed ({where}): {reason}\n    inputs: {shapes}") from e
-        outputs = values if isinstance(values, tuple) else (values,)
         variables.update(zip(step.outputs, outputs, strict=True))
 
     def _call(self, module: Module, inputs: list[Any]) -> Any:

@@ -264,6 +264,7 @@ LINES = [
     ("return: [x, sigma]", "return: [x, q]", "one.yaml:17: 'q' is returned, but no step gives it"),
     ("return: [x, sigma]", "freeze: Q\nreturn: x", "one.yaml:17: there is no module 'Q' to freeze"),
     ("return: [x, sigma]", "swap: {last 4: {P: B}}\nreturn: x", "one.yaml:17: 'last 4' goes beyond the loop, which has 3 iterations (0..2), not 4"),
+    ("return: [x, sigma]", "swap: {2..1: {P: B}}\nreturn: x", "one.yaml:17: '2..1' names no iteration"),
     ("return: [x, sigma]", "swap: {sometimes: {P: B}}\nreturn: x", "one.yaml:17: 'sometimes' does not say which iterations"),
     ("return: [x, sigma]", "swap: {last 2: {P: B}, 1: {P: D}}\nreturn: x", "one.yaml:17: '1' swaps again what the swap on line 17 swaps in the same iterations"),
     ("return: [x, sigma]", "swap: {last 2: {P: U}}\nreturn: x", "one.yaml:16: U wants number as 's', but beta[i] is level"),
@@ -323,7 +324,9 @@ def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
         ({"y": Y, "s": 0}, "s is 0, but it must be a whole number"),
         ({"y": Y, "sigma": 15}, "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15%"),
         ({"y": Y, "sigma": torch.tensor(15.0)}, "sigma is 15, but noise levels are on [0, 1]"),
-        ({"y": Y, "sigma": -0.1}, "sigma: -0.1 is not a noise level"),
+        ({"y": Y, "sigma": -0.1}, "sigma: -0.1 is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255"),
+        ({"y": Y, "sigma": "150%"}, "sigma: 150% is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255"),
+        ({"y": Y, "sigma": 15}, "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant"),
         ({"y": Y, "k": torch.ones(1, 3, 5, 5)}, "k has shape (1, 3, 5, 5), but a kernel is (B, 1, K, K)"),
         ({"y": Y, "k": torch.ones(5, 5).double()}, "k is torch.float64, but y is torch.float32"),
     ],
@@ -343,3 +346,22 @@ def test_a_failing_step_names_itself_its_iteration_and_shapes(write):
     said = str(caught.value)
     assert said.startswith("good.yaml:16: the step 'x = P(z, beta[i])' failed (iteration 1 of 3): RuntimeError: ")
     assert "inputs: z (1, 1, 2, 2), beta[i] (1, 1, 1, 1)" in said
+
+
+def test_a_step_that_asks_for_a_level_too_many_names_itself(write):
+    pipeline = load(write("good.yaml", GOOD.replace("alpha[i]", "alpha[9]")))
+    with pytest.raises(pnp.PnpError) as caught:
+        pipeline(y=Y)
+    said = str(caught.value)
+    assert said.startswith("good.yaml:15: the step 'z = D(y, x, k, alpha[9])' failed (iteration 1 of 3): alpha has 3 ")
+    assert said.endswith("inputs: y (1, 1, 2, 2), x (1, 1, 2, 2), k (1, 1, 1, 1)")
+
+
+@pytest.mark.parametrize("gives", [None, (Y, Y)])
+def test_a_step_that_gives_too_little_or_too_much_names_itself(write, gives):
+    pipeline = load(write("good.yaml", GOOD))
+    pipeline.U.forward = lambda y, s: gives
+    with pytest.raises(
+        pnp.PnpError, match=r"good.yaml:11: the step 'x = U\(y, s\)' failed .* a value for each of x is"
+    ):
+        pipeline(y=Y)
