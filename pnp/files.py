@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -35,9 +36,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a record as JSON, whole or not at all."""
+    """Write a record as JSON, whole or not at all; infinities and NaN, which JSON has not, become null."""
+    text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def make_folder(name: str | Path) -> Path:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pnp import __version__
 from pnp.cli import main
+from pnp.files import write_json
 from pnp.images import read_image
 
 FAST = ["--set", "repeat=2", "--set", "modules.P.iterations=3"]
@@ -323,3 +324,9 @@ def test_an_interruption_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr(describe, "listing", interrupt)
     assert main(["list"]) == 130
     assert "interrupted; files already written are whole" in capsys.readouterr().err
+
+
+def test_a_record_is_json_even_where_a_figure_is_infinite(tmp_path):
+    write_json(tmp_path / "r.json", {"psnr": float("inf"), "levels": [0.5, float("nan")]})
+    text = (tmp_path / "r.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {"psnr": None, "levels": [0.5, None]}
