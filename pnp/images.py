@@ -158,7 +158,7 @@ def _decode_with_pillow(path: Path) -> _Decoded:
         if pixels.min() < 0 or pixels.max() > 65535:
             raise PnpError(f"{path}: whole numbers of 32 bits have no known range; save the image with 16 bits")
         pixels = pixels.astype(np.uint16)
-    note = f"{path.name}: the first of {frames} frames is taken" if frames > 1 else ""
+    note = f"the first of {frames} frames is taken" if frames > 1 else ""
     return _Decoded(pixels, profile, orientation, note)
 
 
@@ -198,7 +198,7 @@ def _decode_deep_tiff(path: Path) -> _Decoded | None:
             ) from e
         pixels = np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
         tags = {code: page.tags[code].value for code in (_ORIENTATION, _PROFILE) if code in page.tags}
-        note = f"{path.name}: the first of {len(file.pages)} pages is taken" if len(file.pages) > 1 else ""
+        note = f"the first of {len(file.pages)} pages is taken" if len(file.pages) > 1 else ""
         return _Decoded(pixels, tags.get(_PROFILE), int(tags.get(_ORIENTATION, 1)), note)
 
 
