@@ -60,6 +60,17 @@ def test_the_stages_freeze_what_the_paper_freezes():
     assert "I" not in trained["joint"] and "Pk" not in trained["joint"]
 
 
+def test_a_recipe_starts_from_what_the_earlier_stages_leave():
+    for name in names():
+        recipe = load_recipe(name)
+        for letter, node in recipe.start.items():
+            source, _, part = str(node.value).partition("#")
+            here, there = recipe.spec.modules[letter.partition(".")[0]], load_recipe(Path(source).parts[1]).spec.modules
+            before = there[part.partition(".")[0] or here.letter]
+            if before.name == here.name:
+                assert before.options == here.options, f"{letter} of {name} does not fit what {source} holds"
+
+
 def test_all_problems_at_once_in_the_order_of_the_lines(tmp_path):
     text = "pipeline: usrnet-tiny\ntrain: [P, Q]\nfreeze: [P]\nlosses:\n  - {l1: xx}\n  - {l3: x}\nbatch: many\noptimizer: {lr: 1}\n"
     found = messages(tmp_path, text)
