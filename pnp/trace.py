@@ -103,6 +103,7 @@ class Recorder:
             if all((arrays[name][np.isfinite(arrays[name])] > 0).all() for name in levels):
                 axes.set_yscale("log")
             axes.set_xlabel("iteration", fontsize=8)
+            axes.locator_params(axis="x", integer=True)
             axes.tick_params(labelsize=7)
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
