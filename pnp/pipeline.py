@@ -243,6 +243,8 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
     for letter, m in spec.modules.items():
         try:
             modules[letter] = REGISTRIES[m.word].get(m.name)(**m.options)
+            if "_parameters" not in vars(modules[letter]):
+                raise PnpError(f"{m.name}: its constructor must begin with super().__init__()")
         except PnpError as e:
             problems.append(Problem(m.origin, f"{letter}: {e}"))
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:

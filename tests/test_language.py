@@ -348,6 +348,12 @@ def test_a_failing_step_names_itself_its_iteration_and_shapes(write):
     assert "inputs: z (1, 1, 2, 2), beta[i] (1, 1, 1, 1)" in said
 
 
+def test_a_module_whose_constructor_forgets_its_base_is_told(write, monkeypatch):
+    name = write("good.yaml", GOOD)
+    monkeypatch.setattr(pnp.prior.get("toy-blind"), "__init__", lambda self: None)
+    assert message(name).startswith("good.yaml:9: B: toy-blind: its constructor must begin with super().__init__()")
+
+
 def test_a_step_that_asks_for_a_level_too_many_names_itself(write):
     pipeline = load(write("good.yaml", GOOD.replace("alpha[i]", "alpha[9]")))
     with pytest.raises(pnp.PnpError) as caught:
