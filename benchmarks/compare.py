@@ -85,7 +85,8 @@ def measure(
                 result = as_result(pipelines[name], ImageFile(y), given, None, place)
                 seconds = _clock(place) - started
                 border = protocol(comparison.protocol).border(case.scale)
-                values = _values(comparison.metrics, result, truth, k, border)
+                found = None if "k" in given else result.get("k")
+                values = _values(comparison.metrics, result["x"], truth, found, k, border)
                 results.add(runs[name], case, values, seconds)
                 bar.update()
     return [m.name for m in chosen if m.name not in ready]
@@ -130,14 +131,16 @@ def _check_rows(results: Results, name: str, run: dict[str, str], again: bool, c
         return
 
 
-def _values(names: list[str], result: Any, truth: Tensor, k: Tensor, border: int) -> dict[str, float | None]:
-    """The metrics of one result; those of kernels stay empty for a pipeline that returns none."""
+def _values(
+    names: list[str], x: Tensor, truth: Tensor, found: Tensor | None, k: Tensor, border: int
+) -> dict[str, float | None]:
+    """The metrics of one result; those of kernels stay empty where none was estimated."""
     values: dict[str, float | None] = {}
     for name in names:
         if name in OF_IMAGES:
-            values[name] = float(OF_IMAGES[name](result["x"].float().cpu(), truth, border))
+            values[name] = float(OF_IMAGES[name](x.float().cpu(), truth, border))
         else:
-            values[name] = float(OF_KERNELS[name](result["k"].float().cpu(), k)) if "k" in result else None
+            values[name] = float(OF_KERNELS[name](found.float().cpu(), k)) if found is not None else None
     return values
 
 

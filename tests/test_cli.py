@@ -70,6 +70,7 @@ def test_run_writes_image_kernel_and_record(run):
     assert record["pipeline"] == "hqs-tv" and record["document"]["repeat"] == 2 and record["size"] == [64, 96]
     assert record["given"] == {"s": 2, "k": "k.npy", "sigma": "1%", "mask": None}
     assert record["set"] == FAST[1::2] and record["seed"] == 0
+    assert record["estimates"] == {"sigma": [0.01]}
     assert set(record["versions"]) >= {"pnp", "torch", "python"} and record["versions"]["pnp"] == __version__
     assert record["seconds"]["run"] > 0 and record["quality"]["psnr_lr"] > 20
     assert sorted(p.split("/")[-1] for p in record["files"].values()) == files()

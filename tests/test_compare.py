@@ -32,7 +32,7 @@ kernels:
 scales: [1, 2]
 sigmas: [0, 2%]
 protocol: usrnet
-metrics: [psnr, psnr_y]
+metrics: [psnr, psnr_y, kernel_error]
 methods:
   bicubic: {pipeline: pipelines/bicubic.yaml}
   D alone: {pipeline: pipelines/d-alone.yaml, given: [k, sigma]}
@@ -82,6 +82,11 @@ def test_a_row_for_each_method_and_observation(folder):
         "D alone": "k sigma",
         "tv": "k sigma",
     }
+
+
+def test_a_kernel_that_was_given_is_no_estimate(folder):
+    run(folder, names=["tv"])
+    assert {row["kernel_error"] for row in rows_of(folder)} == {""}
 
 
 def test_psnr_in_the_csv_equals_a_direct_computation(folder):
@@ -165,7 +170,7 @@ def test_an_unfinished_method_is_not_in_the_tables(folder):
         ("given: [k, sigma]}\n  tv", "given: [x]}\n  tv", r"tiny.yaml:13: 'x' cannot be given"),
         ("  bicubic: {", "  bicubic: {given: [k], ", r"bicubic: k cannot be given, the pipeline .* takes y, s"),
         ("folder: images", "folder: nowhere", r"there are no images in .*nowhere"),
-        ("[psnr, psnr_y]", "[psnr_x]", r"there is no metric 'psnr_x'; did you mean 'psnr_y'"),
+        ("[psnr, psnr_y, kernel_error]", "[psnr_x]", r"there is no metric 'psnr_x'; did you mean 'psnr_y'"),
         ("2%", "2", r"2 is not a noise level"),
     ],
 )
