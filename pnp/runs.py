@@ -78,9 +78,11 @@ class Run:
             for file in temporary.iterdir():  # the data must be on the disk before the name is
                 with file.open("rb") as opened:
                     os.fsync(opened.fileno())
+            replaced = temporary.with_suffix(".replaced")
             if target.exists():
-                shutil.rmtree(target)
+                target.rename(replaced)
             temporary.rename(target)
+            shutil.rmtree(replaced, ignore_errors=True)
         except OSError as e:
             raise PnpError(f"{target}: the checkpoint cannot be written: {e.strerror or e}") from e
         finally:

@@ -225,6 +225,11 @@ class Trainer:
             self._save(finished)
             self._validate()
             if self.main and finished:
+                if self.step == 0:
+                    print(
+                        "no step was taken: the time was over before the first one; give more --minutes",
+                        file=sys.stderr,
+                    )
                 self._export()
         self.fabric.barrier()
 

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from pnp import grammar
-from pnp.checkpoints import SHIPPED, load_weights
+from pnp.checkpoints import SHIPPED, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.errors import PipelineError, PnpError
 from pnp.images import write_image
@@ -318,13 +318,13 @@ def test_the_manifest_is_true():
 
 def test_a_name_that_is_not_shipped_says_which_recipe_makes_it():
     manifest = read_manifest()
-    named = {
-        str(m.value["weights"].value)
-        for name in grammar.names()
-        for m in grammar.gather(name).value["modules"].value.values()
-        if "weights" in m.value
-    }
-    assert {n for n in named if n.startswith("ikrnet/")} <= set(manifest)
+    holders = [
+        holder
+        for document in map(grammar.gather, grammar.names())
+        for holder in (document, *document.value["modules"].value.values())
+    ]
+    named = {str(holder.value["weights"].value) for holder in holders if "weights" in holder.value}
+    assert {name for name in named if not name.endswith(SUFFIXES)} <= set(manifest)
     with pytest.raises(PnpError, match="train them with `pnp train kernel-prior`"):
         load_weights(torch.nn.Linear(1, 1), "ikrnet/Pk")
 
