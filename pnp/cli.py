@@ -3,7 +3,7 @@
 Nothing heavy is imported here: `pnp --help` must answer at once.  Each command imports what it needs.
 
 Exit status: 0 all went well, 1 something could not be done (the reason is on stderr), 2 the command line is wrong,
-130 interrupted.
+130 interrupted, 141 the reader of the output left before the work was done.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141 if args.command in ("run", "degrade", "train", "demo") else 0  # what writes files was cut short
     except Exception as e:
         if args.debug:
             raise

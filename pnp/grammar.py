@@ -638,6 +638,12 @@ class _Reader:
             else:
                 first, last = int(match[3]), int(match[4] or match[3]) + 1
                 wanted = last
+            named = {k: v.value for k, v in letters.value.items()}
+            written = self.get("modules")  # also those in which something is wrong, which is told there
+            known = written.value if written is not None and written.is_map else modules
+            unknown = [name for pair in named.items() for name in pair if name not in known]
+            for name in unknown:
+                self.say(letters.origin, f"there is no module '{name}'", hint(name, modules, "modules"))
             if first >= last:
                 self.say(letters.origin, f"'{when}' names no iteration", "'3..6' are the iterations 3, 4, 5 and 6")
                 continue
@@ -647,17 +653,13 @@ class _Reader:
                     f"'{when}' goes beyond the loop, which has {total} iterations (0..{total - 1}), not {wanted}",
                 )
                 continue
-            named = {k: v.value for k, v in letters.value.items()}
-            unknown = [name for pair in named.items() for name in pair if name not in modules]
-            for name in unknown:
-                self.say(letters.origin, f"there is no module '{name}'", hint(name, modules, "modules"))
             clash = [w for w in result if w.first < last and first < w.last and set(w.letters) & set(named)]
             if clash:
                 self.say(
                     letters.origin,
                     f"'{when}' swaps again what the swap on line {clash[0].origin.line} swaps in the same iterations",
                 )
-            if not unknown and not clash:
+            if not unknown and not clash and all(name in modules for pair in named.items() for name in pair):
                 result.append(Swap(first, last, named, letters.origin))
         return tuple(result)
 

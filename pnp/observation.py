@@ -65,7 +65,10 @@ def observe(
     generator: torch.Generator | None = None,
     boundary: str = "circular",
 ) -> Tensor:
-    """y = (x * k)|s + n, not clipped and not rounded; sigma is one level or one for each image."""
+    """y = (x * k)|s + n, not clipped and not rounded; sigma is one level or one for each image.
+
+    x (B, C, H, W), k (B or 1, 1, K, K), s divides H and W, `boundary` is "circular", "replicate" or "reflect".
+    """
     return add_noise(downsample(blur(x, k, boundary), s), sigma, generator)
 
 

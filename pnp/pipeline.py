@@ -252,6 +252,12 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
         else:
             problem = None if random_weights else _load(modules[letter], m, spec)
             problems += [problem] if problem else []
+    if spec.weights is not None and all(
+        spec.modules[letter].weights is not None or next(module.parameters(), None) is None
+        for letter, module in modules.items()
+    ):
+        cure = "leave 'weights' out, or check the letters of the networks"
+        problems.append(Problem(spec.weights.origin, "no module takes these weights", cure))
     if problems:
         raise PipelineError(problems)
     return Pipeline(spec, modules)

@@ -39,6 +39,9 @@ class Registry:
 
     def __init__(self, word: str, base: type[Any], package: str):
         self.word, self.base, self.package = word, base, package
+        self.__doc__ = (
+            f"""Register a {word}: `@pnp.{word}("name")` above a class that derives from pnp.{base.__name__}."""
+        )
         self._classes: dict[str, type[Module]] = {}
         self._discovered = False
 

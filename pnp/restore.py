@@ -43,6 +43,9 @@ def restore_files(args: argparse.Namespace) -> int:
     pipeline = build(spec, random_weights=args.random_weights).to(device)
     pipeline.prepare(DTYPES[args.dtype], args.compile)
     given = _given(args, device)
+    default = next((g.default for g in spec.given if g.name == "s"), 1)
+    if isinstance(default, int):
+        given.setdefault("s", default)
     names = result_names(args.images)
     out = make_folder(args.out)
     failed = 0
@@ -85,7 +88,10 @@ def as_result(pipeline: Pipeline, image: ImageFile, given: dict[str, Any], trace
     elif wanted is not None and wanted != colours:
         raise PnpError(f"the pipeline's networks work on {wanted} channels, but the image has {colours}")
     with torch.inference_mode():
-        result = pipeline(y=y.contiguous(), trace=trace, **given)
+        taken = dict(given)
+        if all(g.name != "s" for g in pipeline.spec.given):
+            taken.pop("s", None)
+        result = pipeline(y=y.contiguous(), trace=trace, **taken)
     values = dict(result)
     for name, value in values.items():
         if isinstance(value, Tensor) and wanted == 3 and colours == 1 and value.shape[1] == 3:
@@ -104,7 +110,7 @@ def _restore_one(
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
     reference = read_image(args.reference).pixels if args.reference else None
-    s = given.get("s", 1)
+    s = given["s"]
     height, width = (side * s for side in image.pixels.shape[-2:])
     if reference is not None and tuple(reference.shape[-2:]) != (height, width):
         raise PnpError(
@@ -205,7 +211,7 @@ def _quality(
 ) -> dict[str, float]:
     """What can be measured: against the reference if there is one, and against the observation."""
     quality: dict[str, float] = {}
-    s = given.get("s", 1)
+    s = given["s"]
     if k is not None and "mask" not in given:
         quality["psnr_lr"] = float(psnr_lr(x, k[:1].float().cpu(), image.pixels, s).mean())
     if reference is not None:

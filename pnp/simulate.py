@@ -43,7 +43,7 @@ def make_kernel(text: str) -> Tensor:
             or not all(0 < n < SIZE for n in numbers[:2])
         ):
             raise PnpError(
-                f"--kernel {text}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES, in pixels, at most {SIZE}"
+                f"--kernel {text}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES, in pixels, less than {SIZE}"
             )
         wide, narrow, degrees = numbers if len(numbers) == 3 else (*numbers * 2, 0.0)
         widths = torch.tensor([wide]), torch.tensor([narrow])

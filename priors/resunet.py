@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from pnp.errors import PnpError
@@ -69,8 +70,12 @@ class UNet(NetworkPrior):
         self.m_tail = conv3(nc[0], channels, bias)
 
     def body(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8."""
-        x1 = self.m_head(x)  # (B, nc[0], H, W)
+        """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8.
+
+        The first and the last layer are left out of autocast: their rounding would be that of the image.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            x1 = self.m_head(x)  # (B, nc[0], H, W)
         x2 = self.m_down1(x1)  # (B, nc[1], H/2, W/2)
         x3 = self.m_down2(x2)  # (B, nc[2], H/4, W/4)
         x4 = self.m_down3(x3)  # (B, nc[3], H/8, W/8)
@@ -78,7 +83,8 @@ class UNet(NetworkPrior):
         x = self.m_up3(x + x4)
         x = self.m_up2(x + x3)
         x = self.m_up1(x + x2)
-        return self.m_tail(x + x1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.m_tail(x + x1)
 
 
 def conv3(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:

@@ -77,6 +77,13 @@ def test_run_writes_image_kernel_and_record(run):
     assert out.startswith("photo.png: 96 x 64, ") and "out/photo_x2.png" in out
 
 
+def test_run_without_a_scale_takes_that_of_the_pipeline(run):
+    assert run("run", "usrnet-mini", "photo.png", "-o", "out", "-k", "k.npy")[0] == 0
+    assert read_image("out/photo_x4.png").pixels.shape == (1, 3, 128, 192)
+    record = json.loads(Path("out/photo_x4.json").read_text())
+    assert record["size"] == [128, 192] and record["quality"]["psnr_lr"] > 20
+
+
 @pytest.mark.parametrize(("name", "mode"), [("grey.png", "L"), ("deep.png", "I;16"), ("alpha.png", "RGBA")])
 def test_run_keeps_the_kind_of_an_image(run, name, mode):
     assert run("run", "hqs-tv", name, "-o", "out", "-k", "k.npy", *FAST)[0] == 0

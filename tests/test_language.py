@@ -265,6 +265,7 @@ LINES = [
     ("return: [x, sigma]", "freeze: Q\nreturn: x", "one.yaml:17: there is no module 'Q' to freeze"),
     ("return: [x, sigma]", "swap: {last 4: {P: B}}\nreturn: x", "one.yaml:17: 'last 4' goes beyond the loop, which has 3 iterations (0..2), not 4"),
     ("return: [x, sigma]", "swap: {2..1: {P: B}}\nreturn: x", "one.yaml:17: '2..1' names no iteration"),
+    ("return: [x, sigma]", "swap: {last 4: {P: Q}}\nreturn: x", "one.yaml:17: there is no module 'Q'"),
     ("return: [x, sigma]", "swap: {sometimes: {P: B}}\nreturn: x", "one.yaml:17: 'sometimes' does not say which iterations"),
     ("return: [x, sigma]", "swap: {last 2: {P: B}, 1: {P: D}}\nreturn: x", "one.yaml:17: '1' swaps again what the swap on line 17 swaps in the same iterations"),
     ("return: [x, sigma]", "swap: {last 2: {P: U}}\nreturn: x", "one.yaml:16: U wants number as 's', but beta[i] is level"),
@@ -292,6 +293,12 @@ def test_message_of_a_line(write, old, new, expected):
     assert old in GOOD
     said = message(write("one.yaml", GOOD.replace(old, new, 1)))
     assert said.startswith(expected), said
+
+
+def test_weights_that_no_module_takes_are_refused(write):
+    text = GOOD.replace("P: {prior: toy-scale, factor: 1}", "P: {prior: toy-blind}")
+    said = message(write("one.yaml", text.replace("about: a toy", "weights: nothing.pth")))
+    assert said.startswith("one.yaml:1: no module takes these weights")
 
 
 def test_messages_about_overrides(write):
