@@ -51,9 +51,10 @@ def demo(out: str) -> int:
         "ground truth": truth,
     }
     draw_panels(panels, comparison)
+    after = f"PSNR after ({PIPELINE})"
     print(
-        f"\nPSNR before (bicubic)  {quality['psnr_before']:.2f} dB\n"
-        f"PSNR after ({PIPELINE})    {quality['psnr_after']:.2f} dB\n\n"
+        f"\n{'PSNR before (bicubic)':{len(after)}}  {quality['psnr_before']:.2f} dB\n"
+        f"{after}  {quality['psnr_after']:.2f} dB\n\n"
         f"picture     {files['image']}\n"
         f"kernel      {files['kernel picture']}\n"
         f"record      {record_path}\n"
