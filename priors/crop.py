@@ -5,6 +5,7 @@ from __future__ import annotations
 from pnp.errors import PnpError
 from pnp.interfaces import Kernel, Level, Prior
 from pnp.registry import prior
+from pnp.solvers.fourier import crop_kernel
 
 
 @prior("crop")
@@ -29,5 +30,4 @@ class Crop(Prior):
             raise PnpError(
                 f"crop: the kernel is {rows} x {columns}, smaller than size {self.size}; write a size that fits in it"
             )
-        top, left = rows // 2 - self.size // 2, columns // 2 - self.size // 2
-        return k[..., top : top + self.size, left : left + self.size]
+        return crop_kernel(k, self.size)

@@ -132,6 +132,13 @@ def check_size(name: str, size: int | None) -> int | None:
     return size
 
 
+def check_support(name: str, size: int | None, x: Tensor) -> None:
+    """A kernel of this side fits into the image."""
+    H, W = x.shape[-2:]
+    if size is not None and size > min(H, W):
+        _refuse(name, f"size is {size}, larger than the image x, which is {H} x {W}", "take a smaller size")
+
+
 def check_choice(name: str, option: str, value: Any, choices: tuple[str, ...]) -> Any:
     """An option that is one of a few words."""
     if value not in choices:

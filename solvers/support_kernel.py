@@ -12,7 +12,16 @@ from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.registry import solver
 
 from .fourier import blur_down, crop_kernel, embed_kernel, kernel_spectra, row_spectra
-from .inputs import check_choice, check_gamma, check_kernel, check_observation, check_result, check_shapes, check_size
+from .inputs import (
+    check_choice,
+    check_gamma,
+    check_kernel,
+    check_observation,
+    check_result,
+    check_shapes,
+    check_size,
+    check_support,
+)
 
 NAME = "support-kernel"
 
@@ -45,10 +54,7 @@ class SupportKernel(DataSolver):
         s = check_shapes(NAME, y, x, k)
         check_kernel(NAME, k)
         H, W = x.shape[-2:]
-        if self.size is not None and self.size > min(H, W):
-            raise PnpError(
-                f"{NAME}: size is {self.size}, larger than the image x, which is {H} x {W}; take a smaller size"
-            )
+        check_support(NAME, self.size, x)
         start = self._start(k.double())
         E = self.once(_spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
