@@ -39,8 +39,9 @@ PACKAGE = "pnp.recipes"
 
 @dataclass(frozen=True)
 class Optimiser:
-    """Adam, its gradient cut to a norm of `clip`."""
+    """Adam or Muon, the gradient cut to a norm of `clip`."""
 
+    method: Literal["adam", "muon"] = "adam"
     lr: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0

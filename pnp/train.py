@@ -38,6 +38,7 @@ from pnp.degradations import ImageBank
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.images import read_image
 from pnp.losses import Objective
+from pnp.muon import Muon
 from pnp.pipeline import Pipeline, build
 from pnp.recipe import Recipe, load_recipe
 from pnp.runs import Checkpoint, Run
@@ -173,8 +174,9 @@ class Trainer:
         self.ema = {name: value.detach().clone() for name, value in self.learned.items()}
         self.floats = [name for name, value in self.learned.items() if value.is_floating_point()]
         o = recipe.optimiser
-        adam = torch.optim.Adam(self.parameters, lr=o.lr, betas=o.betas)
-        self.wrapped, self.optimiser = self.fabric.setup(self.objective, adam)
+        method = {"adam": torch.optim.Adam, "muon": Muon}[o.method]
+        optimiser = method(self.parameters, lr=o.lr, betas=o.betas)
+        self.wrapped, self.optimiser = self.fabric.setup(self.objective, optimiser)
         self.generator = torch.Generator(self.fabric.device)
         self.step, self.first, self.decay, self.decay_before = 0, 0, 1.0, 1.0
         self.pending: list[Tensor] = []
@@ -354,6 +356,7 @@ class Trainer:
             state = {
                 "step": self.step, "optimiser": self.optimiser.state_dict(), "decay": self.decay, "finished": finished,
                 "seconds": self._seconds(), "recipe": self.recipe.identity(), "name": self.recipe.name,
+                "method": self.recipe.optimiser.method,
             }  # fmt: skip
             path = self.folder.save(self.learned, self.ema, state, name)
             if not name:
@@ -363,7 +366,7 @@ class Trainer:
         self.saved = time.monotonic()
 
     def _take_up(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint; from mere weights the optimiser starts anew."""
+        """Go on from a checkpoint; from mere weights, or those of another method, the optimiser starts anew."""
         for target, source in ((self.learned, checkpoint.weights), (self.ema, checkpoint.ema)):
             wrong = [n for n, v in target.items() if n not in source or source[n].shape != v.shape]
             if wrong:
@@ -373,7 +376,8 @@ class Trainer:
                     value.copy_(source[name])
         state = checkpoint.state
         if state is not None:
-            self.optimiser.load_state_dict(state["optimiser"])
+            if state["method"] == self.recipe.optimiser.method:
+                self.optimiser.load_state_dict(state["optimiser"])
             self.step = self.first = state["step"]
             self.decay = self.decay_before = state["decay"]
             self.seconds_before, self.last_checkpoint = state["seconds"], checkpoint.path

@@ -46,7 +46,7 @@ TINY = {  # sizes with which a step takes milliseconds, by module
     "scunet": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]", "window": 4},
     "scunet-level": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]", "window": 4},
 }
-MINI = [*SMALL, "save=0", f"modules.P.nc={UNET}", "modules.P.nb=1", "modules.H.n=2", "repeat=2"]
+MINI = [*SMALL, "save=0", "modules.P.nc=[16,16,16,16]", "modules.P.nb=1", "modules.H.n=2", "repeat=2"]
 
 
 def tiny(name: str) -> list[str]:
@@ -358,6 +358,8 @@ def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path
         train(load_recipe("image-prior-mini", [*MINI, "modules.P.nb=2"]), tmp_path, [images], steps=2, resume=True)
     other = load_recipe("image-prior-mini", [*MINI, "batch=3", "optimiser.lr=1e-5"])  # another machine, other habits
     assert train(other, tmp_path, [images], steps=2, resume=True).step == 2
+    other = load_recipe("image-prior-mini", [*MINI, "optimiser.method=adam"])  # its state is no use to the other one
+    assert train(other, tmp_path, [images], steps=3, resume=True).step == 3
 
 
 @pytest.mark.long
