@@ -104,12 +104,15 @@ class Comparison:
     data: str
     every: int
     kernels: str
+    """Empty: there is no blur, which is a kernel of one tap."""
     groups: dict[str, list[int]]
     scales: list[int]
     sigmas: list[float]
     protocol: str
     metrics: list[str]
     methods: dict[str, Method]
+    published: dict[str, list[float]]
+    """PSNR of other systems as their authors state it, one for each scale and noise level."""
 
     @property
     def name(self) -> str:
@@ -166,10 +169,16 @@ def read_comparison(path: str | Path) -> Comparison:
     """Read a description; PnpError with file and line for what is wrong in it."""
     path = Path(path)
     node = read_file(path)
-    keys = ("about", "data", "kernels", "scales", "sigmas", "protocol", "metrics", "methods")
-    top = _map(node, keys, keys)
+    needed = ("about", "data", "scales", "sigmas", "protocol", "metrics", "methods")
+    top = _map(node, (*needed, "kernels", "published"), needed)
     data = _map(top["data"], ("folder", "every"), ("folder",))
-    kernels = _map(top["kernels"], ("file", "groups"), ("file", "groups"))
+    kernels = _map(top["kernels"], ("file", "groups"), ("file", "groups")) if "kernels" in top else None
+    columns = len(top["scales"].plain()) * len(top["sigmas"].plain())
+    published = {}
+    for name, figures in (_map(top["published"]) if "published" in top else {}).items():
+        published[name] = figures.plain()
+        if len(published[name]) != columns:
+            raise PnpError(f"{figures.origin}: {columns} figures are wanted, one for each scale and noise level")
     methods = {}
     for name, entry in _map(top["methods"]).items():
         parts = _map(entry, ("pipeline", "set", "weights", "given"), ("pipeline",))
@@ -185,13 +194,14 @@ def read_comparison(path: str | Path) -> Comparison:
         about=top["about"].value,
         data=data["folder"].value,
         every=data["every"].value if "every" in data else 1,
-        kernels=kernels["file"].value,
-        groups=kernels["groups"].plain(),
+        kernels=kernels["file"].value if kernels else "",
+        groups=kernels["groups"].plain() if kernels else {"none": [1]},
         scales=top["scales"].plain(),
         sigmas=[read_noise(value) for value in top["sigmas"].plain()],
         protocol=top["protocol"].value,
         metrics=top["metrics"].plain(),
         methods=methods,
+        published=published,
     )
 
 

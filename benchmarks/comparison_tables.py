@@ -66,13 +66,16 @@ def _comparison(comparison: Comparison, results: Results, beside: Path) -> list[
     if not complete:
         return parts
     parts.append(_methods(comparison, results, complete, beside))
+    average = ", average over kernels" if comparison.kernels else ""
     for metric in comparison.metrics:
-        parts += [f"### {TITLES[metric]}, average over kernels", _overview(comparison, results, complete, metric)]
+        parts += [f"### {TITLES[metric]}{average}", _overview(comparison, results, complete, metric)]
+    if not comparison.kernels:
+        return parts
     for scale in comparison.scales:
         for sigma in comparison.sigmas:
             border = protocol(comparison.protocol).border(scale)
             for metric in comparison.metrics[:1]:
-                title = f"{TITLES[metric]} at x{scale}, noise {_percent(sigma)}"
+                title = f"{TITLES[metric]} at x{scale}, noise {_noise(sigma)}"
                 parts += [
                     f"### {title}",
                     f"Protocol `{comparison.protocol}`, border of {border} pixels left out.",
@@ -85,17 +88,20 @@ def _comparison(comparison: Comparison, results: Results, beside: Path) -> list[
 def _circumstances(comparison: Comparison, results: Results, images: list[str], beside: Path) -> str:
     rules = protocol(comparison.protocol)
     borders = ", ".join(f"{rules.border(s)} at x{s}" for s in comparison.scales)
+    left_out = f"{borders} pixels" if rules.border_power is not None else "none"
     every = "" if comparison.every == 1 else f", every {_ordinal(comparison.every)} image"
     preparation = [f"the true image cropped to multiples of s and {rules.multiple}"] if rules.multiple > 1 else []
-    preparation += ["blurred circularly on 8 bits and cut to 8 bits" if rules.rounded else "blurred circularly"]
-    preparation += ["the upper-left pixel of every s x s block kept"]
+    if comparison.kernels:
+        preparation += ["blurred circularly on 8 bits and cut to 8 bits" if rules.rounded else "blurred circularly"]
+    if comparison.scales != [1]:
+        preparation += ["the upper-left pixel of every s x s block kept"]
     preparation += ["noise added (seed 0 for every image)" + (" and clamped" if rules.clamped else ", not clamped")]
     groups = ", ".join(f"{name} {_ranges(numbers)}" for name, numbers in comparison.groups.items())
     lines = [
         f"- Images: `{comparison.data}`{every} ({len(images)} images).",
-        f"- Kernels: `{comparison.kernels}` ({groups}).",
+        f"- Kernels: `{comparison.kernels}` ({groups})." if comparison.kernels else "- No blur.",
         f"- Protocol `{comparison.protocol}` ({rules.about}): {', '.join(preparation)}.",
-        f"- Border left out: {borders} pixels.",
+        f"- Border left out: {left_out}.",
         f"- [Description]({_link(comparison.path, beside)}), [rows]({_link(results.path, beside)}), "
         f"[runs]({_link(results.runs_path, beside)}).",
     ]
@@ -142,7 +148,10 @@ def _overview(comparison: Comparison, results: Results, complete: list[str], met
     columns = [(s, sigma) for s in comparison.scales for sigma in comparison.sigmas]
     everything = [k for numbers in comparison.groups.values() for k in numbers]
     means = {m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns] for m in complete}
-    header = ["method", *(f"x{s}, {_percent(sigma)}" for s, sigma in columns)]
+    if metric == "psnr":
+        means |= {f"{name}, published": figures for name, figures in comparison.published.items()}
+    scales = len(comparison.scales) > 1
+    header = ["method", *(f"x{s}, {_noise(sigma)}" if scales else _noise(sigma) for s, sigma in columns)]
     return _table(header, _marked(means, metric))
 
 
@@ -207,8 +216,9 @@ def _link(path: Path, beside: Path) -> str:
     return Path(os.path.relpath(path.resolve(), beside.resolve())).as_posix()
 
 
-def _percent(sigma: float) -> str:
-    return f"{100 * sigma:g} %"
+def _noise(sigma: float) -> str:
+    """A noise level as it is usually written: 2 %, or 15/255."""
+    return f"{100 * sigma:.3g} %" if abs(1000 * sigma - round(1000 * sigma)) < 1e-9 else f"{255 * sigma:.3g}/255"
 
 
 def _threads(count: str) -> str:

@@ -139,7 +139,7 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
     how = f"exact: in floats, written as .npy too; the others as the papers' code does ({_DEFAULT})"
-    add("--protocol", choices=["exact", "usrnet", "ikrnet"], default="exact", help=how)
+    add("--protocol", choices=["exact", "usrnet", "ikrnet", "denoising"], default="exact", help=how)
     add("--seed", type=int, default=0, help=f"of the noise ({_DEFAULT})")
 
 

@@ -28,18 +28,19 @@ class Protocol:
     """The HR image has 8 bits, and the blurred one is cut (not rounded) to 8 bits before ↓s."""
     clamped: bool
     """The observation is clamped to [0, 1] after the noise."""
-    border_power: int
-    """PSNR leaves out a border of s to this power."""
+    border_power: int | None
+    """PSNR leaves out a border of s to this power; None: nothing."""
 
     def border(self, s: int) -> int:
         """Width of the border that PSNR leaves out at scale s."""
-        return s**self.border_power
+        return 0 if self.border_power is None else s**self.border_power
 
 
 PROTOCOLS = {
     "exact": Protocol("y = (x * k)↓s + n in floats", 1, rounded=False, clamped=False, border_power=2),
     "usrnet": Protocol("Table 1 of Zhang et al. 2020", 8, rounded=True, clamped=False, border_power=2),
     "ikrnet": Protocol("Ates et al. 2023, kernels of 21 x 21", 1, rounded=True, clamped=True, border_power=2),
+    "denoising": Protocol("Table 2 of Zhang et al. 2021", 1, rounded=False, clamped=False, border_power=None),
 }
 
 
