@@ -44,7 +44,7 @@ class TotalVariation(Prior):
         t = 1.0
         for _ in range(self.iterations):
             q = r + step * gradient(x - weight * adjoint(r))
-            q = q / torch.linalg.vector_norm(q, dim=(0, 2), keepdim=True).clamp(min=1)
+            q = q / q.square().sum(0, keepdim=True).sum(2, keepdim=True).clamp(min=1).sqrt()  # into the unit ball
             t, before = (1 + (1 + 4 * t * t) ** 0.5) / 2, t
             r = q + (before - 1) / t * (q - p)
             p = q
