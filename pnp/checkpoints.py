@@ -22,6 +22,8 @@ from pnp.errors import PnpError
 from pnp.files import atomic
 
 SHIPPED = Path(__file__).parent / "weights"
+STABLE = SHIPPED / "stable"
+"""States from which training goes on, in a checkout alone."""
 MANIFEST = "manifest.yaml"
 """In `SHIPPED`: for each name of shipped weights a mapping whose `recipe` is what trained them."""
 
@@ -184,7 +186,8 @@ def _not_shipped(name: str) -> str:
     manifest = SHIPPED / MANIFEST
     known = (yaml.safe_load(manifest.read_text()) or {}) if manifest.is_file() else {}
     recipe = known.get(name, {}).get("recipe")
-    shipped = sorted(str(p.relative_to(SHIPPED).with_suffix("").as_posix()) for p in SHIPPED.rglob("*.safetensors"))
+    files = (p for p in SHIPPED.rglob("*.safetensors") if STABLE not in p.parents)
+    shipped = sorted(p.relative_to(SHIPPED).with_suffix("").as_posix() for p in files)
     return (
         f"no weights called '{name}' are shipped (there are: {', '.join(shipped) or 'none'}); "
         + (f"train them with `pnp train {recipe}`, or " if recipe else "")

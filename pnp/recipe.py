@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -90,6 +90,8 @@ class Recipe:
     losses: tuple[Loss, ...]
     document: Node
     about: str = ""
+    changes: tuple[str, ...] = ()
+    """The assignments 'key=value' that were made to it."""
     start: Mapping[str, Node] = field(default_factory=dict)
     """Starting weights by letter or part of a module ('I.decoder'); '' stands for every network."""
     degradations: Degradations = field(default_factory=Degradations)
@@ -161,9 +163,10 @@ def load_recipe(name: str | Path, assignments: Iterable[str] = ()) -> Recipe:
 
     An assignment whose key is none of a recipe's keys is one to the pipeline: 'modules.P.nc=[8,8,8,8]', 'repeat=2'.
     """
+    changes = tuple(assignments)
     document, folder = _inherit(str(name), None, ())
-    document = reduce(_assign, assignments, document)
-    return _Reader(Path(str(name)).stem, document, folder).read()
+    document = reduce(_assign, changes, document)
+    return replace(_Reader(Path(str(name)).stem, document, folder).read(), changes=changes)
 
 
 def _inherit(name: str, origin: Origin | None, seen: tuple[str, ...]) -> tuple[Node, Path]:

@@ -1,5 +1,8 @@
 """Weights as part of the package: `pnp/weights/NAME.safetensors` and what its manifest says of each.
 
+Beside them, in `pnp/weights/stable/` of the repository, are the states before the learning rate fell, from which
+training goes on; the wheel leaves them out.
+
 An entry says how the file can be made again (recipe, data, steps, machine), what it is worth (the figures of the
 recipe's validation), how it may be used, and its sha256.  A name without sha256 is not shipped: its entry names the
 recipe that makes it, which is what a pipeline's reader is told.
@@ -17,7 +20,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from pnp.checkpoints import MANIFEST, SHIPPED
+from pnp.checkpoints import MANIFEST, SHIPPED, STABLE
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.pipeline import Pipeline
@@ -69,16 +72,22 @@ def export(
 
 
 def ship(folder: str | Path, name: str, to: Path = SHIPPED) -> Path:
-    """Take the weights of a finished run into the package under a name; returns the file."""
+    """Take the weights of a finished run, and its stable state, into the package under a name; returns the file."""
     source, described = Path(folder) / "weights.safetensors", Path(folder) / ENTRY
     if not source.is_file() or not described.is_file():
         raise PnpError(f"--ship {name}: {folder} holds no weights yet; they are written when the training has ended")
     entry, target = yaml.safe_load(described.read_text(encoding="utf-8")), to / f"{name}.safetensors"
     if sha256(source) != entry["sha256"]:
         raise PnpError(f"--ship {name}: {source} is not the file that {described} describes; train to the end again")
-    make_folder(target.parent)
-    with atomic(target) as temporary:
-        temporary.write_bytes(source.read_bytes())
+    copies = {target: source}
+    stable = Path(folder) / "stable.safetensors"
+    if stable.is_file():
+        copies[to / STABLE.name / f"{name}.safetensors"] = stable
+        entry["stable"] = sha256(stable)
+    for copy, original in copies.items():
+        make_folder(copy.parent)
+        with atomic(copy) as temporary:
+            temporary.write_bytes(original.read_bytes())
     manifest = {**read_manifest(to), name: entry}
     with atomic(to / MANIFEST) as temporary:
         temporary.write_text(HEAD + yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")

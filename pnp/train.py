@@ -16,6 +16,7 @@ import math
 import os
 import platform
 import random
+import re
 import signal
 import sys
 import threading
@@ -418,9 +419,10 @@ class Trainer:
         with self.averaged():
             measured = lambda: self.validation.figures(self.objective)[0]  # type: ignore[union-attr]  # noqa: E731
             facts = {
-                "recipe": self.recipe.name,
+                "recipe": " ".join([self.recipe.name, *(f"--set {change}" for change in self.recipe.changes)]),
                 "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
                 "steps": self.step,
+                "minutes": round(self._seconds() / 60),
                 "machine": _machine(self.fabric.device),
             }
             self.entry = export(self.folder.folder / "weights.safetensors", self.pipeline, letters, measured, facts)
@@ -509,7 +511,9 @@ def _short(figures: Mapping[str, float]) -> dict[str, str]:
 def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of {platform.machine()}"
+    about, threads = Path("/proc/cpuinfo"), torch.get_num_threads()
+    model = re.search(r"model name\s*:\s*(.+)", about.read_text()) if about.is_file() else None
+    return f"{threads} thread{'s' * (threads > 1)} of {model[1] if model else platform.machine()}"
 
 
 def train_files(args: argparse.Namespace) -> int:

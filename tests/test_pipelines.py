@@ -39,7 +39,7 @@ NO_GRADIENT = {"ikrnet-authors": ["I"]}
 """Letters that a pipeline cuts off from its results: the authors' code lets no gradient pass from D to the kernel, and
 pulls w to zero, so that I learns in a stage of its own."""
 
-NEW = ("blind-dpir", "fkp-dpir", "usrnet-tv-start")
+NEW = ("blind-dpir", "denoise-usrnet", "fkp-dpir", "usrnet-tv-start")
 """Combinations that are in no paper: they need no Python."""
 
 

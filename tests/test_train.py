@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from pnp import grammar
-from pnp.checkpoints import SHIPPED, SUFFIXES, load_weights
+from pnp.checkpoints import SHIPPED, STABLE, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.errors import PipelineError, PnpError
 from pnp.images import write_image
@@ -318,14 +318,17 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(ima
     assert {"sha256", "recipe", "data", "steps", "machine", "licence", "measured"} <= set(entry)
     assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
-    assert read_manifest(tmp_path / "shipped")["test/mini"]["sha256"] == sha256(target)
+    shipped = read_manifest(tmp_path / "shipped")["test/mini"]
+    assert shipped["sha256"] == sha256(target)
+    assert shipped["stable"] == sha256(tmp_path / "shipped" / "stable" / "test" / "mini.safetensors")
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(PnpError, match="is not the file that"):
         ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
 
 
 def test_the_manifest_is_true():
-    manifest, shipped = read_manifest(), {p for p in SHIPPED.rglob("*.safetensors")}
+    manifest, files = read_manifest(), set(SHIPPED.rglob("*.safetensors"))
+    shipped = {p for p in files if STABLE not in p.parents}
     assert {name for name, entry in manifest.items() if "sha256" in entry} == {
         p.relative_to(SHIPPED).with_suffix("").as_posix() for p in shipped
     }
@@ -335,6 +338,9 @@ def test_the_manifest_is_true():
         if "sha256" in entry:
             assert sha256(SHIPPED / f"{name}.safetensors") == entry["sha256"]
             assert {"data", "steps", "machine", "licence", "measured"} <= set(entry)
+    stable = {p.relative_to(STABLE).with_suffix("").as_posix(): sha256(p) for p in files - shipped}
+    assert stable == {name: entry["stable"] for name, entry in manifest.items() if "stable" in entry}
+    assert all(p.stat().st_size <= 16e6 for p in files)
 
 
 def test_a_name_that_is_not_shipped_says_which_recipe_makes_it():
