@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import re
 import subprocess
 import sys
 import time
@@ -32,6 +30,7 @@ from pnp import metrics
 from pnp.errors import PnpError, hint
 from pnp.images import ImageFile, read_image
 from pnp.kernels import read_kernels
+from pnp.machine import processor
 from pnp.pipeline import Pipeline, build
 from pnp.protocols import degrade, protocol
 from pnp.restore import DTYPES, as_result, choose_device
@@ -198,9 +197,7 @@ def _commit() -> str:
 def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    about = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*:\s*(.+)", about.read_text()) if about.is_file() else None
-    return f"{model[1] if model else platform.processor()}, {os.cpu_count()} cores"
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 def main() -> int:

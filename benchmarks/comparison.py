@@ -173,12 +173,14 @@ def read_comparison(path: str | Path) -> Comparison:
     top = _map(node, (*needed, "kernels", "published"), needed)
     data = _map(top["data"], ("folder", "every"), ("folder",))
     kernels = _map(top["kernels"], ("file", "groups"), ("file", "groups")) if "kernels" in top else None
-    columns = len(top["scales"].plain()) * len(top["sigmas"].plain())
     published = {}
     for name, figures in (_map(top["published"]) if "published" in top else {}).items():
+        columns = len(top["scales"].plain()) * len(top["sigmas"].plain())
         published[name] = figures.plain()
-        if len(published[name]) != columns:
-            raise PnpError(f"{figures.origin}: {columns} figures are wanted, one for each scale and noise level")
+        if not figures.is_list or len(published[name]) != columns:
+            raise PnpError(
+                f"{figures.origin}: a list of {columns} PSNRs is wanted, for each scale the noise levels in turn"
+            )
     methods = {}
     for name, entry in _map(top["methods"]).items():
         parts = _map(entry, ("pipeline", "set", "weights", "given"), ("pipeline",))

@@ -1,4 +1,4 @@
-"""The page of results: tables of all comparisons of a folder, made from their CSV files and from nothing else."""
+"""The page of results: tables of all comparisons of a folder, made from their CSV files and what others published."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ HEAD = """\
   is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255; for the same image it comes out a decibel or two higher.
 - **Given** is what of the truth a method was told: k, the blur kernel; sigma, the noise level. Methods that were told
   more should do better.
-- The best number of a column is **bold**. A method stands in a table only if all its observations were measured.
+- The best number of a column is **bold**. A method stands in a table only if all its observations were measured;
+  rows that end in *published* are the figures of other authors, as the description quotes them, not ours.
 - **Seconds** are the median for one image of the set: on a processor, processor time with the stated number of
   threads, on a machine that had other work; on a GPU, wall time. For speed see [Benchmarks](../benchmarks/README.md).
 - **State of the code** is what git calls it. Weights are named by the beginning of their SHA-256; the whole of it is
@@ -149,7 +150,7 @@ def _overview(comparison: Comparison, results: Results, complete: list[str], met
     everything = [k for numbers in comparison.groups.values() for k in numbers]
     means = {m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns] for m in complete}
     if metric == "psnr":
-        means |= {f"{name}, published": figures for name, figures in comparison.published.items()}
+        means |= {f"{name}, *published*": figures for name, figures in comparison.published.items()}
     scales = len(comparison.scales) > 1
     header = ["method", *(f"x{s}, {_noise(sigma)}" if scales else _noise(sigma) for s, sigma in columns)]
     return _table(header, _marked(means, metric))
@@ -218,7 +219,8 @@ def _link(path: Path, beside: Path) -> str:
 
 def _noise(sigma: float) -> str:
     """A noise level as it is usually written: 2 %, or 15/255."""
-    return f"{100 * sigma:.3g} %" if abs(1000 * sigma - round(1000 * sigma)) < 1e-9 else f"{255 * sigma:.3g}/255"
+    steps = round(255 * sigma)
+    return f"{steps}/255" if steps and abs(255 * sigma - steps) < 1e-6 else f"{100 * sigma:g} %"
 
 
 def _threads(count: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor
 
 from pnp.interfaces import one_run
+from pnp.machine import processor
 from pnp.solvers.equation_8 import Equation8
 from pnp.solvers.fft_image import FftImage
 
@@ -186,7 +186,6 @@ def measure(seconds: float) -> list[dict[str, object]]:
 
 
 def where_and_when() -> dict[str, object]:
-    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)
     try:
         deepinv = version("deepinv")
@@ -194,7 +193,7 @@ def where_and_when() -> dict[str, object]:
         deepinv = ""
     return {
         "protocol": f"RGB float32, x{SCALE}, kernel {KERNEL} x {KERNEL}",
-        "cpu": cpu[1] if cpu else platform.processor(),
+        "cpu": processor(),
         "threads": THREADS,
         "torch": torch.__version__,
         "deepinv": deepinv,

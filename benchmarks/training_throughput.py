@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import platform
 import statistics
 import tempfile
 import time
@@ -27,6 +26,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pnp.degradations import ImageBank
+from pnp.machine import processor
 from pnp.recipe import load_recipe
 from pnp.train import Trainer
 
@@ -82,7 +82,7 @@ def measure(name: str, batch: int, crop: int, precision: str, device: str, round
         network.forward = forward
     row = {
         "date": date.today().isoformat(),
-        "device": torch.cuda.get_device_name(place) if place.type == "cuda" else platform.machine(),
+        "device": torch.cuda.get_device_name(place) if place.type == "cuda" else processor(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "recipe": name,

@@ -1,13 +1,13 @@
 """Muon: momentum whose matrices are made orthogonal before they are applied; Adam for what is no matrix.
 
-For a layer's weight as a matrix (outputs x everything else), with the gradient G and the momentum M:
+For a layer's weight as a matrix (its first dimension x everything else), with the gradient G and the momentum M:
 
     M <- mu M + (1 - mu) G,   U = orthogonal factor of (1 - mu) G + mu M,   W <- W - lr 0.2 sqrt(max(rows, columns)) U
 
 The orthogonal factor is the U V' of the singular value decomposition, so that every direction of a layer is learned at
 the same speed; five Newton-Schulz iterations come near enough to it.  Sources: Jordan et al. (2024), Muon; Liu et al.
-(2025), Muon is scalable for LLM training, whose factor 0.2 sqrt(...) makes updates as large as Adam's, so that a
-learning rate means the same for both.
+(2025), Muon is scalable for LLM training, whose factor 0.2 sqrt(...) makes updates as large as those of Adam at the
+same learning rate.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the odd polynomial that drives singular values towards one
-LEAST = 16  # rows and columns; a smaller matrix (the last layer's three outputs) has few directions to balance
+LEAST_SIDE = 16  # rows and columns; a smaller matrix (the last layer's three outputs) has few directions to balance
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """About U V' of matrix = U S V' (rows, columns): singular values between 0.7 and 1.2; five iterations in bf16."""
+    """About U V' of matrix = U S V' (rows, columns), by five iterations in bf16.
+
+    Singular values from a hundredth of the norm on come to lie between 0.7 and 1.2; smaller ones stay smaller.
+    """
     a, b, c = COEFFICIENTS
     x = matrix.bfloat16()
     x = x.mT if (tall := x.shape[0] > x.shape[1]) else x
@@ -61,21 +64,24 @@ class Muon(torch.optim.Optimizer):
 
     @staticmethod
     def _muon(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["mean"] = torch.zeros_like(p)
         mu = group["momentum"]
-        mean = state.setdefault("mean", torch.zeros_like(p)).lerp_(grad, 1 - mu)
+        mean = state["mean"].lerp_(grad, 1 - mu)
         u = orthogonal(grad.lerp(mean, mu).flatten(1))
         p.add_(u.reshape(p.shape), alpha=-group["lr"] * 0.2 * max(u.shape) ** 0.5)
 
     @staticmethod
     def _adam(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state |= {"mean": torch.zeros_like(p), "square": torch.zeros_like(p), "steps": 0}
         b1, b2 = group["betas"]
-        mean = state.setdefault("mean", torch.zeros_like(p)).lerp_(grad, 1 - b1)
-        square = state.setdefault("square", torch.zeros_like(p)).lerp_(grad.square(), 1 - b2)
-        state["steps"] = steps = state.get("steps", 0) + 1
+        mean, square = state["mean"].lerp_(grad, 1 - b1), state["square"].lerp_(grad.square(), 1 - b2)
+        state["steps"] = steps = state["steps"] + 1
         scale = (square / (1 - b2**steps)).sqrt_().add_(1e-8)
         p.addcdiv_(mean, scale, value=-group["lr"] / (1 - b1**steps))
 
 
 def is_matrix(p: Tensor) -> bool:
     """Whether Muon takes it: two dimensions or more, both sides of the flattened matrix at least 16."""
-    return p.dim() >= 2 and min(p.shape[0], p[0].numel()) >= LEAST
+    return p.dim() >= 2 and min(p.shape[0], p[0].numel()) >= LEAST_SIDE

@@ -40,7 +40,7 @@ PROTOCOLS = {
     "exact": Protocol("y = (x * k)↓s + n in floats", 1, rounded=False, clamped=False, border_power=2),
     "usrnet": Protocol("Table 1 of Zhang et al. 2020", 8, rounded=True, clamped=False, border_power=2),
     "ikrnet": Protocol("Ates et al. 2023, kernels of 21 x 21", 1, rounded=True, clamped=True, border_power=2),
-    "denoising": Protocol("Table 2 of Zhang et al. 2021", 1, rounded=False, clamped=False, border_power=None),
+    "denoising": Protocol("denoising, Zhang et al. 2021", 1, rounded=False, clamped=False, border_power=None),
 }
 
 

@@ -80,9 +80,10 @@ def ship(folder: str | Path, name: str, to: Path = SHIPPED) -> Path:
     if sha256(source) != entry["sha256"]:
         raise PnpError(f"--ship {name}: {source} is not the file that {described} describes; train to the end again")
     copies = {target: source}
-    stable = Path(folder) / "stable.safetensors"
+    stable, kept = Path(folder) / "stable.safetensors", to / STABLE.name / f"{name}.safetensors"
+    kept.unlink(missing_ok=True)
     if stable.is_file():
-        copies[to / STABLE.name / f"{name}.safetensors"] = stable
+        copies[kept] = stable
         entry["stable"] = sha256(stable)
     for copy, original in copies.items():
         make_folder(copy.parent)

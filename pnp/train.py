@@ -14,9 +14,8 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import platform
 import random
-import re
+import shlex
 import signal
 import sys
 import threading
@@ -39,6 +38,7 @@ from pnp.degradations import ImageBank
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.images import read_image
 from pnp.losses import Objective
+from pnp.machine import machine
 from pnp.muon import Muon
 from pnp.pipeline import Pipeline, build
 from pnp.recipe import Recipe, load_recipe
@@ -179,7 +179,7 @@ class Trainer:
         optimiser = method(self.parameters, lr=o.lr, betas=o.betas)
         self.wrapped, self.optimiser = self.fabric.setup(self.objective, optimiser)
         self.generator = torch.Generator(self.fabric.device)
-        self.step, self.first, self.decay, self.decay_before = 0, 0, 1.0, 1.0
+        self.step, self.first, self.warm_from, self.decay, self.decay_before = 0, 0, 0, 1.0, 1.0
         self.pending: list[Tensor] = []
         self.seconds_before, self.validated, self.validation_takes, self.step_takes = 0.0, -math.inf, 0.0, 0.0
         self.saved, self.logged = time.monotonic(), (time.monotonic(), 0)
@@ -274,7 +274,7 @@ class Trainer:
 
     def _rate(self) -> float:
         schedule = self.recipe.schedule
-        rise = min(1.0, (self.step + 1) / schedule.warmup) if schedule.warmup else 1.0
+        rise = min(1.0, (self.step - self.warm_from + 1) / schedule.warmup) if schedule.warmup else 1.0
         halvings = self.step // schedule.halve if schedule.halve else 0
         return self.recipe.optimiser.lr * rise * 0.5**halvings * self.decay
 
@@ -377,8 +377,16 @@ class Trainer:
                     value.copy_(source[name])
         state = checkpoint.state
         if state is not None:
-            if state["method"] == self.recipe.optimiser.method:
+            made_by, method = state.get("method", "adam"), self.recipe.optimiser.method
+            if made_by == method:
                 self.optimiser.load_state_dict(state["optimiser"])
+            else:
+                self.warm_from = state["step"]
+                print(
+                    f"{checkpoint.path} was trained by {made_by}, the recipe says {method}: the optimiser starts anew; "
+                    f"--set optimiser.method={made_by} goes on with its state",
+                    file=sys.stderr,
+                )
             self.step = self.first = state["step"]
             self.decay = self.decay_before = state["decay"]
             self.seconds_before, self.last_checkpoint = state["seconds"], checkpoint.path
@@ -419,11 +427,12 @@ class Trainer:
         with self.averaged():
             measured = lambda: self.validation.figures(self.objective)[0]  # type: ignore[union-attr]  # noqa: E731
             facts = {
-                "recipe": " ".join([self.recipe.name, *(f"--set {change}" for change in self.recipe.changes)]),
+                "recipe": " ".join([self.recipe.name, *(f"--set {shlex.quote(c)}" for c in self.recipe.changes)]),
                 "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
                 "steps": self.step,
+                "batch": self.recipe.batch,
                 "minutes": round(self._seconds() / 60),
-                "machine": _machine(self.fabric.device),
+                "machine": machine(self.fabric.device),
             }
             self.entry = export(self.folder.folder / "weights.safetensors", self.pipeline, letters, measured, facts)
 
@@ -508,14 +517,6 @@ def _short(figures: Mapping[str, float]) -> dict[str, str]:
     return {name: f"{figures[name]:.4g}" for name in shown if name in figures}
 
 
-def _machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    about, threads = Path("/proc/cpuinfo"), torch.get_num_threads()
-    model = re.search(r"model name\s*:\s*(.+)", about.read_text()) if about.is_file() else None
-    return f"{threads} thread{'s' * (threads > 1)} of {model[1] if model else platform.machine()}"
-
-
 def train_files(args: argparse.Namespace) -> int:
     """The command `pnp train`; exit status 130 when a signal ended it."""
     began = time.monotonic() - age_of_process()
@@ -523,9 +524,10 @@ def train_files(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and not getattr(args, name) > 0:
             raise PnpError(f"--{name} is {getattr(args, name):g}, but should be above 0")
     changes = list(args.assignments)
-    changes += ["schedule.final=true"] if args.final else []
     changes += [f"start={args.start}"] if args.start else []
     recipe = load_recipe(args.recipe, changes)
+    if args.final:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, final=True))
     out = args.out or f"runs/{recipe.name}"
     done = args.ship and not args.resume and (Path(out) / "weights.safetensors").is_file()
     if not done:

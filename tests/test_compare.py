@@ -165,7 +165,9 @@ def test_an_unfinished_method_is_not_in_the_tables(folder):
 
 def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_ours(folder):
     text = TINY[: TINY.index("kernels:")] + TINY[TINY.index("scales:") : TINY.index("methods:")]
-    text = text.replace("[1, 2]", "[1]").replace("[0, 2%]", "[5/255]").replace("protocol: usrnet", "protocol: denoising")
+    text = (
+        text.replace("[1, 2]", "[1]").replace("[0, 2%]", "[5/255]").replace("protocol: usrnet", "protocol: denoising")
+    )
     text += "methods:\n  as it is: {pipeline: pipelines/observation.yaml}\npublished: {BM3D: [99.5]}\n"
     (folder / "tiny.yaml").write_text(text)
     run(folder)
@@ -176,11 +178,12 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
         assert float(row["psnr"]) == pytest.approx(10 * np.log10(255**2 / (error**2).mean()), abs=0.01)
     write_page(folder, folder / "results.md")
     page = (folder / "results.md").read_text()
-    assert "| BM3D, published | **99.50** |" in page and "| method | 5/255 |" in page
+    assert "| BM3D, *published* | **99.50** |" in page and "| method | 5/255 |" in page
     assert "- No blur." in page and "Border left out: none." in page and "kernels" not in page.split("## Two tiny")[1]
-    (folder / "tiny.yaml").write_text(text.replace("[99.5]", "[1, 2]"))
-    with pytest.raises(PnpError, match="1 figures are wanted"):
-        run(folder)
+    for wrong in ("[1, 2]", "1"):
+        (folder / "tiny.yaml").write_text(text.replace("[99.5]", wrong))
+        with pytest.raises(PnpError, match="a list of 1 PSNRs is wanted"):
+            run(folder)
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,14 @@ def test_H_gives_positive_parameters_of_every_iteration():
     assert all(not torch.equal(H(0.02, 4, 5)[0], H(0.02, s, 5)[0]) for s in (1, 2, 3))
 
 
+def test_H_starts_as_a_schedule():
+    torch.manual_seed(0)
+    alpha, beta = (v.detach() for v in HyPaNet(n=6)(0.02, 4, 6))
+    assert float(beta[0, 0]) == pytest.approx(49 / 255, rel=0.5) and float(beta[0, -1]) == pytest.approx(0.01, rel=0.8)
+    torch.testing.assert_close(alpha, 0.23 * (0.02 / beta) ** 2, rtol=3, atol=0)
+    assert float(HyPaNet(n=1)(0.02, 4, 1)[1].detach()) == pytest.approx(0.01, rel=0.8)
+
+
 def test_H_refuses_another_number_of_iterations():
     with pytest.raises(PnpError, match="hypanet is built for 8 iterations, but the pipeline runs 4"):
         HyPaNet(n=8)(0.02, 2, 4)

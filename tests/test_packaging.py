@@ -80,7 +80,7 @@ def files_of_the_package():
     """Every file below the four folders, as it is named once installed; stable states of training are left out."""
     for folder, inside in FOLDERS.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and not {"__pycache__", "stable"} & {*path.parts}:
+            if path.is_file() and not {"__pycache__", "stable"} & {*path.relative_to(ROOT).parts}:
                 yield f"{inside}/{path.relative_to(ROOT / folder).as_posix()}"
 
 

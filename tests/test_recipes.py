@@ -9,6 +9,7 @@ import pytest
 
 from pnp.errors import PipelineError, PnpError
 from pnp.recipe import KEYS, load_recipe, names
+from pnp.shipped import read_manifest
 
 DOCS = Path(__file__).parent.parent / "docs" / "training.md"
 GOOD = """about: a test
@@ -65,7 +66,8 @@ def test_a_recipe_starts_from_what_the_earlier_stages_leave():
         recipe = load_recipe(name)
         for letter, node in recipe.start.items():
             source, _, part = str(node.value).partition("#")
-            here, there = recipe.spec.modules[letter.partition(".")[0]], load_recipe(Path(source).parts[1]).spec.modules
+            earlier = Path(source).parts[1] if source.startswith("runs/") else read_manifest()[source]["recipe"]
+            here, there = recipe.spec.modules[letter.partition(".")[0]], load_recipe(earlier).spec.modules
             before = there[part.partition(".")[0] or here.letter]
             if before.name == here.name:
                 assert before.options == here.options, f"{letter} of {name} does not fit what {source} holds"

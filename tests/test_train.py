@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -177,9 +178,13 @@ def test_two_processes_give_the_result_of_one(images, tmp_path, machines):
         )
         for launch in launches(machines)
     ]  # fmt: skip
-    for process in started:
-        told = process.communicate()[1]
-        assert process.returncode == 0, told
+    try:
+        for process in started:
+            told = process.communicate(timeout=200)[1]
+            assert process.returncode == 0, told
+    finally:
+        for process in started:
+            process.kill()
     train(load_recipe("image-prior-mini", changes), tmp_path / "one", [images], steps=6, device="cpu")
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -315,7 +320,8 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(ima
     printed = yaml.safe_load(capsys.readouterr().out.split("manifest:")[1])
     entry = printed["image-prior-mini"]
     assert entry == yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
-    assert {"sha256", "recipe", "data", "steps", "machine", "licence", "measured"} <= set(entry)
+    assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(entry)
+    assert shlex.split(entry["recipe"]) == ["image-prior-mini", *arguments]
     assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
     shipped = read_manifest(tmp_path / "shipped")["test/mini"]
@@ -377,7 +383,7 @@ def test_bad_input_is_one_clear_error(images, tmp_path):
     assert not (tmp_path / "new").exists(), "a run that could not begin leaves nothing"
 
 
-def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path):
+def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path, capsys):
     train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=1)
     with pytest.raises(PnpError, match="holds a run already: --resume goes on"):
         train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=2)
@@ -387,6 +393,7 @@ def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path
     assert train(other, tmp_path, [images], steps=2, resume=True).step == 2
     other = load_recipe("image-prior-mini", [*MINI, "optimiser.method=adam"])  # its state is no use to the other one
     assert train(other, tmp_path, [images], steps=3, resume=True).step == 3
+    assert "was trained by muon, the recipe says adam" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from pnp.interfaces import Estimator, Level, Levels, Number, as_level
 from pnp.registry import estimator
 
 FLOOR = 1e-6  # D divides by alpha
-FIRST, LAST, SIGMA, STRENGTH = 49 / 255, 2.55 / 255, 0.02, 0.23  # DPIR's schedule for 2 % noise, see `hqs-schedule`
+FIRST, LAST, SIGMA, STRENGTH = 49 / 255, 0.01, 0.02, 0.23  # of the start, as in `hqs-schedule`
 
 
 @estimator("hypanet")
@@ -24,8 +24,8 @@ class HyPaNet(Estimator):
     alpha, beta = H(sigma, s, n): softplus(mlp(sigma, s)) + 1e-6, where the perceptron (sigma, s) -> width -> width
     -> 2n has ReLUs between.  sigma: standard deviation on [0, 1], float or (B, 1, 1, 1); s: the scale; n: the number
     of iterations; alpha (weights of D) and beta (levels of P): (B, n, 1, 1), `alpha[i]` being that of iteration i.
-    Source: Zhang, Van Gool, Timofte (2020).  Ours is the start: untrained, alpha and beta are near DPIR's schedule for
-    2 % noise, so that P may start from a Gaussian denoiser.
+    Source: Zhang, Van Gool, Timofte (2020).  Ours is the start, near a schedule as DPIR's, so that P may start
+    from a Gaussian denoiser: beta falls from 49/255 to 1 % by equal factors, alpha is 0.23 (2 % / beta)^2.
 
     Options: `n`, the iterations that it is built for; `width`.  5,392 parameters with the defaults; USRNet-tiny has
     n 6, width 32.  Reads the H of USRNet's checkpoints.
@@ -39,17 +39,17 @@ class HyPaNet(Estimator):
         if n < 1 or width < 1:
             raise PnpError(f"hypanet: n is {n} and width {width}, but both count something; give 1 or more")
         self.n = n
+        last = nn.Conv2d(width, 2 * n, 1)
         self.mlp = nn.Sequential(
             nn.Conv2d(2, width, 1),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, 2 * n, 1),
+            last,
         )
-        beta = torch.logspace(math.log10(FIRST), math.log10(LAST), n)
+        beta = torch.logspace(math.log10(LAST), math.log10(FIRST), n).flip(0)
         alpha = STRENGTH * (SIGMA / beta) ** 2
-        with torch.no_grad():
-            self.mlp[-1].bias.copy_(torch.cat([alpha, beta]).expm1().log())  # what softplus makes alpha and beta of
+        last.bias = nn.Parameter(torch.cat([alpha, beta]).expm1().log())  # what softplus makes alpha and beta of
 
     def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:
         """Alpha and beta of n iterations."""
