@@ -33,7 +33,7 @@ from pnp.train import Trainer
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training_throughput.csv"
 COLUMNS = ["date", "device", "torch", "threads", "recipe", "precision", "batch", "crop", "images_per_s", "gflops_per_image", "gflop_per_s", "data_share", "solver_share"]  # fmt: skip  # noqa: E501
-CPU = [("image-prior-mini", 4, 64, "fp32"), ("image-prior-mini", 4, 64, "bf16"), ("image-prior-mini", 8, 96, "fp32"), ("denoise-drunet", 1, 64, "fp32"), ("image-prior-small", 8, 64, "bf16"), ("denoise-drunet-small", 16, 64, "fp32"), ("denoise-drunet-small", 16, 64, "bf16"), ("denoise-scunet-small", 16, 64, "bf16")]  # fmt: skip  # noqa: E501
+CPU = [("image-prior-mini", 4, 64, "fp32"), ("image-prior-mini", 4, 64, "bf16"), ("image-prior-mini", 16, 64, "bf16"), ("image-prior-mini", 8, 96, "fp32"), ("denoise-drunet", 1, 64, "fp32"), ("image-prior-small", 8, 64, "bf16"), ("denoise-drunet-small", 16, 64, "fp32"), ("denoise-drunet-small", 16, 64, "bf16"), ("denoise-scunet-small", 16, 64, "bf16")]  # fmt: skip  # noqa: E501
 GPU = [("image-prior-mini", 64, 96, "bf16"), ("image-prior", 48, 96, "bf16"), ("image-prior", 48, 96, "fp32"), ("denoise-drunet", 32, 128, "bf16"), ("denoise-scunet", 16, 128, "bf16")]  # fmt: skip  # noqa: E501
 
 
