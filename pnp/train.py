@@ -255,7 +255,7 @@ class Trainer:
         try:
             losses = self.wrapped(self.batch(self.step))
         except PnpError as e:
-            if "NaN" not in str(e):
+            if "nan" not in str(e).lower():
                 raise
             self._log()  # was a loss before this one not finite?
             self._fail(self.step, f"cannot be computed: {e}", recipe.losses[0].origin)
