@@ -134,7 +134,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     add = degrade.add_argument
     add("images", metavar="IMAGE", nargs="+", help="the ground truth x")
-    add("-o", "--out", metavar="DIR", required=True, help="folder for NAME_lr_xS.png, the kernel and a JSON")
+    add("-o", "--out", metavar="DIR", required=True, help="folder for NAME_xS_lr.png, the kernel and a JSON")
     add("-k", "--kernel", metavar="KERNEL", default="gaussian:1.6", help=f"{_KERNEL}, motion:SEED ({_DEFAULT})")
     add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
