@@ -376,7 +376,10 @@ def test_bad_input_is_one_clear_error(images, tmp_path):
     refused("--device gpu7: cannot be used here", device="gpu7")
     refused("'D' is to be trained, but it has no parameters", [*MINI, "train=[D]"])
     refused("there is no 'P.head' to train\n(.|\n)*m_head", [*MINI, "train=[P.head]"])
-    refused("P is frozen, but no weights are given for it\n(.|\n)*start: {P: FILE}", [*MINI, "pipeline=usrnet-tiny", "train=[H]"])
+    refused(
+        "P is frozen, but no weights are given for it\n(.|\n)*start: {P: FILE}",
+        [*MINI, "pipeline=usrnet-tiny", "train=[H]"],
+    )
     refused("there is no such file\n.*'pnp train joint' makes it", [*MINI, "train=[H]", "start.P=runs/joint/w.pt"])
     with pytest.raises(PnpError, match="say when that is"):
         train(load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]), tmp_path / "new", [images])
