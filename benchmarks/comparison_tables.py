@@ -151,7 +151,7 @@ def _overview(comparison: Comparison, results: Results, complete: list[str], met
     means = {m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns] for m in complete}
     if metric == "psnr":
         means |= {f"{name}, *published*": figures for name, figures in comparison.published.items()}
-    scales = len(comparison.scales) > 1
+    scales = comparison.scales != [1]
     header = ["method", *(f"x{s}, {_noise(sigma)}" if scales else _noise(sigma) for s, sigma in columns)]
     return _table(header, _marked(means, metric))
 
