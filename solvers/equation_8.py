@@ -19,7 +19,7 @@ NAME = "equation-8"
 
 @solver(NAME)
 class Equation8(DataSolver):
-    """Image step D by equation 8 as printed: slow, but bit for bit what USRNet's public code computes.
+    """Image step D by equation 8 as printed: slow, but it rounds as USRNet's public code does.
 
         z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2
 
