@@ -81,10 +81,11 @@ def ship(folder: str | Path, name: str, to: Path = SHIPPED) -> Path:
         raise PnpError(f"--ship {name}: {source} is not the file that {described} describes; train to the end again")
     copies = {target: source}
     stable, kept = Path(folder) / "stable.safetensors", to / STABLE.name / f"{name}.safetensors"
-    kept.unlink(missing_ok=True)
     if stable.is_file():
         copies[kept] = stable
         entry["stable"] = sha256(stable)
+    else:
+        kept.unlink(missing_ok=True)
     for copy, original in copies.items():
         make_folder(copy.parent)
         with atomic(copy) as temporary:

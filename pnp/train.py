@@ -15,6 +15,7 @@ import argparse
 import math
 import os
 import random
+import re
 import shlex
 import signal
 import sys
@@ -255,7 +256,7 @@ class Trainer:
         try:
             losses = self.wrapped(self.batch(self.step))
         except PnpError as e:
-            if "nan" not in str(e).lower():
+            if not re.search(r"\bnan\b", str(e), re.IGNORECASE):
                 raise
             self._log()  # was a loss before this one not finite?
             self._fail(self.step, f"cannot be computed: {e}", recipe.losses[0].origin)
@@ -357,7 +358,7 @@ class Trainer:
             state = {
                 "step": self.step, "optimiser": self.optimiser.state_dict(), "decay": self.decay, "finished": finished,
                 "seconds": self._seconds(), "recipe": self.recipe.identity(), "name": self.recipe.name,
-                "method": self.recipe.optimiser.method,
+                "method": self.recipe.optimiser.method, "warm_from": self.warm_from,
             }  # fmt: skip
             path = self.folder.save(self.learned, self.ema, state, name)
             if not name:
@@ -380,6 +381,7 @@ class Trainer:
             made_by, method = state.get("method", "adam"), self.recipe.optimiser.method
             if made_by == method:
                 self.optimiser.load_state_dict(state["optimiser"])
+                self.warm_from = state.get("warm_from", 0)
             else:
                 self.warm_from = state["step"]
                 print(

@@ -397,6 +397,10 @@ def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path
     other = load_recipe("image-prior-mini", [*MINI, "optimiser.method=adam"])  # its state is no use to the other one
     assert train(other, tmp_path, [images], steps=3, resume=True).step == 3
     assert "was trained by muon, the recipe says adam" in capsys.readouterr().err
+    resumed = train(other, tmp_path, [images], steps=4, resume=True)  # the new rise of the learning rate goes on too
+    assert resumed.warm_from == 2 and resumed.optimiser.param_groups[0]["lr"] == pytest.approx(
+        other.optimiser.lr * 2 / 5
+    )
 
 
 @pytest.mark.long
