@@ -1,10 +1,11 @@
-"""Compare methods on simulated observations: one CSV row per observation and method, tables in docs/results.md.
+"""Compare methods on simulated observations: one CSV row per observation and method, tables in
+docs/results.md.
 
     python benchmarks/compare.py benchmarks/usrnet.yaml     measure what is not measured yet, then write the tables
     python benchmarks/compare.py                            write the tables again from the CSV files
 
-It can be stopped at any time (Ctrl-C); the same command goes on where it was.  Methods whose weights are not there are
-left out and named.
+It can be stopped at any time (Ctrl-C); the same command goes on where it was.  Methods whose
+weights are not there are left out and named.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ def measure(
 ) -> list[str]:
     """Measure the missing rows; returns the methods that have no weights yet.
 
-    `names` chooses methods, `limit` the first images.  Rows made with other weights, options or precision are never
-    mixed with new ones: they are dropped and measured `again`, or kept if none is lacking, or an error.
+    `names` chooses methods, `limit` the first images.  Rows made with other weights, options or
+    precision are never mixed with new ones: they are dropped and measured `again`, or kept if none
+    is lacking, or an error.
     """
     for metric in comparison.metrics:
         if metric not in OF_IMAGES and metric not in OF_KERNELS:
@@ -74,14 +76,20 @@ def measure(
     kernels = [torch.ones(1, 1, 1, 1)]
     if comparison.kernels:
         kernels = read_kernels(expand(comparison.kernels, comparison.path.parent))
-    todo = [(c, left) for c in comparison.cases(limit) if (left := [n for n in ready if not results.has(n, c)])]
+    todo = [
+        (c, left)
+        for c in comparison.cases(limit)
+        if (left := [n for n in ready if not results.has(n, c)])
+    ]
     with tqdm(total=sum(len(left) for _, left in todo), unit="row", desc=comparison.name) as bar:
         for case, left in todo:
             k = kernels[case.kernel - 1]
             y, truth = degrade(_pixels(case.image), k, case.scale, case.sigma, comparison.protocol)
             for name in left:
                 offered: dict[str, Any] = {"s": case.scale, "k": k.to(place), "sigma": case.sigma}
-                given = {v: offered[v] for v in ("s", *ready[name].given) if v in _taken(pipelines[name])}
+                given = {
+                    v: offered[v] for v in ("s", *ready[name].given) if v in _taken(pipelines[name])
+                }
                 started = _clock(place)
                 result = as_result(pipelines[name], ImageFile(y), given, None, place)
                 seconds = _clock(place) - started
@@ -95,7 +103,9 @@ def measure(
 
 def _method(comparison: Comparison, name: str) -> Method:
     if name not in comparison.methods:
-        raise PnpError(f"{comparison.path} has no method '{name}'; {hint(name, comparison.methods, 'methods')}")
+        raise PnpError(
+            f"{comparison.path} has no method '{name}'; {hint(name, comparison.methods, 'methods')}"
+        )
     return comparison.methods[name]
 
 
@@ -104,7 +114,9 @@ def _build(method: Method, dtype: str, device: torch.device) -> Pipeline:
     unknown = [v for v in method.given if v not in _taken(pipeline)]
     if unknown:
         takes = ", ".join(_taken(pipeline))
-        raise PnpError(f"{method.name}: {unknown[0]} cannot be given, the pipeline {method.pipeline} takes {takes}")
+        raise PnpError(
+            f"{method.name}: {unknown[0]} cannot be given, the pipeline {method.pipeline} takes {takes}"
+        )
     return pipeline
 
 
@@ -112,7 +124,9 @@ def _taken(pipeline: Pipeline) -> list[str]:
     return [g.name for g in pipeline.spec.given]
 
 
-def _check_rows(results: Results, name: str, run: dict[str, str], again: bool, complete: bool) -> None:
+def _check_rows(
+    results: Results, name: str, run: dict[str, str], again: bool, complete: bool
+) -> None:
     """Rows to come must mean the same as those that are there, or these are dropped if that is wished."""
     for old in results.runs_of(name):
         differing = [what for what in IDENTITY if old[what] != run[what]]
@@ -141,7 +155,9 @@ def _values(
         if name in OF_IMAGES:
             values[name] = float(OF_IMAGES[name](x.float().cpu(), truth, border))
         else:
-            values[name] = float(OF_KERNELS[name](found.float().cpu(), k)) if found is not None else None
+            values[name] = (
+                float(OF_KERNELS[name](found.float().cpu(), k)) if found is not None else None
+            )
     return values
 
 
@@ -174,7 +190,9 @@ def _commit() -> str:
     """What git calls this state of the code, '-dirty' if files that matter are changed; 'unknown' without git."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         name = git("describe", "--always")
@@ -201,15 +219,29 @@ def _machine(device: torch.device) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comparison", nargs="?", help="description of a comparison (YAML); none: only write the tables")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "comparison",
+        nargs="?",
+        help="description of a comparison (YAML); none: only write the tables",
+    )
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="only these methods")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
-    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="precision of the networks (fp32)")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="fp32", help="precision of the networks (fp32)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (cpu)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the processor (1)")
-    parser.add_argument("--again", action="store_true", help="drop rows made with other weights, options or precision")
-    parser.add_argument("--page", type=Path, default=PAGE, help="where the tables go (docs/results.md)")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="drop rows made with other weights, options or precision",
+    )
+    parser.add_argument(
+        "--page", type=Path, default=PAGE, help="where the tables go (docs/results.md)"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     folder = Path(__file__).parent

@@ -1,9 +1,11 @@
-"""A comparison: its description (YAML), and its rows on disk (CSV), one for each method and observation.
+"""A comparison: its description (YAML), and its rows on disk (CSV), one for each method and
+observation.
 
     results/NAME.csv        run, method, scale, sigma, kernel, image, the metrics, seconds
     results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision; commit, date, machine
 
-A row names its run.  Rows are appended as they are measured, so that an interrupted comparison goes on where it was.
+A row names its run.  Rows are appended as they are measured, so that an interrupted comparison goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ class Method:
         if self.weights is not None:
             overrides["weights"] = str(expand(self.weights, self.folder))
         beside = self.folder / self.pipeline
-        return parse(gather(str(beside) if beside.is_file() else self.pipeline, overrides), self.name)
+        return parse(
+            gather(str(beside) if beside.is_file() else self.pipeline, overrides), self.name
+        )
 
     def files(self) -> list[Path]:
         """The files of its weights; PnpError if one is not there."""
@@ -122,7 +126,9 @@ class Comparison:
     def images(self) -> list[Path]:
         """The images compared on, by name."""
         folder = expand(self.data, self.path.parent)
-        found = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".png", ".jpg", ".tif", ".bmp"))
+        found = sorted(
+            p for p in folder.glob("*") if p.suffix.lower() in (".png", ".jpg", ".tif", ".bmp")
+        )
         if not found:
             raise PnpError(
                 f"{self.path}: there are no images in {folder}; set the environment variable of '{self.data}'"
@@ -145,10 +151,14 @@ class Comparison:
             "method": method.name,
             "pipeline": method.pipeline,
             "set": json.dumps(method.set, sort_keys=True) if method.set else "",
-            "document": hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12],
+            "document": hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[
+                :12
+            ],
             "given": " ".join(method.given),
             "weights": method.weights or " ".join(file.name for file in method.files()),
-            "sha256": " ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in method.files()),
+            "sha256": " ".join(
+                hashlib.sha256(file.read_bytes()).hexdigest() for file in method.files()
+            ),
             "data": self.data,
             "kernels": self.kernels,
             "protocol": self.protocol,
@@ -172,7 +182,9 @@ def read_comparison(path: str | Path) -> Comparison:
     needed = ("about", "data", "scales", "sigmas", "protocol", "metrics", "methods")
     top = _map(node, (*needed, "kernels", "published"), needed)
     data = _map(top["data"], ("folder", "every"), ("folder",))
-    kernels = _map(top["kernels"], ("file", "groups"), ("file", "groups")) if "kernels" in top else None
+    kernels = (
+        _map(top["kernels"], ("file", "groups"), ("file", "groups")) if "kernels" in top else None
+    )
     published = {}
     for name, figures in (_map(top["published"]) if "published" in top else {}).items():
         columns = len(top["scales"].plain()) * len(top["sigmas"].plain())
@@ -188,9 +200,13 @@ def read_comparison(path: str | Path) -> Comparison:
         given = tuple(plain.get("given", ()))
         unknown = [v for v in given if v not in ("k", "sigma")]
         if unknown:
-            raise PnpError(f"{parts['given'].origin}: '{unknown[0]}' cannot be given; what is known is k and sigma")
+            raise PnpError(
+                f"{parts['given'].origin}: '{unknown[0]}' cannot be given; what is known is k and sigma"
+            )
         options = plain.get("set", {})
-        methods[name] = Method(name, plain["pipeline"], options, plain.get("weights"), given, path.parent)
+        methods[name] = Method(
+            name, plain["pipeline"], options, plain.get("weights"), given, path.parent
+        )
     return Comparison(
         path=path,
         about=top["about"].value,
@@ -212,7 +228,10 @@ class Results:
 
     def __init__(self, comparison: Comparison, folder: Path | None = None):
         folder = make_folder(folder or comparison.path.parent / "results")
-        self.path, self.runs_path = folder / f"{comparison.name}.csv", folder / f"{comparison.name}.runs.csv"
+        self.path, self.runs_path = (
+            folder / f"{comparison.name}.csv",
+            folder / f"{comparison.name}.runs.csv",
+        )
         self.columns = ("run", *KEY, *comparison.metrics, "seconds")
         self.runs = {row["run"]: row for row in _read(self.runs_path, RUN)}
         self.rows = {_key(row): row for row in _read(self.path, self.columns)}
@@ -226,7 +245,9 @@ class Results:
         """True if this was measured."""
         return _key(self._written(method, case)) in self.rows
 
-    def add(self, run: dict[str, str], case: Case, values: dict[str, float | None], seconds: float) -> None:
+    def add(
+        self, run: dict[str, str], case: Case, values: dict[str, float | None], seconds: float
+    ) -> None:
         """Append a row, and its run if that is new."""
         digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:8]
         if digest not in self.runs:
@@ -291,7 +312,10 @@ def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> 
 def _map(node: Node, known: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> dict[str, Node]:
     """The entries of a map; PnpError for keys that are unknown or lacking."""
     if not node.is_map:
-        raise PnpError(f"{node.origin}: a map is wanted here" + (f" with the keys {', '.join(known)}" if known else ""))
+        raise PnpError(
+            f"{node.origin}: a map is wanted here"
+            + (f" with the keys {', '.join(known)}" if known else "")
+        )
     for key, value in node.value.items():
         if known and key not in known:
             raise PnpError(f"{value.origin}: there is no key '{key}'; {hint(key, known, 'keys')}")

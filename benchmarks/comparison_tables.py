@@ -69,7 +69,10 @@ def _comparison(comparison: Comparison, results: Results, beside: Path) -> list[
     parts.append(_methods(comparison, results, complete, beside))
     average = ", average over kernels" if comparison.kernels else ""
     for metric in comparison.metrics:
-        parts += [f"### {TITLES[metric]}{average}", _overview(comparison, results, complete, metric)]
+        parts += [
+            f"### {TITLES[metric]}{average}",
+            _overview(comparison, results, complete, metric),
+        ]
     if not comparison.kernels:
         return parts
     for scale in comparison.scales:
@@ -86,17 +89,30 @@ def _comparison(comparison: Comparison, results: Results, beside: Path) -> list[
     return parts
 
 
-def _circumstances(comparison: Comparison, results: Results, images: list[str], beside: Path) -> str:
+def _circumstances(
+    comparison: Comparison, results: Results, images: list[str], beside: Path
+) -> str:
     rules = protocol(comparison.protocol)
     borders = ", ".join(f"{rules.border(s)} at x{s}" for s in comparison.scales)
     left_out = f"{borders} pixels" if rules.border_power is not None else "none"
     every = "" if comparison.every == 1 else f", every {_ordinal(comparison.every)} image"
-    preparation = [f"the true image cropped to multiples of s and {rules.multiple}"] if rules.multiple > 1 else []
+    preparation = (
+        [f"the true image cropped to multiples of s and {rules.multiple}"]
+        if rules.multiple > 1
+        else []
+    )
     if comparison.kernels:
-        preparation += ["blurred circularly on 8 bits and cut to 8 bits" if rules.rounded else "blurred circularly"]
+        preparation += [
+            "blurred circularly on 8 bits and cut to 8 bits"
+            if rules.rounded
+            else "blurred circularly"
+        ]
     if comparison.scales != [1]:
         preparation += ["the upper-left pixel of every s x s block kept"]
-    preparation += ["noise added (seed 0 for every image)" + (" and clamped" if rules.clamped else ", not clamped")]
+    preparation += [
+        "noise added (seed 0 for every image)"
+        + (" and clamped" if rules.clamped else ", not clamped")
+    ]
     groups = ", ".join(f"{name} {_ranges(numbers)}" for name, numbers in comparison.groups.items())
     lines = [
         f"- Images: `{comparison.data}`{every} ({len(images)} images).",
@@ -109,9 +125,13 @@ def _circumstances(comparison: Comparison, results: Results, images: list[str], 
     return "\n".join(lines)
 
 
-def _left_out(comparison: Comparison, results: Results, complete: list[str], images: int) -> list[str]:
+def _left_out(
+    comparison: Comparison, results: Results, complete: list[str], images: int
+) -> list[str]:
     """Which methods are not in the tables, and why."""
-    cells = len(comparison.scales) * len(comparison.sigmas) * sum(map(len, comparison.groups.values()))
+    cells = (
+        len(comparison.scales) * len(comparison.sigmas) * sum(map(len, comparison.groups.values()))
+    )
     reasons = []
     for name, method in comparison.methods.items():
         if name in complete:
@@ -120,46 +140,79 @@ def _left_out(comparison: Comparison, results: Results, complete: list[str], ima
         if count:
             reasons.append(f"{name} ({count} of {cells * images} rows measured)")
         else:
-            reasons.append(f"{name} ({'not measured yet' if method.has_weights() else 'no weights yet'})")
+            reasons.append(
+                f"{name} ({'not measured yet' if method.has_weights() else 'no weights yet'})"
+            )
     return [f"Not in the tables: {', '.join(reasons)}."] if reasons else []
 
 
 def _methods(comparison: Comparison, results: Results, complete: list[str], beside: Path) -> str:
-    header = ["method", "pipeline", "given", "weights", "precision", "seconds", "measured on", "state of the code"]
+    header = [
+        "method",
+        "pipeline",
+        "given",
+        "weights",
+        "precision",
+        "seconds",
+        "measured on",
+        "state of the code",
+    ]
     lines = []
     for name in complete:
         method = comparison.methods[name]
         runs = results.runs_of(name)
         file = method.folder / method.pipeline
         file = file if file.is_file() else ROOT / "pipelines" / f"{method.pipeline}.yaml"
-        pipeline = f"[{file.stem}]({_link(file, beside)})" + (f" `{runs[0]['set']}`" if runs[0]["set"] else "")
+        pipeline = f"[{file.stem}]({_link(file, beside)})" + (
+            f" `{runs[0]['set']}`" if runs[0]["set"] else ""
+        )
         digests = ", ".join(digest[:12] for digest in runs[0]["sha256"].split())
         weights = f"{runs[0]['weights']} ({digests})" if digests else "-"
-        seconds = median(float(row["seconds"]) for row in results.rows.values() if row["method"] == name)
+        seconds = median(
+            float(row["seconds"]) for row in results.rows.values() if row["method"] == name
+        )
         where = {f"{r['machine']}, {_threads(r['threads'])}, torch {r['torch']}" for r in runs}
         dates = sorted({r["date"] for r in runs})
-        measured = f"{'; '.join(sorted(where))}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+        measured = (
+            f"{'; '.join(sorted(where))}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+        )
         states = ", ".join(dict.fromkeys(r["commit"] for r in runs))
         told = ", ".join(runs[0]["given"].split()) or "-"
-        lines.append([name, pipeline, told, weights, runs[0]["dtype"], f"{seconds:.2g}", measured, states])
+        lines.append(
+            [name, pipeline, told, weights, runs[0]["dtype"], f"{seconds:.2g}", measured, states]
+        )
     return _table(header, lines, numbers=(5,))
 
 
 def _overview(comparison: Comparison, results: Results, complete: list[str], metric: str) -> str:
     columns = [(s, sigma) for s in comparison.scales for sigma in comparison.sigmas]
     everything = [k for numbers in comparison.groups.values() for k in numbers]
-    means = {m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns] for m in complete}
+    means = {
+        m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns]
+        for m in complete
+    }
     if metric == "psnr":
         means |= {f"{name}, *published*": figures for name, figures in comparison.published.items()}
     scales = comparison.scales != [1]
-    header = ["method", *(f"x{s}, {_noise(sigma)}" if scales else _noise(sigma) for s, sigma in columns)]
+    header = [
+        "method",
+        *(f"x{s}, {_noise(sigma)}" if scales else _noise(sigma) for s, sigma in columns),
+    ]
     return _table(header, _marked(means, metric))
 
 
 def _by_columns(
-    results: Results, complete: list[str], scale: int, sigma: float, metric: str, columns: dict[str, list[int]]
+    results: Results,
+    complete: list[str],
+    scale: int,
+    sigma: float,
+    metric: str,
+    columns: dict[str, list[int]],
 ) -> str:
-    means = {m: [_mean(results, m, scale, sigma, kernels, metric) for kernels in columns.values()] for m in complete}
+    means = {
+        m: [_mean(results, m, scale, sigma, kernels, metric) for kernels in columns.values()]
+        for m in complete
+    }
     return _table(["method", *columns], _marked(means, metric))
 
 
@@ -172,7 +225,9 @@ def _singles(comparison: Comparison) -> dict[str, list[int]]:
     return {f"k{k}": [k] for numbers in comparison.groups.values() for k in numbers}
 
 
-def _mean(results: Results, method: str, scale: int, sigma: float, kernels: list[int], metric: str) -> float | None:
+def _mean(
+    results: Results, method: str, scale: int, sigma: float, kernels: list[int], metric: str
+) -> float | None:
     wanted = (method, str(scale), f"{sigma:g}")
     names = {str(k) for k in kernels}
     rows = [r for key, r in results.rows.items() if key[:3] == wanted and key[3] in names]
@@ -194,8 +249,15 @@ def _complete(comparison: Comparison, results: Results, method: str, images: Ite
 
 def _marked(means: dict[str, list[float | None]], metric: str) -> list[list[str]]:
     """The cells of a table, the best of each column bold."""
-    factor, form = (1e5, "{:.2f}") if metric in LOWER_IS_BETTER else (1, "{:.4f}" if metric == "ssim" else "{:.2f}")
-    lines = {m: ["-" if v is None else form.format(factor * v) for v in values] for m, values in means.items()}
+    factor, form = (
+        (1e5, "{:.2f}")
+        if metric in LOWER_IS_BETTER
+        else (1, "{:.4f}" if metric == "ssim" else "{:.2f}")
+    )
+    lines = {
+        m: ["-" if v is None else form.format(factor * v) for v in values]
+        for m, values in means.items()
+    }
     choose = min if metric in LOWER_IS_BETTER else max
     for position, column in enumerate(zip(*means.values(), strict=True)):
         known = [v for v in column if v is not None]
@@ -206,7 +268,9 @@ def _marked(means: dict[str, list[float | None]], metric: str) -> list[list[str]
     return [[m, *cells] for m, cells in lines.items()]
 
 
-def _table(header: list[str], lines: list[list[str]], numbers: tuple[int, ...] | None = None) -> str:
+def _table(
+    header: list[str], lines: list[list[str]], numbers: tuple[int, ...] | None = None
+) -> str:
     """A table; columns of numbers, all but the first unless told, are aligned to the right."""
     right = range(1, len(header)) if numbers is None else numbers
     rule = ["---:" if i in right else "---" for i in range(len(header))]

@@ -59,21 +59,36 @@ def gaussians():
 
 def motion():
     levels = (0.0, 0.25, 0.5, 0.75, 1.0)
-    return rows({f"non-linearity {q:g}": motion_kernels(PER_ROW, 25, (q, q), generator=seeded(3)) for q in levels})
+    return rows(
+        {
+            f"non-linearity {q:g}": motion_kernels(PER_ROW, 25, (q, q), generator=seeded(3))
+            for q in levels
+        }
+    )
 
 
 def mixed_and_disturbed():
     mixed = random_kernels(PER_ROW, 25, "mixed", generator=seeded(1))
     plain = random_kernels(PER_ROW, 25, "anisotropic", std=(1.5, 4.0), generator=seeded(1))
-    return rows({"mixed": mixed, "anisotropic": plain, "the same, disturbed by 0.25": disturb(plain, 0.25, seeded(2))})
+    return rows(
+        {
+            "mixed": mixed,
+            "anisotropic": plain,
+            "the same, disturbed by 0.25": disturb(plain, 0.25, seeded(2)),
+        }
+    )
 
 
 def off_centre():
     kinds = {"anisotropic": 1.0, "motion": 1.0}
     return rows(
         {
-            "centred (the default)": random_kernels(PER_ROW, 25, kinds, std=(0.6, 2.0), generator=seeded(5)),
-            "off_centre=4": random_kernels(PER_ROW, 25, kinds, std=(0.6, 2.0), off_centre=4, generator=seeded(5)),
+            "centred (the default)": random_kernels(
+                PER_ROW, 25, kinds, std=(0.6, 2.0), generator=seeded(5)
+            ),
+            "off_centre=4": random_kernels(
+                PER_ROW, 25, kinds, std=(0.6, 2.0), off_centre=4, generator=seeded(5)
+            ),
         },
         crosses=True,
     )
@@ -111,7 +126,9 @@ def noise(photo: Tensor):
 def batch(photo: Tensor):
     """What a trainer sees."""
     kinds = {"anisotropic": 0.5, "motion": 0.5}
-    x, y, k, sigma, _ = Degradations(scales=(4,), kinds=kinds).draw(ImageBank([photo]), 8, 96, seeded(8))
+    x, y, k, sigma, _ = Degradations(scales=(4,), kinds=kinds).draw(
+        ImageBank([photo]), 8, 96, seeded(8)
+    )
     figure, grid = plt.subplots(3, 8, figsize=(8.6, 3.5), layout="constrained")
     for i in range(8):
         show(grid[0, i], x[i], "x" if i == 0 else "")
@@ -122,7 +139,9 @@ def batch(photo: Tensor):
 
 def rows(kernels: dict[str, Tensor], crosses: bool = False):
     """A row of kernels for each title, every kernel's peak white."""
-    figure, grid = plt.subplots(len(kernels), PER_ROW, figsize=(8.6, 1.05 * len(kernels)), layout="constrained")
+    figure, grid = plt.subplots(
+        len(kernels), PER_ROW, figsize=(8.6, 1.05 * len(kernels)), layout="constrained"
+    )
     for axes, (title, batch) in zip(grid, kernels.items(), strict=True):
         for i, (ax, k) in enumerate(zip(axes, batch, strict=True)):
             show(ax, k / k.max(), title if i == 0 else "", loc="left")
@@ -137,7 +156,13 @@ def rows(kernels: dict[str, Tensor], crosses: bool = False):
 
 def show(ax: Axes, image: Tensor, title: str, loc="center") -> None:
     pixels = image.clamp(0, 1).permute(1, 2, 0).numpy()
-    ax.imshow(pixels[..., 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(
+        pixels[..., 0] if pixels.shape[2] == 1 else pixels,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
     ax.set_title(title, fontsize=8, loc=loc, pad=3)
     ax.set_axis_off()
 

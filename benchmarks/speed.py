@@ -3,10 +3,11 @@
     python benchmarks/speed.py            measure, write results/speed.csv and the table in README.md
     python benchmarks/speed.py --table    write the table again from the CSV
 
-All methods run in one process, in turn, round after round; a ratio is the median over the rounds of the ratio within
-one round, so that a machine busy with other things slows both sides of it.  Every call starts from tensors alone:
-nothing is kept from one call to the next, except in the row that says so.  Peak memory is measured in a fresh process
-for each method: the highest resident size during the second call, above that just before it, inputs not counted.
+All methods run in one process, in turn, round after round; a ratio is the median over the rounds of
+the ratio within one round, so that a machine busy with other things slows both sides of it.  Every
+call starts from tensors alone: nothing is kept from one call to the next, except in the row that
+says so.  Peak memory is measured in a fresh process for each method: the highest resident size
+during the second call, above that just before it, inputs not counted.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def deepinv_prox() -> Method | None:
     def method(y: Tensor, x: Tensor, k: Tensor) -> Tensor:
         physics = known.get(x.shape)
         if physics is None:
-            physics = known[x.shape] = Downsampling(x.shape[1:], filter=k.detach(), factor=SCALE, padding="circular")
+            physics = known[x.shape] = Downsampling(
+                x.shape[1:], filter=k.detach(), factor=SCALE, padding="circular"
+            )
         physics.filter = k  # prox_l2 itself computes the spectra of its filter, on every call
         return physics.prox_l2(x, y, 1 / WEIGHT)
 
@@ -67,7 +70,9 @@ def methods() -> dict[str, Method]:
     prox = deepinv_prox()
     if prox is not None:
         found["deepinv prox_l2"] = prox
-    found["rfft2 + irfft2 of x alone"] = lambda y, x, k: torch.fft.irfft2(torch.fft.rfft2(x), s=x.shape[-2:])
+    found["rfft2 + irfft2 of x alone"] = lambda y, x, k: torch.fft.irfft2(
+        torch.fft.rfft2(x), s=x.shape[-2:]
+    )
     return found
 
 
@@ -169,9 +174,14 @@ def measure(seconds: float) -> list[dict[str, object]]:
             times = measure_times(H, W, mode, seconds)
             memory = {name: peak_memory(H, W, mode, name) for name in methods()}
             for name, values in times.items():
-                low, ratio, high = quartiles([a / b for a, b in zip(values, times["fft-image"], strict=True)])
+                low, ratio, high = quartiles(
+                    [a / b for a, b in zip(values, times["fft-image"], strict=True)]
+                )
                 row = {"height": H, "width": W, "mode": mode, "method": name}
-                row |= {"median_ms": f"{1000 * quartiles(values)[1]:.1f}", "least_ms": f"{1000 * min(values):.1f}"}
+                row |= {
+                    "median_ms": f"{1000 * quartiles(values)[1]:.1f}",
+                    "least_ms": f"{1000 * min(values):.1f}",
+                }
                 row |= {
                     "ratio": f"{ratio:.2f}",
                     "ratio_low": f"{low:.2f}",
@@ -186,7 +196,9 @@ def measure(seconds: float) -> list[dict[str, object]]:
 
 
 def where_and_when() -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
+    )
     try:
         deepinv = version("deepinv")
     except PackageNotFoundError:
@@ -240,10 +252,18 @@ def write_table() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the speed and memory of fft-image beside other ways.")
-    parser.add_argument("--table", action="store_true", help="only write the table in README.md from the CSV")
-    parser.add_argument("--seconds", type=float, default=20, help="time to spend on each size and mode")
-    parser.add_argument("--peak", nargs=4, metavar=("H", "W", "MODE", "METHOD"), help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        description="Measure the speed and memory of fft-image beside other ways."
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="only write the table in README.md from the CSV"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20, help="time to spend on each size and mode"
+    )
+    parser.add_argument(
+        "--peak", nargs=4, metavar=("H", "W", "MODE", "METHOD"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.peak:
         H, W, mode, name = options.peak

@@ -1,4 +1,5 @@
-"""Draw docs/img/training.png: how the validation PSNR of the shipped weights rose with the minutes of their training.
+"""Draw docs/img/training.png: how the validation PSNR of the shipped weights rose with the minutes
+of their training.
 
     python benchmarks/training_curves.py [FILE]
 
@@ -29,10 +30,33 @@ def main(target: Path) -> None:
             rows = read(name)
             minutes = [float(row["seconds"]) / 60 for row in rows]
             (line,) = axes.plot(minutes, [float(row["psnr"]) for row in rows], ".-", label=name)
-            if name == names[0] and "D alone" in rows[0] and rows[0]["D alone"] != rows[0]["bicubic"]:
-                axes.axhline(float(rows[0]["D alone"]), color="grey", linestyle="--", linewidth=1, label="D alone")
-                axes.axhline(float(rows[0]["bicubic"]), color="grey", linestyle=":", linewidth=1, label="bicubic")
-            axes.annotate(f"{float(rows[-1]['psnr']):.2f}", (minutes[-1], float(rows[-1]["psnr"])), color=line.get_color(), xytext=(2, 3), textcoords="offset points", fontsize=8)  # fmt: skip  # noqa: E501
+            if (
+                name == names[0]
+                and "D alone" in rows[0]
+                and rows[0]["D alone"] != rows[0]["bicubic"]
+            ):
+                axes.axhline(
+                    float(rows[0]["D alone"]),
+                    color="grey",
+                    linestyle="--",
+                    linewidth=1,
+                    label="D alone",
+                )
+                axes.axhline(
+                    float(rows[0]["bicubic"]),
+                    color="grey",
+                    linestyle=":",
+                    linewidth=1,
+                    label="bicubic",
+                )
+            axes.annotate(
+                f"{float(rows[-1]['psnr']):.2f}",
+                (minutes[-1], float(rows[-1]["psnr"])),
+                color=line.get_color(),
+                xytext=(2, 3),
+                textcoords="offset points",
+                fontsize=8,
+            )
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("minutes on one CPU core")
         axes.set_ylabel("validation PSNR (dB)")

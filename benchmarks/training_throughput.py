@@ -2,11 +2,12 @@
 
     python benchmarks/training_throughput.py [--device auto] [--rounds 5]
 
-Each row is a recipe at a batch and a crop, trained as `pnp train` would: draw the batch, forward, backward, clip, Adam,
-average.  On a CPU seconds are processor time per thread.  FLOPs are those that `torch.utils.flop_counter` counts in
-the networks (convolutions and matrix products, forward and backward; transforms are left out), so FLOP/s are effective
-ones.  The shares come from timing parts alone: `data`, drawing the batch; `solver`, the step without the image network
-(it passes its input on); what is left is the network, the optimiser and the average.  Appends rows to
+Each row is a recipe at a batch and a crop, trained as `pnp train` would: draw the batch, forward,
+backward, clip, Adam, average.  On a CPU seconds are processor time per thread.  FLOPs are those
+that `torch.utils.flop_counter` counts in the networks (convolutions and matrix products, forward
+and backward; transforms are left out), so FLOP/s are effective ones.  The shares come from timing
+parts alone: `data`, drawing the batch; `solver`, the step without the image network (it passes its
+input on); what is left is the network, the optimiser and the average.  Appends rows to
 results/training_throughput.csv.
 """
 
@@ -32,13 +33,45 @@ from pnp.train import Trainer
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training_throughput.csv"
-COLUMNS = ["date", "device", "torch", "threads", "recipe", "precision", "batch", "crop", "images_per_s", "gflops_per_image", "gflop_per_s", "data_share", "solver_share"]  # fmt: skip  # noqa: E501
-CPU = [("image-prior-mini", 4, 64, "fp32"), ("image-prior-mini", 4, 64, "bf16"), ("image-prior-mini", 16, 64, "bf16"), ("image-prior-mini", 8, 96, "fp32"), ("denoise-drunet", 1, 64, "fp32"), ("image-prior-small", 8, 64, "bf16"), ("denoise-drunet-small", 16, 64, "fp32"), ("denoise-drunet-small", 16, 64, "bf16"), ("denoise-scunet-small", 16, 64, "bf16")]  # fmt: skip  # noqa: E501
-GPU = [("image-prior-mini", 64, 96, "bf16"), ("image-prior", 48, 96, "bf16"), ("image-prior", 48, 96, "fp32"), ("denoise-drunet", 32, 128, "bf16"), ("denoise-scunet", 16, 128, "bf16")]  # fmt: skip  # noqa: E501
+COLUMNS = [
+    "date",
+    "device",
+    "torch",
+    "threads",
+    "recipe",
+    "precision",
+    "batch",
+    "crop",
+    "images_per_s",
+    "gflops_per_image",
+    "gflop_per_s",
+    "data_share",
+    "solver_share",
+]
+CPU = [
+    ("image-prior-mini", 4, 64, "fp32"),
+    ("image-prior-mini", 4, 64, "bf16"),
+    ("image-prior-mini", 16, 64, "bf16"),
+    ("image-prior-mini", 8, 96, "fp32"),
+    ("denoise-drunet", 1, 64, "fp32"),
+    ("image-prior-small", 8, 64, "bf16"),
+    ("denoise-drunet-small", 16, 64, "fp32"),
+    ("denoise-drunet-small", 16, 64, "bf16"),
+    ("denoise-scunet-small", 16, 64, "bf16"),
+]
+GPU = [
+    ("image-prior-mini", 64, 96, "bf16"),
+    ("image-prior", 48, 96, "bf16"),
+    ("image-prior", 48, 96, "fp32"),
+    ("denoise-drunet", 32, 128, "bf16"),
+    ("denoise-scunet", 16, 128, "bf16"),
+]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose recipe has this in its name")
@@ -56,9 +89,16 @@ def main() -> None:
                 file.flush()
 
 
-def measure(name: str, batch: int, crop: int, precision: str, device: str, rounds: int) -> dict[str, str]:
+def measure(
+    name: str, batch: int, crop: int, precision: str, device: str, rounds: int
+) -> dict[str, str]:
     """One row of the table."""
-    changes = [f"batch={batch}", f"crop={crop}", f"precision={precision}", "degradations.scales=[2]"]
+    changes = [
+        f"batch={batch}",
+        f"crop={crop}",
+        f"precision={precision}",
+        "degradations.scales=[2]",
+    ]
     recipe = load_recipe(name, changes if "prior" in name else changes[:3])
     with tempfile.TemporaryDirectory() as folder:
         trainer = _Trainer(recipe, folder, [], device, False, time.monotonic())
@@ -120,7 +160,11 @@ def _time(call: Callable[[], object], device: torch.device, rounds: int) -> floa
         call()
         if gpu:
             torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - begun if gpu else (time.process_time() - begun) / torch.get_num_threads())
+        seconds.append(
+            time.perf_counter() - begun
+            if gpu
+            else (time.process_time() - begun) / torch.get_num_threads()
+        )
     return statistics.median(seconds[1:])
 
 

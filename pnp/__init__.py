@@ -5,7 +5,8 @@
     result = pipeline(y=y, s=4, k=k, sigma=0.02)
     result.x
 
-Everything public can be imported from here.  Names are looked up on first use, so that `import pnp` is quick.
+Everything public can be imported from here.  Names are looked up on first use, so that `import pnp`
+is quick.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-# In a checkout `solvers/`, `priors/` and `pipelines/` stand beside this folder; installed, they are inside it.
+# In a checkout `solvers/`, `priors/` and `pipelines/` stand beside this folder; installed, they are
+# inside it.
 if not (Path(__file__).parent / "solvers").is_dir():
     __path__.append(str(Path(__file__).parent.parent))

@@ -1,9 +1,10 @@
 """Weights of networks: read safely, fitted to a module by name and shape, converted.
 
-Three kinds of sources: a file (`weights: usrnet.pth`), a part of a file (`weights: ikrnet.pth#p2`), and the name of
-weights that are shipped with the package (`weights: ikrnet/P`).  Public checkpoints need no preparation: wrapping
-dictionaries and prefixes are recognised here; a module whose foreign layouts differ in more than prefixes offers
-`translate(state) -> state`, a class method that renames (or merges) the tensors of a checkpoint.
+Three kinds of sources: a file (`weights: usrnet.pth`), a part of a file (`weights: ikrnet.pth#p2`),
+and the name of weights that are shipped with the package (`weights: ikrnet/P`).  Public checkpoints
+need no preparation: wrapping dictionaries and prefixes are recognised here; a module whose foreign
+layouts differ in more than prefixes offers `translate(state) -> state`, a class method that renames
+(or merges) the tensors of a checkpoint.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ LISTED = 4
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, on the CPU, without wrapping dictionaries and `module.` prefixes.
+    """The tensors of a checkpoint by name, on the CPU, without wrapping dictionaries and `module.`
+    prefixes.
 
-    Reads .safetensors, and .pth, .pt, .ckpt of PyTorch, these without running code that they may hold.  PnpError if
-    the file is not there, is damaged, holds more than tensors and plain values, or no tensors at all.
+    Reads .safetensors, and .pth, .pt, .ckpt of PyTorch, these without running code that they may
+    hold.  PnpError if the file is not there, is damaged, holds more than tensors and plain values,
+    or no tensors at all.
     """
     path = Path(path)
     if not path.is_file():
@@ -60,7 +63,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
             "where it was made, save the state_dict() of the network alone"
         ) from e
     except Exception as e:  # a damaged file can make the readers fail in any way
-        raise PnpError(f"{path}: not a readable checkpoint ({e or type(e).__name__}); is the file complete?") from e
+        raise PnpError(
+            f"{path}: not a readable checkpoint ({e or type(e).__name__}); is the file complete?"
+        ) from e
     while isinstance(content, Mapping):
         inner = next((content[w] for w in WRAPPERS if isinstance(content.get(w), Mapping)), None)
         if inner is None:
@@ -68,22 +73,32 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         content = inner
     tensors = {}
     if isinstance(content, Mapping):
-        tensors = {_plain(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        tensors = {
+            _plain(key): value for key, value in content.items() if isinstance(value, Tensor)
+        }
     if not tensors:
-        raise PnpError(f"{path}: there are no named tensors in it; weights are what state_dict() gives")
+        raise PnpError(
+            f"{path}: there are no named tensors in it; weights are what state_dict() gives"
+        )
     return tensors
 
 
 def load_weights(
-    module: nn.Module, source: str | Path, where: str = "", base: Path | None = None, letter: str = ""
+    module: nn.Module,
+    source: str | Path,
+    where: str = "",
+    base: Path | None = None,
+    letter: str = "",
 ) -> None:
-    """Fill `module` with the weights of `source`: a file, a part of it (`file#prefix`), or the name of shipped weights.
+    """Fill `module` with the weights of `source`: a file, a part of it (`file#prefix`), or the name
+    of shipped weights.
 
-    The names in the file may carry a prefix (USRNet's `p.` and `h.`): the one under which every tensor of the module
-    is found is taken, and of several the one that ends in `letter`, so that the checkpoint of a whole pipeline serves
-    each of its modules.  Numbers are converted to the module's dtype.  `where` opens messages; a relative path starts
-    from `base`.  PnpError if there is no such source, or lists by name and shape what does not fit; then the module
-    is left as it was.
+    The names in the file may carry a prefix (USRNet's `p.` and `h.`): the one under which every
+    tensor of the module is found is taken, and of several the one that ends in `letter`, so that
+    the checkpoint of a whole pipeline serves each of its modules.  Numbers are converted to the
+    module's dtype.  `where` opens messages; a relative path starts from `base`.  PnpError if there
+    is no such source, or lists by name and shape what does not fit; then the module is left as it
+    was.
     """
     try:
         path, part = find_weights(source, base)
@@ -110,18 +125,26 @@ def convert(source: str | Path, target: str | Path) -> None:
     if Path(target).suffix != ".safetensors":
         raise PnpError(f"{target}: checkpoints are converted to .safetensors; end its name so")
     # Two names may share one tensor, which the format does not allow: each gets a copy of its own.
-    state = {key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()}
+    state = {
+        key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()
+    }
     with atomic(target) as temporary:
         temporary.write_bytes(safetensors.torch.save(state, metadata={"format": "pt"}))
 
 
-def _fill(module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, letter: str) -> None:
+def _fill(
+    module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, letter: str
+) -> None:
     wanted = {_plain(key): (key, value) for key, value in module.state_dict().items()}
     prefix = _prefix(wanted, state, source, letter) if part is None else part.rstrip(".") + "."
-    given = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    given = {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }
 
     groups = {
-        "missing": [_described(key, value) for key, (_, value) in wanted.items() if key not in given],
+        "missing": [
+            _described(key, value) for key, (_, value) in wanted.items() if key not in given
+        ],
         "unexpected": [_described(prefix + key, given[key]) for key in given if key not in wanted],
         "wrong shape": [
             f"{_described(prefix + key, given[key])}, wanted {tuple(value.shape)}"
@@ -133,10 +156,16 @@ def _fill(module: nn.Module, state: dict[str, Tensor], source: str, part: str | 
     if problems:
         kind = type(module).__name__
         raise PnpError(
-            "\n    ".join([f"{source}: these weights do not fit {kind} as it is built here:", *problems])
+            "\n    ".join(
+                [f"{source}: these weights do not fit {kind} as it is built here:", *problems]
+            )
             + f"\n    = set the options of {kind} to those that the weights were made with, or give other weights"
         )
-    broken = [key for key, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
+    broken = [
+        key
+        for key, value in given.items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
     if broken:
         raise PnpError(
             f"{source}: {prefix}{broken[0]} holds NaN or infinity; the file is damaged or its training failed"
@@ -144,10 +173,14 @@ def _fill(module: nn.Module, state: dict[str, Tensor], source: str, part: str | 
     module.load_state_dict({key: given[plain] for plain, (key, _) in wanted.items()})
 
 
-def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str) -> str:
+def _prefix(
+    wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str
+) -> str:
     """The prefix of the module's tensors: none, that of its letter, or the one under which most of them are found."""
     shapes = {key: value.shape for key, value in state.items()}
-    candidates = {key.removesuffix(w) for key in state for w in wanted if key == w or key.endswith("." + w)}
+    candidates = {
+        key.removesuffix(w) for key in state for w in wanted if key == w or key.endswith("." + w)
+    }
 
     def fit(prefix: str) -> tuple[int, int]:
         found = [(shapes.get(prefix + key), value.shape) for key, (_, value) in wanted.items()]
@@ -157,7 +190,9 @@ def _prefix(wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor
     if "" in candidates and fit("") == whole:
         return ""
     for spelling in (str, str.lower):  # a pipeline's P. before USRNet's p.
-        named = [p for p in candidates if letter and spelling(p.split(".")[-2:][0]) == spelling(letter)]
+        named = [
+            p for p in candidates if letter and spelling(p.split(".")[-2:][0]) == spelling(letter)
+        ]
         if len(named) == 1:
             return named[0]
     best = max(map(fit, candidates), default=whole)

@@ -1,9 +1,10 @@
 """The command `pnp`: parsers, and one place where errors become one line and an exit status.
 
-Nothing heavy is imported here: `pnp --help` must answer at once.  Each command imports what it needs.
+Nothing heavy is imported here: `pnp --help` must answer at once.  Each command imports what it
+needs.
 
-Exit status: 0 all went well, 1 something could not be done (the reason is on stderr), 2 the command line is wrong,
-130 interrupted, 141 the reader of the output left before the work was done.
+Exit status: 0 all went well, 1 something could not be done (the reason is on stderr), 2 the command
+line is wrong, 130 interrupted, 141 the reader of the output left before the work was done.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141 if args.command in ("run", "degrade", "train", "demo") else 0  # what writes files was cut short
+        return (
+            141 if args.command in ("run", "degrade", "train", "demo") else 0
+        )  # what writes files was cut short
     except Exception as e:
         if args.debug:
             raise
@@ -70,31 +73,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pnp {__version__}")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--plugin", metavar="FILE", action="append", default=[], help="a Python file of modules")
+    common.add_argument(
+        "--plugin", metavar="FILE", action="append", default=[], help="a Python file of modules"
+    )
     common.add_argument("--debug", action="store_true", help="show where an error comes from")
     chosen = argparse.ArgumentParser(add_help=False)
     change = "change the pipeline, e.g. repeat=8 or modules.P.weights=FILE"
-    chosen.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
+    chosen.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
-    def command(name: str, act: Action, about: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def command(
+        name: str, act: Action, about: str, *more: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
         description = about[0].upper() + about[1:] + "."
-        sub = commands.add_parser(name, help=about, description=description, parents=[common, *more])
+        sub = commands.add_parser(
+            name, help=about, description=description, parents=[common, *more]
+        )
         sub.set_defaults(act=act)
         return sub
 
     _add_run(command("run", _run, "restore images with a pipeline", chosen))
-    _add_degrade(command("degrade", _degrade, "simulate an observation y = (x * k)|s + n of an image"))
-    demo = command("demo", _demo, "blur and shrink a photograph, restore it, and say what that gained")
+    _add_degrade(
+        command("degrade", _degrade, "simulate an observation y = (x * k)|s + n of an image")
+    )
+    demo = command(
+        "demo", _demo, "blur and shrink a photograph, restore it, and say what that gained"
+    )
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
     _add_train(command("train", _train, "train networks by a recipe"))
     show_list = command("list", _list, "list pipelines and modules")
     parts = ["pipelines", "solvers", "priors", "initializers", "estimators"]
     show_list.add_argument("what", nargs="?", choices=parts, help="only these")
-    show = command("show", _show, "print a pipeline, merged with what it extends, and its cost", chosen)
+    show = command(
+        "show", _show, "print a pipeline, merged with what it extends, and its cost", chosen
+    )
     show.add_argument("pipeline", metavar="PIPELINE")
-    show.add_argument("--size", metavar="HxW", default="1024x1024", help=f"size of the result to cost, {_DEFAULT}")
-    check = command("check", _check, "check pipelines and say everything that is wrong with them", chosen)
+    show.add_argument(
+        "--size", metavar="HxW", default="1024x1024", help=f"size of the result to cost, {_DEFAULT}"
+    )
+    check = command(
+        "check", _check, "check pipelines and say everything that is wrong with them", chosen
+    )
     check.add_argument("pipelines", metavar="PIPELINE", nargs="+", help="YAML files or names")
     diff = command("diff", _diff, "show how two pipelines differ, after merging what they extend")
     diff.add_argument("a", metavar="A")
@@ -115,27 +136,78 @@ _LEVEL = "noise level, as 2%%, 5/255 or 0.02"
 def _add_run(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("pipeline", metavar="PIPELINE", help="a name (see pnp list) or a YAML file")
-    add("images", metavar="IMAGE", nargs="+", help="the observations y: PNG, TIFF, JPEG, WebP, .npy ...")
-    add("-o", "--out", metavar="DIR", required=True, help="folder for NAME_xS.png, the kernel and a JSON")
-    add("-s", "--scale", metavar="S", type=_whole, help="how many times larger the result is; 1 for deblurring")
+    add(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help="the observations y: PNG, TIFF, JPEG, WebP, .npy ...",
+    )
+    add(
+        "-o",
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder for NAME_xS.png, the kernel and a JSON",
+    )
+    add(
+        "-s",
+        "--scale",
+        metavar="S",
+        type=_whole,
+        help="how many times larger the result is; 1 for deblurring",
+    )
     add("-k", "--kernel", metavar="KERNEL", help=f"blur kernel: {_KERNEL}")
     add("--sigma", metavar="LEVEL", help=f"{_LEVEL}; left out, pipelines that can estimate it do")
     add("--mask", metavar="FILE", help="for inpainting: white where the image is known")
-    add("--reference", metavar="FILE", help="ground truth of the one image: print the PSNR before and after")
+    add(
+        "--reference",
+        metavar="FILE",
+        help="ground truth of the one image: print the PSNR before and after",
+    )
     add("--trace", action="store_true", help="also store and draw the variables of every iteration")
-    add("--trace-also", metavar="NAME", nargs=1, action="extend", default=[], help="a further variable to trace: w, z")
-    add("--random-weights", action="store_true", help="leave networks at their random start, to try a pipeline out")
+    add(
+        "--trace-also",
+        metavar="NAME",
+        nargs=1,
+        action="extend",
+        default=[],
+        help="a further variable to trace: w, z",
+    )
+    add(
+        "--random-weights",
+        action="store_true",
+        help="leave networks at their random start, to try a pipeline out",
+    )
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
-    add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision of the networks ({_DEFAULT})")
-    add("--compile", action="store_true", help="compile the image priors: a slow start, then faster")
+    add(
+        "--dtype",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        help=f"precision of the networks ({_DEFAULT})",
+    )
+    add(
+        "--compile", action="store_true", help="compile the image priors: a slow start, then faster"
+    )
     add("--seed", type=int, default=0, help=f"of everything random ({_DEFAULT})")
 
 
 def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     add = degrade.add_argument
     add("images", metavar="IMAGE", nargs="+", help="the ground truth x")
-    add("-o", "--out", metavar="DIR", required=True, help="folder for NAME_xS_lr.png, the kernel and a JSON")
-    add("-k", "--kernel", metavar="KERNEL", default="gaussian:1.6", help=f"{_KERNEL}, motion:SEED ({_DEFAULT})")
+    add(
+        "-o",
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder for NAME_xS_lr.png, the kernel and a JSON",
+    )
+    add(
+        "-k",
+        "--kernel",
+        metavar="KERNEL",
+        default="gaussian:1.6",
+        help=f"{_KERNEL}, motion:SEED ({_DEFAULT})",
+    )
     add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
     how = f"exact: in floats, written as .npy too; the others as the papers' code does ({_DEFAULT})"
@@ -154,14 +226,20 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on with what is in the folder of the run")
     add("--final", action="store_true", help="let the learning rate decay to zero towards the end")
     add("--start", metavar="FILE", help="weights that all networks start from")
-    add("--ship", metavar="NAME", help="when the training has ended, take its weights into the package")
+    add(
+        "--ship",
+        metavar="NAME",
+        help="when the training has ended, take its weights into the package",
+    )
     change = "change the recipe or its pipeline, e.g. batch=8, optimiser.lr=1e-5, modules.P.nc=[16,32,64,64]"
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 
 
 def _whole(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 16:
-        raise argparse.ArgumentTypeError(f"the scale is '{text}', but it must be a whole number from 1 to 16")
+        raise argparse.ArgumentTypeError(
+            f"the scale is '{text}', but it must be a whole number from 1 to 16"
+        )
     return int(text)
 
 

@@ -1,8 +1,9 @@
 """What a pipeline costs before it is run: parameters, multiply-adds per HR pixel, memory.
 
-Nothing is estimated from architecture tables: the pipeline is run twice on small random images, every convolution and
-matrix product is counted, and every tensor that is alive is added up.  Memory grows linearly with the number of pixels
-from there, which is exact for everything here but attention across a whole image.
+Nothing is estimated from architecture tables: the pipeline is run twice on small random images,
+every convolution and matrix product is counted, and every tensor that is alive is added up.  Memory
+grows linearly with the number of pixels from there, which is exact for everything here but
+attention across a whole image.
 """
 
 from __future__ import annotations
@@ -46,8 +47,12 @@ class Cost:
         size = f"{self.height} x {self.width}"
         counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
-        lines.append(f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} (tensors alive at once)")
-        lines.append("# counted: convolutions, matrix products and FFTs (half of 5/2 N log2 N operations, real input)")
+        lines.append(
+            f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} (tensors alive at once)"
+        )
+        lines.append(
+            "# counted: convolutions, matrix products and FFTs (half of 5/2 N log2 N operations, real input)"
+        )
         return "\n".join(lines)
 
 
@@ -67,7 +72,9 @@ def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
     slope = (large[1] - small[1]) / (pixels[1] - pixels[0])
     memory = max(large[1] + slope * (height * width - pixels[1]), 0.0)
     state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
-    parameters = {letter: sum(p.numel() for p in m.parameters()) for letter, m in pipeline.letters.items()}
+    parameters = {
+        letter: sum(p.numel() for p in m.parameters()) for letter, m in pipeline.letters.items()
+    }
     return Cost(parameters, large[0], pipeline.spec.iterations, height, width, memory + state)
 
 
@@ -79,7 +86,11 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
     y = torch.rand(1, pipeline.channels or 3, side // s, side // s, generator=generator)
     given: dict[str, Any] = {}
     for name, kind in names.items():
-        made = {"image": y if name == "y" else torch.ones_like(y), "kernel": torch.ones(1, 1, 5, 5) / 25, "level": 0.02}
+        made = {
+            "image": y if name == "y" else torch.ones_like(y),
+            "kernel": torch.ones(1, 1, 5, 5) / 25,
+            "level": 0.02,
+        }
         given[name] = s if name == "s" else made.get(kind, 1)
     counts = dict.fromkeys(pipeline.letters, 0.0)
     counter, watch = FlopCounterMode(display=False), _Watch()

@@ -20,13 +20,18 @@ def decode(data: bytes) -> np.ndarray:
     """The pixels of a PNG of 16 bits, uint16 (H, W, C); ValueError and the like if it is damaged or interlaced."""
     width, height, _, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
     if interlaced:
-        raise ValueError("interlaced PNGs of 16 bits are not supported: save it without interlacing")
+        raise ValueError(
+            "interlaced PNGs of 16 bits are not supported: save it without interlacing"
+        )
     size = 2 * _CHANNELS[colour]
     compressed, position = b"", 8
     while (kind := data[position + 4 : position + 8]) != b"IEND":
         (length,) = struct.unpack(">I", data[position : position + 4])
         body = data[position + 4 : position + 8 + length]
-        if zlib.crc32(body) != struct.unpack(">I", data[position + 8 + length : position + 12 + length])[0]:
+        if (
+            zlib.crc32(body)
+            != struct.unpack(">I", data[position + 8 + length : position + 12 + length])[0]
+        ):
             raise ValueError(f"wrong checksum in the part {kind!r}")
         compressed += body[4:] if kind == b"IDAT" else b""
         position += 12 + length
@@ -58,17 +63,24 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def _unfilter(filters: np.ndarray, stored: np.ndarray) -> np.ndarray:
     """Undo the five row filters of PNG.
 
-    A pixel needs those to its left, above, and above left, so all pixels of one anti-diagonal are done at once.
+    A pixel needs those to its left, above, and above left, so all pixels of one anti-diagonal are
+    done at once.
     """
     if filters.max() > 4:
         raise ValueError("unknown row filter")
     height, width, size = stored.shape
-    out = np.zeros((height + 1, width + 1, size), np.int16)  # with a border of zeros above and to the left
+    out = np.zeros(
+        (height + 1, width + 1, size), np.int16
+    )  # with a border of zeros above and to the left
     for diagonal in range(height + width - 1):
         r = np.arange(max(0, diagonal - width + 1), min(height, diagonal + 1))
         c = diagonal - r
         left, up, corner = out[r + 1, c], out[r, c + 1], out[r, c]
-        to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+        to_left, to_up, to_corner = (
+            abs(up - corner),
+            abs(left - corner),
+            abs(left + up - 2 * corner),
+        )
         nearest = np.where(to_up <= to_corner, up, corner)
         nearest = np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest)
         guess = np.choose(filters[r][:, None], (np.int16(0), left, up, (left + up) // 2, nearest))

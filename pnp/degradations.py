@@ -1,12 +1,13 @@
-"""Training pairs made on the device: crops of images held there as bytes, random kernels, ↓s, random noise.
+"""Training pairs made on the device: crops of images held there as bytes, random kernels, ↓s,
+random noise.
 
     bank = ImageBank(images, device="cuda")             # uint8 (C, H, W) each, of any sizes
     degradations = Degradations(scales=(2, 4), kinds={"anisotropic": 0.5, "motion": 0.5})
     x, y, k, sigma, s = degradations.draw(bank, 16, crop=96, generator=torch.Generator("cuda").manual_seed(0))
 
-Every step is a batched tensor operation, so no data loader stands between the images and a GPU, and a seed gives the
-same batch on every run.  The parts are public: `observation` (the model), `protocols` (published test protocols),
-`random_kernels`, and `random_levels` here.
+Every step is a batched tensor operation, so no data loader stands between the images and a GPU, and
+a seed gives the same batch on every run.  The parts are public: `observation` (the model),
+`protocols` (published test protocols), `random_kernels`, and `random_levels` here.
 """
 
 from __future__ import annotations
@@ -84,9 +85,13 @@ class ImageBank:
     def crops(self, n: int, size: int, generator: torch.Generator | None = None) -> Tensor:
         """n crops (n, C, size, size), uint8: of random images, at random places, turned and mirrored at random."""
         if not 1 <= size <= self.smallest:
-            raise PnpError(f"crops of {size} pixels from a bank whose smallest image has a side of {self.smallest}")
+            raise PnpError(
+                f"crops of {size} pixels from a bank whose smallest image has a side of {self.smallest}"
+            )
         source = generator.device if generator is not None else self.device
-        draws = torch.rand(6, n, generator=generator, device=source, dtype=torch.float64).to(self.device)
+        draws = torch.rand(6, n, generator=generator, device=source, dtype=torch.float64).to(
+            self.device
+        )
         image = (draws[0] * len(self)).long()
         width = self.widths[image]
         top = (draws[1] * (self.heights[image] - size + 1)).long()
@@ -97,7 +102,9 @@ class ImageBank:
         i, j = torch.where(transpose, j, i), torch.where(transpose, i, j)
         i, j = torch.where(flip_rows, size - 1 - i, i), torch.where(flip_columns, size - 1 - j, j)
         place = (top[:, None, None] + i) * width[:, None, None] + left[:, None, None] + j
-        planes = torch.arange(self.channels, device=self.device) * (self.heights[image] * width)[:, None]
+        planes = (
+            torch.arange(self.channels, device=self.device) * (self.heights[image] * width)[:, None]
+        )
         first = self.starts[image][:, None] + planes
         return self.bytes[first[:, :, None, None] + place[:, None]]
 
@@ -110,7 +117,9 @@ class Degradations:
     """One of these is drawn for each batch."""
     size: int = 21
     """Side of the kernels' support."""
-    kinds: str | Mapping[str, float] = field(default_factory=lambda: {"anisotropic": 0.5, "motion": 0.5})
+    kinds: str | Mapping[str, float] = field(
+        default_factory=lambda: {"anisotropic": 0.5, "motion": 0.5}
+    )
     std: Range = (0.2, 4.0)
     nonlinearity: Range = (0.0, 1.0)
     disturbance: float = 0.0
@@ -125,14 +134,20 @@ class Degradations:
     def __post_init__(self) -> None:
         check_kinds(self.kinds)
         if not self.scales or any(isinstance(s, bool) or int(s) != s or s < 1 for s in self.scales):
-            raise PnpError(f"degradations: scales should be whole numbers from 1 on, but are {self.scales}")
+            raise PnpError(
+                f"degradations: scales should be whole numbers from 1 on, but are {self.scales}"
+            )
         for name in ("std", "nonlinearity"):
             low, high = getattr(self, name)
             if not (0 < low <= high if name == "std" else 0 <= low <= high <= 1):
-                raise PnpError(f"degradations: {name} should be a range (low, high), not negative, but is {low, high}")
+                raise PnpError(
+                    f"degradations: {name} should be a range (low, high), not negative, but is {low, high}"
+                )
         for name in ("noise", "clean", "rounded"):
             if not 0 <= getattr(self, name) <= 1:
-                raise PnpError(f"degradations: {name} should be between 0 and 1, but is {getattr(self, name)}")
+                raise PnpError(
+                    f"degradations: {name} should be between 0 and 1, but is {getattr(self, name)}"
+                )
         if self.size < 1 or self.disturbance < 0 or not 0 <= self.off_centre <= self.size // 2:
             raise PnpError(
                 "degradations: size should be 1 or more, disturbance 0 or more, off_centre at most half the size, "
@@ -140,20 +155,34 @@ class Degradations:
             )
 
     def draw(
-        self, bank: ImageBank, n: int, crop: int, generator: torch.Generator | None = None, s: int | None = None
+        self,
+        bank: ImageBank,
+        n: int,
+        crop: int,
+        generator: torch.Generator | None = None,
+        s: int | None = None,
     ) -> Batch:
         """A batch of n crops of `crop` pixels (cut to a multiple of the scale) and their observations."""
         s = self._scale(generator) if s is None else s
         x = bank.crops(n, crop // s * s, generator).float() / 255
         return self.observe(x, generator, s)
 
-    def observe(self, x: Tensor, generator: torch.Generator | None = None, s: int | None = None) -> Batch:
+    def observe(
+        self, x: Tensor, generator: torch.Generator | None = None, s: int | None = None
+    ) -> Batch:
         """Observations of given images (B, C, H, W), each with a kernel and a noise level of its own."""
         s = self._scale(generator) if s is None else s
         k = random_kernels(
-            len(x), self.size, self.kinds, std=self.std, nonlinearity=self.nonlinearity, disturbance=self.disturbance,
-            off_centre=self.off_centre, generator=generator, device=x.device,
-        )  # fmt: skip
+            len(x),
+            self.size,
+            self.kinds,
+            std=self.std,
+            nonlinearity=self.nonlinearity,
+            disturbance=self.disturbance,
+            off_centre=self.off_centre,
+            generator=generator,
+            device=x.device,
+        )
         sigma = random_levels(len(x), self.noise, self.clean, generator, x.device)
         y = downsample(blur(x, k), s)
         source = generator.device if generator is not None else x.device
@@ -167,4 +196,6 @@ class Degradations:
         if len(self.scales) == 1:
             return self.scales[0]
         device = generator.device if generator is not None else "cpu"
-        return self.scales[int(torch.randint(len(self.scales), (), generator=generator, device=device))]
+        return self.scales[
+            int(torch.randint(len(self.scales), (), generator=generator, device=device))
+        ]

@@ -70,8 +70,13 @@ def draw_panels(panels: dict[str, Tensor], path: Path) -> None:
 
     height, width = next(iter(panels.values())).shape[-2:]
     side = min(height, width) // 3
-    top, left = (round(share * (length - side)) for share, length in zip(DETAIL, (height, width), strict=True))
-    figure = Figure(figsize=(3.2 * len(panels), 3.2 * (height / width + 1) + 0.4), dpi=100, layout="constrained")
+    top, left = (
+        round(share * (length - side))
+        for share, length in zip(DETAIL, (height, width), strict=True)
+    )
+    figure = Figure(
+        figsize=(3.2 * len(panels), 3.2 * (height / width + 1) + 0.4), dpi=100, layout="constrained"
+    )
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, len(panels), height_ratios=[height / width, 1])
     for column, (title, x) in enumerate(panels.items()):

@@ -25,7 +25,9 @@ def listing(what: str | None = None) -> str:
         sections.append(("pipelines", {name: parse(gather(name), name).about for name in names()}))
     for word, registry in REGISTRIES.items():
         if what in (None, word + "s"):
-            sections.append((word + "s", {n: _first_line(registry.get(n)) for n in registry.names()}))
+            sections.append(
+                (word + "s", {n: _first_line(registry.get(n)) for n in registry.names()})
+            )
     width = max((len(name) for _, entries in sections for name in entries), default=0)
     columns = max(shutil.get_terminal_size((120, 24)).columns, 60)
     lines = []
@@ -61,7 +63,9 @@ def verdict(name: str, assignments: Iterable[str] = ()) -> str:
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
     learned = f", {parameters:,} parameters" if parameters else ""
-    return f"{name}: ok: ({given}) -> {', '.join(spec.returns)}, {spec.iterations} iterations{learned}"
+    return (
+        f"{name}: ok: ({given}) -> {', '.join(spec.returns)}, {spec.iterations} iterations{learned}"
+    )
 
 
 def difference(a: str, b: str) -> str:
@@ -72,8 +76,13 @@ def difference(a: str, b: str) -> str:
         parse(document, name)
         modules = document.value["modules"]
         # Of one origin, an entry is written on one line, whichever files its options came from.
-        entries = {letter: from_python(entry.plain(), entry.origin) for letter, entry in modules.value.items()}
-        document = Node({**document.value, "modules": Node(entries, modules.origin)}, document.origin)
+        entries = {
+            letter: from_python(entry.plain(), entry.origin)
+            for letter, entry in modules.value.items()
+        }
+        document = Node(
+            {**document.value, "modules": Node(entries, modules.origin)}, document.origin
+        )
         return [text for text, _ in emit(document)]
 
     lines = list(difflib.unified_diff(flat(a), flat(b), fromfile=a, tofile=b, n=1, lineterm=""))
@@ -96,7 +105,11 @@ def citations(name: str, assignments: Iterable[str] = ()) -> str:
         raise PnpError(
             f"{name} cites {', '.join(missing)}, which is not in references.bib; write the BibTeX itself in `cite`"
         )
-    return "\n\n".join(known.get(key, key) for key in keys) if keys else f"% {name} and its modules cite nothing"
+    return (
+        "\n\n".join(known.get(key, key) for key in keys)
+        if keys
+        else f"% {name} and its modules cite nothing"
+    )
 
 
 def _references() -> dict[str, str]:
@@ -113,7 +126,9 @@ def _references() -> dict[str, str]:
 
 def _ordered(document: Node) -> Node:
     """The keys of a document in the order in which they act, whatever order the files wrote them in."""
-    return Node({key: document.value[key] for key in KEYS if key in document.value}, document.origin)
+    return Node(
+        {key: document.value[key] for key in KEYS if key in document.value}, document.origin
+    )
 
 
 def _first_line(cls: type) -> str:

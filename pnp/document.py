@@ -1,8 +1,8 @@
 """YAML with a memory: every value keeps the file and the line it was written on.
 
-Reading never runs code and constructs no Python objects: YAML's node graph is turned into `Node`s, with plain
-scalars only.  Differences from PyYAML's loader: duplicate keys, anchors, aliases and tags are refused; `1e-2` is a
-number; `yes`, `no`, `on` and `off` are words.
+Reading never runs code and constructs no Python objects: YAML's node graph is turned into `Node`s,
+with plain scalars only.  Differences from PyYAML's loader: duplicate keys, anchors, aliases and
+tags are refused; `1e-2` is a number; `yes`, `no`, `on` and `off` are words.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def read_file(path: Path, name: str | None = None) -> Node:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as e:
-        raise PnpError(f"{name or path}: not a text file: byte {e.start} is not UTF-8; pipelines are YAML files") from e
+        raise PnpError(
+            f"{name or path}: not a text file: byte {e.start} is not UTF-8; pipelines are YAML files"
+        ) from e
     except OSError as e:
         raise PnpError(f"{name or path}: cannot be read: {e.strerror or e}") from e
     return read_text(text, name or str(path))
@@ -82,7 +84,9 @@ def read_text(text: str, name: str) -> Node:
         raise refuse(e.mark, e.message, e.cure) from None
     except yaml.MarkedYAMLError as e:
         if e.problem == "but found another document":
-            raise refuse(e.problem_mark, "a second document starts here", "one pipeline per file") from None
+            raise refuse(
+                e.problem_mark, "a second document starts here", "one pipeline per file"
+            ) from None
         mark = e.problem_mark or e.context_mark
         cure = (
             "indent with spaces"
@@ -105,7 +109,13 @@ def read_text(text: str, name: str) -> Node:
             loader.dispose()
     if node is None:
         raise PipelineError(
-            [Problem(Origin(name), "the file is empty", "see docs/write-a-pipeline.md for the form of a pipeline")]
+            [
+                Problem(
+                    Origin(name),
+                    "the file is empty",
+                    "see docs/write-a-pipeline.md for the form of a pipeline",
+                )
+            ]
         )
     problems: list[Problem] = []
 
@@ -118,17 +128,26 @@ def read_text(text: str, name: str) -> Node:
                 key_at = origin(key_node.start_mark)
                 if not isinstance(key_node, yaml.ScalarNode):
                     problems.append(
-                        Problem(key_at, "a key must be a word", "is a pair of quotes or a space after ':' missing?")
+                        Problem(
+                            key_at,
+                            "a key must be a word",
+                            "is a pair of quotes or a space after ':' missing?",
+                        )
                     )
                     continue
                 key = key_node.value
                 if key in result:
                     problems.append(
-                        Problem(key_at, f"'{key}' stands twice", f"the first is on line {first[key].line}; keep one")
+                        Problem(
+                            key_at,
+                            f"'{key}' stands twice",
+                            f"the first is on line {first[key].line}; keep one",
+                        )
                     )
                     continue
                 value = convert(value_node)
-                # A mapping or list on the lines below belongs, for the reader, to the line of its key.
+                # A mapping or list on the lines below belongs, for the reader, to the line of its
+                # key.
                 if value.origin.line != key_at.line and not isinstance(value_node, yaml.ScalarNode):
                     value = Node(value.value, key_at)
                 result[key], first[key] = value, key_at
@@ -177,7 +196,8 @@ def from_python(value: Any, origin: Origin) -> Node:
 
 
 def emit(node: Node) -> Iterator[tuple[str, Origin]]:
-    """The lines of a document as YAML again, each with its origin; `read_text` gives the same values back.
+    """The lines of a document as YAML again, each with its origin; `read_text` gives the same
+    values back.
 
     What was written on one line stays on one line.
     """
@@ -244,8 +264,15 @@ def _word(value: Any) -> str:
         return repr(value).replace("inf", ".inf").replace("nan", ".nan")
     if isinstance(value, (int, float)):
         return repr(value)
-    plain = re.fullmatch(r"[A-Za-z0-9_./%(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(" ")
-    if plain and isinstance(scalar(value), str) and not value.startswith(("- ", "---")) and value != "-":
+    plain = re.fullmatch(r"[A-Za-z0-9_./%(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(
+        " "
+    )
+    if (
+        plain
+        and isinstance(scalar(value), str)
+        and not value.startswith(("- ", "---"))
+        and value != "-"
+    ):
         return value
     return json.dumps(value, ensure_ascii=not value.isprintable())
 
@@ -277,7 +304,9 @@ class _Loader(yaml.SafeLoader):
             )
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise _RefusedError(mark, f"nested more than {_DEEPEST} deep", "a pipeline needs three levels")
+            raise _RefusedError(
+                mark, f"nested more than {_DEEPEST} deep", "a pipeline needs three levels"
+            )
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

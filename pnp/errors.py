@@ -1,7 +1,8 @@
 """Errors that users read: where, what was written, why, what next.
 
-`PnpError` is raised for everything that a user can put right; the command line prints its message without a stack
-trace.  `PipelineError` carries all the problems of one pipeline file, each with the line it stands on.
+`PnpError` is raised for everything that a user can put right; the command line prints its message
+without a stack trace.  `PipelineError` carries all the problems of one pipeline file, each with the
+line it stands on.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Problem:
         margin = " " * (len(number) + 4)
         if self.origin.text.strip():
             lines.append(
-                f"    {number} | {self.origin.text.strip()}" if number else f"    | {self.origin.text.strip()}"
+                f"    {number} | {self.origin.text.strip()}"
+                if number
+                else f"    | {self.origin.text.strip()}"
             )
         if self.cure:
             lines.append(f"{margin} = {self.cure}" if number else f"    = {self.cure}")

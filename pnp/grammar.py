@@ -1,12 +1,15 @@
-"""The pipeline language: from a YAML document to a checked `Spec`, or to all of its problems at once.
+"""The pipeline language: from a YAML document to a checked `Spec`, or to all of its problems at
+once.
 
-A pipeline is the paper's equations as lines `out[, out] = Module(in[, in])`.  An input is a variable, `variable[i]`
-or a number; `i` and `n` (the loop's index and its number of iterations) exist in a loop.  Nothing is evaluated as
-Python.  Order of a run: the defaults of `given`, `before`, `start`, `repeat` x `steps`, `after`, `return`; several
-loops are a list under `stages`.  docs/write-a-pipeline.md describes the whole of it.
+A pipeline is the paper's equations as lines `out[, out] = Module(in[, in])`.  An input is a
+variable, `variable[i]` or a number; `i` and `n` (the loop's index and its number of iterations)
+exist in a loop.  Nothing is evaluated as Python.  Order of a run: the defaults of `given`,
+`before`, `start`, `repeat` x `steps`, `after`, `return`; several loops are a list under `stages`.
+docs/write-a-pipeline.md describes the whole of it.
 
-Three steps, in this order: `gather` merges the file with those it extends and with the overrides; `parse` reads the
-merged document into a `Spec`; `check` follows the kinds of the variables through the steps.
+Three steps, in this order: `gather` merges the file with those it extends and with the overrides;
+`parse` reads the merged document into a `Spec`; `check` follows the kinds of the variables through
+the steps.
 """
 
 from __future__ import annotations
@@ -78,7 +81,9 @@ class Step:
     origin: Origin
 
     def __str__(self) -> str:
-        return f"{', '.join(self.outputs)} = {self.module}({', '.join(str(i) for i in self.inputs)})"
+        return (
+            f"{', '.join(self.outputs)} = {self.module}({', '.join(str(i) for i in self.inputs)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,9 @@ def _packaged() -> dict[str, Any]:
                 stem = entry.name.removesuffix(".yaml")
                 if stem in found:
                     where = f"one in {found[stem][0]}, one in {package}"
-                    raise PnpError(f"two pipelines are called '{stem}': {where}; rename one of them")
+                    raise PnpError(
+                        f"two pipelines are called '{stem}': {where}; rename one of them"
+                    )
                 found[stem] = (package, entry)
     return found
 
@@ -200,25 +207,39 @@ def locate(name: str, beside: Path | None = None) -> tuple[Path, str]:
         if path.is_dir():
             raise PnpError(f"{name}: this is a folder; name a pipeline file (.yaml)")
         if not path.is_file():
-            raise PnpError(f"{name}: there is no such file; pipelines by name: {', '.join(names())}")
+            raise PnpError(
+                f"{name}: there is no such file; pipelines by name: {', '.join(names())}"
+            )
         return path, name
     packaged = _packaged()
     if name not in packaged:
-        also = f"; a file is written with its ending: {name}.yaml" if Path(f"{name}.yaml").is_file() else ""
-        raise PnpError(f"there is no pipeline called '{name}'; {hint(name, packaged, 'pipelines')}{also}")
+        also = (
+            f"; a file is written with its ending: {name}.yaml"
+            if Path(f"{name}.yaml").is_file()
+            else ""
+        )
+        raise PnpError(
+            f"there is no pipeline called '{name}'; {hint(name, packaged, 'pipelines')}{also}"
+        )
     with as_file(packaged[name][1]) as path:
         return path, f"{name}.yaml"
 
 
-def gather(name: str, overrides: dict[str, Any] | None = None, assignments: Iterable[str] = ()) -> Node:
+def gather(
+    name: str, overrides: dict[str, Any] | None = None, assignments: Iterable[str] = ()
+) -> Node:
     """The document of a pipeline merged with those that it extends, then with the overrides.
 
-    Arguments: `name`, a pipeline's name or path; `overrides`, dotted keys and Python values as for `pnp.load`;
-    `assignments`, texts 'key.key=value' as for `--set`.
+    Arguments: `name`, a pipeline's name or path; `overrides`, dotted keys and Python values as for
+    `pnp.load`; `assignments`, texts 'key.key=value' as for `--set`.
     """
     document = _extend(name, None, ())
     for key, value in (overrides or {}).items():
-        document = assign(document, key, from_python(value, Origin(f"load({key}=...)", None, f"{key} = {value!r}")))
+        document = assign(
+            document,
+            key,
+            from_python(value, Origin(f"load({key}=...)", None, f"{key} = {value!r}")),
+        )
     for text in assignments:
         key, equals, value = text.partition("=")
         origin = Origin(f"--set {text}")
@@ -243,7 +264,9 @@ def _written(text: str, origin: Origin) -> Node:
     return from_python(node.plain(), origin)
 
 
-def _extend(name: str, beside: Path | None, seen: tuple[Path, ...], origin: Origin | None = None) -> Node:
+def _extend(
+    name: str, beside: Path | None, seen: tuple[Path, ...], origin: Origin | None = None
+) -> Node:
     try:
         path, shown = locate(name, beside)
     except PnpError as e:
@@ -252,10 +275,14 @@ def _extend(name: str, beside: Path | None, seen: tuple[Path, ...], origin: Orig
         raise PipelineError([Problem(origin, str(e))]) from None
     if path.resolve() in seen:
         assert origin is not None
-        raise PipelineError([Problem(origin, f"'{name}' extends itself, by way of this line", "end the circle")])
+        raise PipelineError(
+            [Problem(origin, f"'{name}' extends itself, by way of this line", "end the circle")]
+        )
     document = read_file(path, shown)
     if not document.is_map:
-        raise PipelineError([Problem(document.origin, "a pipeline is a map of keys", f"keys: {', '.join(KEYS)}")])
+        raise PipelineError(
+            [Problem(document.origin, "a pipeline is a map of keys", f"keys: {', '.join(KEYS)}")]
+        )
     return adopt(document, path.parent, (*seen, path.resolve()))
 
 
@@ -268,7 +295,9 @@ def adopt(document: Node, folder: Path, seen: tuple[Path, ...] = ()) -> Node:
     if not isinstance(parent.value, str):
         raise PipelineError([Problem(parent.origin, "extends wants the name of one pipeline")])
     base = _extend(parent.value, folder, seen, parent.origin)
-    return _merge(base, Node({k: v for k, v in document.value.items() if k != "extends"}, document.origin))
+    return _merge(
+        base, Node({k: v for k, v in document.value.items() if k != "extends"}, document.origin)
+    )
 
 
 def _absolute_weights(document: Node, folder: Path) -> Node:
@@ -280,12 +309,17 @@ def _absolute_weights(document: Node, folder: Path) -> Node:
             return holder
         if not (folder / weights.value.partition("#")[0]).is_file():
             return holder
-        return Node({**holder.value, "weights": Node(str(folder / weights.value), weights.origin)}, holder.origin)
+        return Node(
+            {**holder.value, "weights": Node(str(folder / weights.value), weights.origin)},
+            holder.origin,
+        )
 
     modules = document.value.get("modules")
     if modules is not None and modules.is_map:
         entries = {letter: absolute(module) for letter, module in modules.value.items()}
-        document = Node({**document.value, "modules": Node(entries, modules.origin)}, document.origin)
+        document = Node(
+            {**document.value, "modules": Node(entries, modules.origin)}, document.origin
+        )
     return absolute(document)
 
 
@@ -308,7 +342,8 @@ def _merge(base: Node, layer: Node) -> Node:
                 ):
                     options = {**modules[letter].value, **module.value}
                     modules[letter] = Node(
-                        {k: v for k, v in options.items() if v.value is not None}, modules[letter].origin
+                        {k: v for k, v in options.items() if v.value is not None},
+                        modules[letter].origin,
                     )
                 else:
                     modules[letter] = module
@@ -324,10 +359,18 @@ def assign(document: Node, dotted: str, value: Node) -> Node:
     if path[0] not in KEYS or path[0] == "extends":
         known = [k for k in KEYS if k != "extends"]
         raise PipelineError(
-            [Problem(value.origin, f"a pipeline has no key '{path[0]}' to set", hint(path[0], known, "keys"))]
+            [
+                Problem(
+                    value.origin,
+                    f"a pipeline has no key '{path[0]}' to set",
+                    hint(path[0], known, "keys"),
+                )
+            ]
         )
     if path[0] == "modules" and len(path) == 2 and (value.is_map or value.value is None):
-        return _merge(document, Node({"modules": Node({path[1]: value}, value.origin)}, value.origin))
+        return _merge(
+            document, Node({"modules": Node({path[1]: value}, value.origin)}, value.origin)
+        )
 
     def put(node: Node | None, rest: list[str], done: str) -> Node:
         if not rest:
@@ -336,17 +379,30 @@ def assign(document: Node, dotted: str, value: Node) -> Node:
         if node is not None and node.is_list:
             if not key.isdigit() or int(key) >= len(node.value):
                 raise PipelineError(
-                    [Problem(value.origin, f"'{done}' is a list of {len(node.value)}; '{key}' is not an index of it")]
+                    [
+                        Problem(
+                            value.origin,
+                            f"'{done}' is a list of {len(node.value)}; '{key}' is not an index of it",
+                        )
+                    ]
                 )
             items = list(node.value)
             items[int(key)] = put(items[int(key)], rest[1:], f"{done}.{key}")
             return Node(items, node.origin)
         if node is not None and not node.is_map:
-            raise PipelineError([Problem(value.origin, f"'{done}' is a single value, so there is no '{key}' in it")])
+            raise PipelineError(
+                [Problem(value.origin, f"'{done}' is a single value, so there is no '{key}' in it")]
+            )
         if done == "modules" and (node is None or key not in node.value):
             known = node.value if node is not None else ()
             raise PipelineError(
-                [Problem(value.origin, f"there is no module '{key}' to set an option of", hint(key, known, "modules"))]
+                [
+                    Problem(
+                        value.origin,
+                        f"there is no module '{key}' to set an option of",
+                        hint(key, known, "modules"),
+                    )
+                ]
             )
         inner = dict(node.value) if node is not None else {}
         new = put(inner.get(key), rest[1:], f"{done}.{key}" if done else key)
@@ -381,7 +437,9 @@ class _Reader:
     def __init__(self, name: str, document: Node):
         self.name, self.document = name, document
         self.problems: list[Problem] = []
-        self.unsound = False  # true when steps are missing, so that following the kinds would only confuse
+        self.unsound = (
+            False  # true when steps are missing, so that following the kinds would only confuse
+        )
 
     def say(self, origin: Origin, message: str, cure: str = "") -> None:
         self.problems.append(Problem(origin, message, cure))
@@ -397,8 +455,14 @@ class _Reader:
         stages = self.stages(modules)
         returns = self.words("return")
         if not returns:
-            self.say(self.document.origin, "nothing is returned", "add a line such as 'return: [x]'")
-        origin = self.document.value["return"].origin if "return" in self.document.value else self.document.origin
+            self.say(
+                self.document.origin, "nothing is returned", "add a line such as 'return: [x]'"
+            )
+        origin = (
+            self.document.value["return"].origin
+            if "return" in self.document.value
+            else self.document.origin
+        )
         return Spec(
             name=self.name,
             document=self.document,
@@ -437,7 +501,10 @@ class _Reader:
     def weights(self, holder: Node, what: str) -> Node | None:
         node = self.get("weights", holder)
         if node is not None and not isinstance(node.value, str):
-            self.say(node.origin, f"{what} wants a file or the name of shipped weights, not {node.plain()!r}")
+            self.say(
+                node.origin,
+                f"{what} wants a file or the name of shipped weights, not {node.plain()!r}",
+            )
             return None
         return node
 
@@ -445,7 +512,9 @@ class _Reader:
         node = self.get("given")
         if node is None:
             self.say(
-                self.document.origin, "the pipeline does not say what it is given", "add a line such as 'given: [y, s]'"
+                self.document.origin,
+                "the pipeline does not say what it is given",
+                "add a line such as 'given: [y, s]'",
             )
             self.unsound = True
             return ()
@@ -470,7 +539,9 @@ class _Reader:
             if re.fullmatch(_VARIABLE, name) and kind.value in KINDS:
                 return Given(name, KINDS[kind.value], None, item.origin)
             self.say(
-                item.origin, f"'{name}: {kind.plain()}' is not a variable and its kind", f"kinds: {', '.join(KINDS)}"
+                item.origin,
+                f"'{name}: {kind.plain()}' is not a variable and its kind",
+                f"kinds: {', '.join(KINDS)}",
             )
             return None
         if not isinstance(item.value, str):
@@ -486,15 +557,23 @@ class _Reader:
                 cure = f"write '{name}: image'; kinds: {', '.join(KINDS)}; known without: {', '.join(KIND_OF_NAME)}"
                 self.say(item.origin, f"the kind of '{name}' is not known", cure)
             else:
-                self.say(item.origin, f"'{name}' is not the name of a variable", "variables begin with a small letter")
+                self.say(
+                    item.origin,
+                    f"'{name}' is not the name of a variable",
+                    "variables begin with a small letter",
+                )
             return None
         kind = KINDS[KIND_OF_NAME[name]]
         default: Step | int | float | None = None
         if equals:
             number = scalar(value)
             if isinstance(number, (int, float)) and not isinstance(number, bool):
-                if kind.name not in ("number", "level") or (kind.name == "number" and not isinstance(number, int)):
-                    self.say(item.origin, f"'{name}' is {_a(kind)}, so {value} cannot be its default")
+                if kind.name not in ("number", "level") or (
+                    kind.name == "number" and not isinstance(number, int)
+                ):
+                    self.say(
+                        item.origin, f"'{name}' is {_a(kind)}, so {value} cannot be its default"
+                    )
                     return None
                 default = number
             else:
@@ -521,7 +600,9 @@ class _Reader:
         return result
 
     def module(self, letter: str, entry: Node) -> ModuleSpec | None:
-        form = f"for example '{letter}: {{prior: tv}}'; one of {', '.join(REGISTRIES)} and its options"
+        form = (
+            f"for example '{letter}: {{prior: tv}}'; one of {', '.join(REGISTRIES)} and its options"
+        )
         if not re.fullmatch(_LETTER, letter):
             self.say(
                 entry.origin,
@@ -535,7 +616,11 @@ class _Reader:
         words = [w for w in REGISTRIES if w in entry.value]
         if len(words) != 1:
             near = next((nearest(k, REGISTRIES) for k in entry.value if nearest(k, REGISTRIES)), "")
-            what = f"{letter} is both {' and '.join(words)}" if words else f"{letter} does not say what it is"
+            what = (
+                f"{letter} is both {' and '.join(words)}"
+                if words
+                else f"{letter} does not say what it is"
+            )
             self.say(entry.origin, what, f"{near} {form}".strip())
             return None
         word = words[0]
@@ -567,16 +652,30 @@ class _Reader:
             return (self.stage(self.document, modules, several=False),)
         for key in (k for k in alone if k != "swap"):
             self.say(
-                self.document.value[key].origin, f"'{key}' stands beside 'stages'", "move it into one of the stages"
+                self.document.value[key].origin,
+                f"'{key}' stands beside 'stages'",
+                "move it into one of the stages",
             )
-        if not several.is_list or not several.value or not all(stage.is_map for stage in several.value):
-            self.say(several.origin, "stages wants a list of maps", f"keys of a stage: {', '.join(STAGE_KEYS)}")
+        if (
+            not several.is_list
+            or not several.value
+            or not all(stage.is_map for stage in several.value)
+        ):
+            self.say(
+                several.origin,
+                "stages wants a list of maps",
+                f"keys of a stage: {', '.join(STAGE_KEYS)}",
+            )
             self.unsound = True
             return ()
         for stage in several.value:
             for key, node in stage.value.items():
                 if key not in STAGE_KEYS:
-                    self.say(node.origin, f"a stage has no key '{key}'", hint(key, STAGE_KEYS, "keys of a stage"))
+                    self.say(
+                        node.origin,
+                        f"a stage has no key '{key}'",
+                        hint(key, STAGE_KEYS, "keys of a stage"),
+                    )
         stages = tuple(self.stage(stage, modules, several=True) for stage in several.value)
         swap = self.get("swap")
         if swap is None:
@@ -587,7 +686,12 @@ class _Reader:
         result, before = [], 0
         for stage in stages:
             parts = tuple(
-                Swap(max(w.first - before, 0), min(w.last - before, stage.repeat), w.letters, w.origin)
+                Swap(
+                    max(w.first - before, 0),
+                    min(w.last - before, stage.repeat),
+                    w.letters,
+                    w.origin,
+                )
                 for w in overall
                 if w.first < before + stage.repeat and w.last > before
             )
@@ -598,10 +702,17 @@ class _Reader:
     def stage(self, node: Node, modules: dict[str, ModuleSpec], several: bool) -> Stage:
         repeat, written = self.get("repeat", node), 1
         if repeat is not None:
-            if isinstance(repeat.value, int) and not isinstance(repeat.value, bool) and 1 <= repeat.value <= 10**6:
+            if (
+                isinstance(repeat.value, int)
+                and not isinstance(repeat.value, bool)
+                and 1 <= repeat.value <= 10**6
+            ):
                 written = repeat.value
             else:
-                self.say(repeat.origin, f"repeat wants a whole number of at least 1, not {repeat.plain()!r}")
+                self.say(
+                    repeat.origin,
+                    f"repeat wants a whole number of at least 1, not {repeat.plain()!r}",
+                )
             if "steps" not in node.value:
                 self.say(repeat.origin, "there is nothing to repeat", "add 'steps:'")
         steps = self.steps(self.get("steps", node), "steps")
@@ -621,9 +732,15 @@ class _Reader:
                 or not letters.value
                 or not all(isinstance(v.value, str) for v in letters.value.values())
             ):
-                self.say(letters.origin, f"swap '{when}' does not say which letters", "for example 'last 4: {P: S}'")
+                self.say(
+                    letters.origin,
+                    f"swap '{when}' does not say which letters",
+                    "for example 'last 4: {P: S}'",
+                )
                 continue
-            match = re.fullmatch(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?", when)
+            match = re.fullmatch(
+                r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?", when
+            )
             if not match:
                 self.say(
                     letters.origin,
@@ -639,13 +756,21 @@ class _Reader:
                 first, last = int(match[3]), int(match[4] or match[3]) + 1
                 wanted = last
             named = {k: v.value for k, v in letters.value.items()}
-            written = self.get("modules")  # also those in which something is wrong, which is told there
+            written = self.get(
+                "modules"
+            )  # also those in which something is wrong, which is told there
             known = written.value if written is not None and written.is_map else modules
             unknown = [name for pair in named.items() for name in pair if name not in known]
             for name in unknown:
-                self.say(letters.origin, f"there is no module '{name}'", hint(name, modules, "modules"))
+                self.say(
+                    letters.origin, f"there is no module '{name}'", hint(name, modules, "modules")
+                )
             if first >= last:
-                self.say(letters.origin, f"'{when}' names no iteration", "'3..6' are the iterations 3, 4, 5 and 6")
+                self.say(
+                    letters.origin,
+                    f"'{when}' names no iteration",
+                    "'3..6' are the iterations 3, 4, 5 and 6",
+                )
                 continue
             if first < 0 or last > total:
                 self.say(
@@ -653,13 +778,21 @@ class _Reader:
                     f"'{when}' goes beyond the loop, which has {total} iterations (0..{total - 1}), not {wanted}",
                 )
                 continue
-            clash = [w for w in result if w.first < last and first < w.last and set(w.letters) & set(named)]
+            clash = [
+                w
+                for w in result
+                if w.first < last and first < w.last and set(w.letters) & set(named)
+            ]
             if clash:
                 self.say(
                     letters.origin,
                     f"'{when}' swaps again what the swap on line {clash[0].origin.line} swaps in the same iterations",
                 )
-            if not unknown and not clash and all(name in modules for pair in named.items() for name in pair):
+            if (
+                not unknown
+                and not clash
+                and all(name in modules for pair in named.items() for name in pair)
+            ):
                 result.append(Swap(first, last, named, letters.origin))
         return tuple(result)
 
@@ -667,7 +800,11 @@ class _Reader:
         if node is None:
             return ()
         if not node.is_list:
-            self.say(node.origin, f"{key} wants a list of steps, each on a line that begins with '-'", _FORM)
+            self.say(
+                node.origin,
+                f"{key} wants a list of steps, each on a line that begins with '-'",
+                _FORM,
+            )
             self.unsound = True
             return ()
         steps = [self.step(item) for item in node.value]
@@ -680,13 +817,19 @@ class _Reader:
         if match is None:
             split = isinstance(node.value, str) and node.value.count("(") != node.value.count(")")
             cure = "inside [...] a comma ends a step: give each step a line of its own that begins with '-'"
-            self.say(node.origin, "this is not a step", cure if split and "[" in node.origin.text else _FORM)
+            self.say(
+                node.origin,
+                "this is not a step",
+                cure if split and "[" in node.origin.text else _FORM,
+            )
             return None
         outputs = tuple(name.strip() for name in match[1].split(","))
         for name in outputs:
             if name in ("i", "n"):
                 self.say(
-                    node.origin, f"'{name}' cannot be assigned", "i is the index of the iteration and n their number"
+                    node.origin,
+                    f"'{name}' cannot be assigned",
+                    "i is the index of the iteration and n their number",
                 )
                 return None
         if len(set(outputs)) != len(outputs):
@@ -697,7 +840,9 @@ class _Reader:
             part = _INPUT.fullmatch(text.strip())
             if part is None:
                 self.say(
-                    node.origin, f"'{text.strip()}' is not an input", "an input is a variable, variable[i] or a number"
+                    node.origin,
+                    f"'{text.strip()}' is not an input",
+                    "an input is a variable, variable[i] or a number",
                 )
                 return None
             if part[3]:
@@ -708,12 +853,17 @@ class _Reader:
             elif part[2] == "i" or part[2].isdigit():
                 inputs.append(Variable(part[1], int(part[2]) if part[2].isdigit() else "i"))
             else:
-                self.say(node.origin, f"'{part[2]}' is not an index", "an index is i or a number, for example alpha[i]")
+                self.say(
+                    node.origin,
+                    f"'{part[2]}' is not an index",
+                    "an index is i or a number, for example alpha[i]",
+                )
                 return None
         return Step(outputs, match[2], tuple(inputs), node.origin)
 
 
-# ---------------------------------------------------------------- following the kinds through the steps
+# ---------------------------------------------------------------- following the kinds through the
+# steps
 
 
 def check(spec: Spec) -> list[Problem]:
@@ -730,9 +880,17 @@ def check(spec: Spec) -> list[Problem]:
         module = spec.modules.get(letter)
         if module is None:
             if letter not in spec.document.value["modules"].value:
-                say(step.origin, f"there is no module '{step.module}'", hint(step.module, spec.modules, "modules"))
+                say(
+                    step.origin,
+                    f"there is no module '{step.module}'",
+                    hint(step.module, spec.modules, "modules"),
+                )
             kinds.update(
-                {out: KINDS[KIND_OF_NAME[out]] for out in step.outputs if out in KIND_OF_NAME and out not in kinds}
+                {
+                    out: KINDS[KIND_OF_NAME[out]]
+                    for out in step.outputs
+                    if out in KIND_OF_NAME and out not in kinds
+                }
             )
             return
         signature = signature_of(REGISTRIES[module.word].get(module.name))
@@ -741,7 +899,11 @@ def check(spec: Spec) -> list[Problem]:
             usage = f"{usage}; it stands for {step.module} in some iterations (swap)"
         needed = sum(a.required for a in signature.inputs)
         if not needed <= len(step.inputs) <= len(signature.inputs):
-            count = str(needed) if needed == len(signature.inputs) else f"{needed} to {len(signature.inputs)}"
+            count = (
+                str(needed)
+                if needed == len(signature.inputs)
+                else f"{needed} to {len(signature.inputs)}"
+            )
             say(
                 step.origin,
                 f"{letter} wants {count} input{'s' if count != '1' else ''}, but {len(step.inputs)} stand here",
@@ -754,7 +916,8 @@ def check(spec: Spec) -> list[Problem]:
                 continue
             literal = not isinstance(value, Variable)
             if literal and (
-                argument.kind.name == "level" or (argument.kind.name == "number" and isinstance(value, int))
+                argument.kind.name == "level"
+                or (argument.kind.name == "number" and isinstance(value, int))
             ):
                 continue
             cure = (
@@ -762,7 +925,11 @@ def check(spec: Spec) -> list[Problem]:
                 if found.name == "levels" and argument.kind.name == "level"
                 else usage
             )
-            say(step.origin, f"{letter} wants {argument.kind} as '{argument.name}', but {value} is {found}", cure)
+            say(
+                step.origin,
+                f"{letter} wants {argument.kind} as '{argument.name}', but {value} is {found}",
+                cure,
+            )
         if len(step.outputs) != len(signature.outputs):
             gives = ", ".join(k.name for k in signature.outputs)
             say(
@@ -822,7 +989,10 @@ def check(spec: Spec) -> list[Problem]:
             follow(given.default, "")
         kinds.setdefault(given.name, given.kind)
         if kinds[given.name] != given.kind:
-            say(given.origin, f"'{given.name}' is {_a(given.kind)}, but its default gives {kinds[given.name]}")
+            say(
+                given.origin,
+                f"'{given.name}' is {_a(given.kind)}, but its default gives {kinds[given.name]}",
+            )
             kinds[given.name] = given.kind
     for step in spec.before:
         follow(step, "")
@@ -842,7 +1012,11 @@ def check(spec: Spec) -> list[Problem]:
         follow(step, "")
     for name in spec.returns:
         if name not in kinds:
-            say(spec.returns_origin, f"'{name}' is returned, but no step gives it", hint(name, kinds, "variables"))
+            say(
+                spec.returns_origin,
+                f"'{name}' is returned, but no step gives it",
+                hint(name, kinds, "variables"),
+            )
     for letter in spec.freeze:
         if letter not in spec.modules:
             say(
@@ -854,7 +1028,9 @@ def check(spec: Spec) -> list[Problem]:
 
 
 def _a(kind: Kind) -> str:
-    return f"an {kind}" if kind.name == "image" else f"a {kind}" if kind.name != "levels" else "levels"
+    return (
+        f"an {kind}" if kind.name == "image" else f"a {kind}" if kind.name != "levels" else "levels"
+    )
 
 
 def _an(word: str) -> str:

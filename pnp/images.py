@@ -1,11 +1,13 @@
-"""Image files: read to a tensor on [0, 1] without losing what the file is, and written back in kind.
+"""Image files: read to a tensor on [0, 1] without losing what the file is, and written back in
+kind.
 
-Greyscale stays one channel, 16 bits and floats keep their depth, alpha is split off and kept, palettes are expanded,
-the camera's orientation is applied, CMYK becomes RGB, the colour profile is kept.  Of an animation or a file of several
-pages the first is taken, and `ImageFile.note` says so.
+Greyscale stays one channel, 16 bits and floats keep their depth, alpha is split off and kept,
+palettes are expanded, the camera's orientation is applied, CMYK becomes RGB, the colour profile is
+kept.  Of an animation or a file of several pages the first is taken, and `ImageFile.note` says so.
 
-Pillow reads what has 8 bits; it would reduce coloured images of 16 bits to 8, so `deep_png` reads those PNGs and
-tifffile those TIFFs.  `.npy` holds exact floats: (H, W) or (H, W, C), channels last as in every other image file.
+Pillow reads what has 8 bits; it would reduce coloured images of 16 bits to 8, so `deep_png` reads
+those PNGs and tifffile those TIFFs.  `.npy` holds exact floats: (H, W) or (H, W, C), channels last
+as in every other image file.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ def read_image(path: str | Path) -> ImageFile:
     """Read an image file; PnpError if it is missing, not an image, damaged, or of a kind that has no meaning here."""
     path = Path(path)
     if not path.is_file():
-        raise PnpError(f"{path}: {'this is a folder, not an image' if path.is_dir() else 'there is no such file'}")
+        raise PnpError(
+            f"{path}: {'this is a folder, not an image' if path.is_dir() else 'there is no such file'}"
+        )
     try:
         with path.open("rb") as file:
             head = file.read(32)
@@ -77,37 +81,55 @@ def read_image(path: str | Path) -> ImageFile:
     except PnpError:
         raise
     except Pillow.UnidentifiedImageError as e:
-        raise PnpError(f"{path}: this is not an image of a known format (PNG, TIFF, JPEG, WebP, BMP, .npy ...)") from e
+        raise PnpError(
+            f"{path}: this is not an image of a known format (PNG, TIFF, JPEG, WebP, BMP, .npy ...)"
+        ) from e
     except Pillow.DecompressionBombError as e:
-        raise PnpError(f"{path}: the image claims an absurd size; cut it into parts if it is real ({e})") from e
+        raise PnpError(
+            f"{path}: the image claims an absurd size; cut it into parts if it is real ({e})"
+        ) from e
     except Exception as e:  # each decoder fails in its own way; to the user it is one
-        raise PnpError(f"{path}: the image cannot be read; is it damaged or cut off? ({first_line(e)})") from e
+        raise PnpError(
+            f"{path}: the image cannot be read; is it damaged or cut off? ({first_line(e)})"
+        ) from e
     return _interpret(path, decoded)
 
 
-def write_image(path: str | Path, x: Tensor, like: ImageFile | None = None, bits: int | None = None) -> None:
-    """Write an image (1, C, H, W) or (C, H, W) on [0, 1]; the suffix chooses the format, the file appears whole.
+def write_image(
+    path: str | Path, x: Tensor, like: ImageFile | None = None, bits: int | None = None
+) -> None:
+    """Write an image (1, C, H, W) or (C, H, W) on [0, 1]; the suffix chooses the format, the file
+    appears whole.
 
-    `like` gives depth, alpha and colour profile; its alpha is enlarged to the size of x.  `bits` is 8, 16 or 32 (float;
-    .tif only) and defaults to that of `like`, to 8 where the format has no more.  Values are clamped and rounded half
-    to even; floats (32 bits, .npy) are written as they are.
+    `like` gives depth, alpha and colour profile; its alpha is enlarged to the size of x.  `bits` is
+    8, 16 or 32 (float; .tif only) and defaults to that of `like`, to 8 where the format has no
+    more.  Values are clamped and rounded half to even; floats (32 bits, .npy) are written as they
+    are.
     """
     path, suffix = Path(path), Path(path).suffix.lower()
     image = x.detach().float().cpu()
     image = image[None] if image.dim() == 3 else image
     if image.dim() != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3):
-        raise PnpError(f"{path}: an image to write is (1, C, H, W) with C = 1 or 3, but its shape is {tuple(x.shape)}")
+        raise PnpError(
+            f"{path}: an image to write is (1, C, H, W) with C = 1 or 3, but its shape is {tuple(x.shape)}"
+        )
     if not torch.isfinite(image).all():
         raise PnpError(f"{path}: the image holds NaN or infinite values, so it was not written")
-    depths = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32), ".npy": (32,)}.get(suffix, (8,))
+    depths = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32), ".npy": (32,)}.get(
+        suffix, (8,)
+    )
     if bits is None:
         bits = like.bits if like is not None and like.bits in depths else depths[0]
         bits = 16 if like is not None and like.bits == 32 and depths == (8, 16) else bits
     if bits not in depths:
-        raise PnpError(f"{path}: {suffix or 'this format'} cannot hold {bits} bits (it can hold {_either(depths)})")
+        raise PnpError(
+            f"{path}: {suffix or 'this format'} cannot hold {bits} bits (it can hold {_either(depths)})"
+        )
     if like is not None and like.alpha is not None:
         if suffix in (".jpg", ".jpeg", ".bmp"):
-            raise PnpError(f"{path}: the image has an alpha channel, which {suffix} cannot hold; write .png or .tif")
+            raise PnpError(
+                f"{path}: the image has an alpha channel, which {suffix} cannot hold; write .png or .tif"
+            )
         image = torch.cat((image, _enlarge(like.alpha, image.shape[2], image.shape[3])), 1)
     channels_last = image[0].permute(1, 2, 0).double().numpy()
     if bits == 32:
@@ -125,12 +147,16 @@ def write_image(path: str | Path, x: Tensor, like: ImageFile | None = None, bits
         elif bits == 16:
             temporary.write_bytes(deep_png.encode(array, profile))
         else:
-            options: dict[str, Any] = {"quality": 95, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
+            options: dict[str, Any] = (
+                {"quality": 95, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
+            )
             options |= {"lossless": True} if suffix == ".webp" else {}
             try:
                 Pillow.fromarray(array).save(temporary, icc_profile=profile, **options)
             except ValueError as e:
-                raise PnpError(f"{path}: images are not written as '{suffix}'; use .png, .tif, .jpg or .npy") from e
+                raise PnpError(
+                    f"{path}: images are not written as '{suffix}'; use .png, .tif, .jpg or .npy"
+                ) from e
 
 
 def first_line(error: Exception) -> str:
@@ -140,12 +166,20 @@ def first_line(error: Exception) -> str:
 
 def _decode_with_pillow(path: Path) -> _Decoded:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # large images are fine up to where Pillow raises; damaged EXIF is no concern
+        warnings.simplefilter(
+            "ignore"
+        )  # large images are fine up to where Pillow raises; damaged EXIF is no concern
         with Pillow.open(path) as file:
-            frames = getattr(file, "n_frames", 1) if file.format != "MPO" else 1  # cameras hide previews in MPO
+            frames = (
+                getattr(file, "n_frames", 1) if file.format != "MPO" else 1
+            )  # cameras hide previews in MPO
             file.load()
             orientation = file.getexif().get(_ORIENTATION, 1)
-            profile = file.info.get("icc_profile") if file.mode in ("RGB", "RGBA", "L", "LA", "P", "PA") else None
+            profile = (
+                file.info.get("icc_profile")
+                if file.mode in ("RGB", "RGBA", "L", "LA", "P", "PA")
+                else None
+            )
             image: Pillow.Image = file
             if file.mode == "1":
                 image = file.convert("L")
@@ -156,7 +190,9 @@ def _decode_with_pillow(path: Path) -> _Decoded:
             pixels = np.asarray(image)
     if pixels.dtype.kind == "i":  # Pillow before version 11 widens grey images of 16 bits to 32
         if pixels.min() < 0 or pixels.max() > 65535:
-            raise PnpError(f"{path}: whole numbers of 32 bits have no known range; save the image with 16 bits")
+            raise PnpError(
+                f"{path}: whole numbers of 32 bits have no known range; save the image with 16 bits"
+            )
         pixels = pixels.astype(np.uint16)
     note = f"the first of {frames} frames is taken" if frames > 1 else ""
     return _Decoded(pixels, profile, orientation, note)
@@ -166,7 +202,10 @@ def _decode_deep_png(path: Path) -> _Decoded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Pillow.open(path) as image:  # for the header, and to have an absurd size refused
-            profile, orientation = image.info.get("icc_profile"), image.getexif().get(_ORIENTATION, 1)
+            profile, orientation = (
+                image.info.get("icc_profile"),
+                image.getexif().get(_ORIENTATION, 1),
+            )
     return _Decoded(deep_png.decode(path.read_bytes()), profile, orientation)
 
 
@@ -174,13 +213,17 @@ def _decode_deep_tiff(path: Path) -> _Decoded | None:
     """The first page of a TIFF of more than 8 bits, or None: Pillow reads the others, with more compressions."""
     import tifffile
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it reports of damage becomes one error of ours
+    logging.getLogger("tifffile").setLevel(
+        logging.CRITICAL
+    )  # what it reports of damage becomes one error of ours
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages.first
         if page.dtype is None or page.dtype.itemsize == 1:
             return None
         if page.imagewidth * page.imagelength > 2 * (Pillow.MAX_IMAGE_PIXELS or 0):
-            raise PnpError(f"{path}: the image claims an absurd size of {page.imagewidth} x {page.imagelength} pixels")
+            raise PnpError(
+                f"{path}: the image claims an absurd size of {page.imagewidth} x {page.imagelength} pixels"
+            )
         kind, bits = tifffile.PHOTOMETRIC(page.photometric).name, page.bitspersample
         if kind not in ("RGB", "MINISBLACK") or bits != 8 * page.dtype.itemsize:
             raise PnpError(
@@ -197,7 +240,9 @@ def _decode_deep_tiff(path: Path) -> _Decoded | None:
                 "(pip install imagecodecs); or save it uncompressed or with deflate"
             ) from e
         pixels = np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
-        tags = {code: page.tags[code].value for code in (_ORIENTATION, _PROFILE) if code in page.tags}
+        tags = {
+            code: page.tags[code].value for code in (_ORIENTATION, _PROFILE) if code in page.tags
+        }
         note = f"the first of {len(file.pages)} pages is taken" if len(file.pages) > 1 else ""
         return _Decoded(pixels, tags.get(_PROFILE), int(tags.get(_ORIENTATION, 1)), note)
 
@@ -207,12 +252,16 @@ def _interpret(path: Path, decoded: _Decoded) -> ImageFile:
     pixels = decoded.pixels[..., None] if decoded.pixels.ndim == 2 else decoded.pixels
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         shape = decoded.pixels.shape
-        raise PnpError(f"{path}: an image is (H, W) or (H, W, C), channels last, C at most 4, but its shape is {shape}")
+        raise PnpError(
+            f"{path}: an image is (H, W) or (H, W, C), channels last, C at most 4, but its shape is {shape}"
+        )
     bits = {("u", 1): 8, ("u", 2): 16}.get((pixels.dtype.kind, pixels.dtype.itemsize), 32)
     if bits == 32:
         _check_floats(path, pixels)
     pixels = _upright(pixels, decoded.orientation)
-    scaled = pixels.astype(np.float32) if bits == 32 else (pixels / (2**bits - 1)).astype(np.float32)
+    scaled = (
+        pixels.astype(np.float32) if bits == 32 else (pixels / (2**bits - 1)).astype(np.float32)
+    )
     tensor = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
     colours = 1 if tensor.shape[1] < 3 else 3
     alpha = tensor[:, colours:].contiguous() if colours < tensor.shape[1] else None
@@ -221,7 +270,9 @@ def _interpret(path: Path, decoded: _Decoded) -> ImageFile:
 
 def _check_floats(path: Path, pixels: np.ndarray) -> None:
     if pixels.dtype.kind != "f":
-        raise PnpError(f"{path}: numbers of type {pixels.dtype} have no known range; use uint8, uint16 or floats")
+        raise PnpError(
+            f"{path}: numbers of type {pixels.dtype} have no known range; use uint8, uint16 or floats"
+        )
     if not np.isfinite(pixels).all():
         raise PnpError(f"{path}: the image holds NaN or infinite values")
     low, high = float(pixels.min()), float(pixels.max())
@@ -242,8 +293,12 @@ def _enlarge(alpha: Tensor, height: int, width: int) -> Tensor:
     h, w = alpha.shape[-2:]
     if (h, w) == (height, width):
         return alpha
-    rows = (2 * torch.arange(height) * h / height / max(h - 1, 1) - 1)[:, None].expand(height, width)
-    columns = (2 * torch.arange(width) * w / width / max(w - 1, 1) - 1)[None, :].expand(height, width)
+    rows = (2 * torch.arange(height) * h / height / max(h - 1, 1) - 1)[:, None].expand(
+        height, width
+    )
+    columns = (2 * torch.arange(width) * w / width / max(w - 1, 1) - 1)[None, :].expand(
+        height, width
+    )
     grid = torch.stack((columns, rows), -1)[None]
     return F.grid_sample(alpha, grid, mode="bilinear", padding_mode="border", align_corners=True)
 

@@ -1,13 +1,15 @@
-"""What a module of a pipeline is: the four interfaces, and the kinds of values that pass between them.
+"""What a module of a pipeline is: the four interfaces, and the kinds of values that pass between
+them.
 
-The annotations of `forward` are the schema: a pipeline's steps are checked against them before anything runs, so a
-module says what it takes and gives with `Image`, `Kernel`, `Level`, `Levels` and `Number`, and with nothing else.
+The annotations of `forward` are the schema: a pipeline's steps are checked against them before
+anything runs, so a module says what it takes and gives with `Image`, `Kernel`, `Level`, `Levels`
+and `Number`, and with nothing else.
 
     class Median(Prior):
         def forward(self, x: Image, level: Level | None = None) -> Image: ...
 
-A parameter with a default may be left out of a step; a prior whose `level` has a default is `blind` (it ignores the
-level), every other prior refuses to run without one.
+A parameter with a default may be left out of a step; a prior whose `level` has a default is `blind`
+(it ignores the level), every other prior refuses to run without one.
 """
 
 from __future__ import annotations
@@ -38,15 +40,26 @@ class Kind:
 
 
 Image = Annotated[
-    Tensor, Kind("image", "(B, C, H, W)", "an image with values on [0, 1]; also a mask or an observation")
+    Tensor,
+    Kind("image", "(B, C, H, W)", "an image with values on [0, 1]; also a mask or an observation"),
 ]
-Kernel = Annotated[Tensor, Kind("kernel", "(B, 1, K, K)", "a blur kernel that sums to one, its centre at index K // 2")]
+Kernel = Annotated[
+    Tensor,
+    Kind("kernel", "(B, 1, K, K)", "a blur kernel that sums to one, its centre at index K // 2"),
+]
 Level = Annotated[
     Tensor | float,
-    Kind("level", "(B, 1, 1, 1)", "a noise level (standard deviation on [0, 1]) or a weight, one per image"),
+    Kind(
+        "level",
+        "(B, 1, 1, 1)",
+        "a noise level (standard deviation on [0, 1]) or a weight, one per image",
+    ),
 ]
 Levels = Annotated[
-    Tensor, Kind("levels", "(B, n, 1, 1)", "one level per iteration; `name[i]` is the level of iteration i")
+    Tensor,
+    Kind(
+        "levels", "(B, n, 1, 1)", "one level per iteration; `name[i]` is the level of iteration i"
+    ),
 ]
 Number = Annotated[int, Kind("number", "int", "a whole number: a scale, an index or a count")]
 Noise = Annotated[float, "noise"]
@@ -90,7 +103,9 @@ def kind_of(annotation: Any) -> Kind | None:
     return None
 
 
-KINDS: dict[str, Kind] = {k.name: k for k in map(kind_of, (Image, Kernel, Level, Levels, Number)) if k is not None}
+KINDS: dict[str, Kind] = {
+    k.name: k for k in map(kind_of, (Image, Kernel, Level, Levels, Number)) if k is not None
+}
 
 
 def signature_of(cls: type[Module]) -> Signature:
@@ -116,7 +131,9 @@ def signature_of(cls: type[Module]) -> Signature:
     return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
 
 
-_run: ContextVar[dict[int, tuple[tuple[Any, ...], Any]] | None] = ContextVar("pnp_run", default=None)
+_run: ContextVar[dict[int, tuple[tuple[Any, ...], Any]] | None] = ContextVar(
+    "pnp_run", default=None
+)
 
 
 @contextmanager
@@ -146,7 +163,8 @@ class Module(nn.Module, ABC):
         return {}
 
     def once(self, compute: Callable[..., Any], *inputs: Any) -> Any:
-        """`compute(*inputs)`; within one run of a pipeline, the last result is given again for the same inputs.
+        """`compute(*inputs)`; within one run of a pipeline, the last result is given again for the
+        same inputs.
 
         "The same" means the same objects, not equal ones.  Outside a run nothing is kept.
         """
@@ -154,7 +172,11 @@ class Module(nn.Module, ABC):
         if memory is None:
             return compute(*inputs)
         kept = memory.get(id(self))
-        if kept is None or len(kept[0]) != len(inputs) or any(a is not b for a, b in zip(kept[0], inputs, strict=True)):
+        if (
+            kept is None
+            or len(kept[0]) != len(inputs)
+            or any(a is not b for a, b in zip(kept[0], inputs, strict=True))
+        ):
             kept = memory[id(self)] = (inputs, compute(*inputs))
         return kept[1]
 
@@ -165,11 +187,12 @@ class DataSolver(Module):
     For the image, D:    z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2     (equations 8, 9)
     For the kernel, Dk:  w = argmin_w |y - (x * w)|s|^2 + weight |w - k|^2     (equations 10, 11)
 
-    `*` is true convolution, the kernel's centre is at index K // 2, `|s` keeps the upper-left pixel of every s x s
-    block; the norms are sums over all pixels and channels.  s is the ratio of the sizes of x and y.  y, x and k keep
-    their dtype and device.  The docstring of a solver states its objective, and `pnp.testing.check_solver` holds the
-    solver to it by spatial convolution.  A solver of images has `forward(y, x, k, weight) -> Image`, a solver of
-    kernels `forward(y, x, k) -> Kernel` with its weight as an option.
+    `*` is true convolution, the kernel's centre is at index K // 2, `|s` keeps the upper-left pixel
+    of every s x s block; the norms are sums over all pixels and channels.  s is the ratio of the
+    sizes of x and y.  y, x and k keep their dtype and device.  The docstring of a solver states its
+    objective, and `pnp.testing.check_solver` holds the solver to it by spatial convolution.  A
+    solver of images has `forward(y, x, k, weight) -> Image`, a solver of kernels `forward(y, x, k)
+    -> Kernel` with its weight as an option.
     """
 
     exact: ClassVar[bool] = True
@@ -179,8 +202,8 @@ class DataSolver(Module):
 class Prior(Module):
     """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
 
-    Shape, dtype and device are kept.  `level` is the standard deviation of the Gaussian noise that P is to remove.
-    `pnp.testing.check_prior` holds a prior to this.
+    Shape, dtype and device are kept.  `level` is the standard deviation of the Gaussian noise that
+    P is to remove. `pnp.testing.check_prior` holds a prior to this.
     """
 
     channels: int | None = None

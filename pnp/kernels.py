@@ -1,10 +1,12 @@
 """Blur kernels: read from and written to files, pictured, measured and moved.
 
-A kernel is a tensor (B, 1, K, L); its centre is the index (K // 2, L // 2).  Its centre of mass may lie elsewhere.
+A kernel is a tensor (B, 1, K, L); its centre is the index (K // 2, L // 2).  Its centre of mass may
+lie elsewhere.
 
-In files, a kernel whose sum is within 0.1 % of one is taken as it is (published kernels were cropped and left so); any
-other positive sum is divided out, because a blur neither brightens nor darkens: grey levels, 0-255 and counts all read
-the same.  Small negative taps, down to 5 % of the peak, are kept: estimates of kernels have them.
+In files, a kernel whose sum is within 0.1 % of one is taken as it is (published kernels were
+cropped and left so); any other positive sum is divided out, because a blur neither brightens nor
+darkens: grey levels, 0-255 and counts all read the same.  Small negative taps, down to 5 % of the
+peak, are kept: estimates of kernels have them.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ LARGEST = 501
 def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
     """The kernel (1, 1, K, L), float32, in a file.
 
-    `.npy` (one kernel, or a stack of them along the first axis), `.npz`, `.mat` (numeric, cell and object arrays) and
-    pictures (`.png` ...: grey levels proportional to the taps, no gamma).  Where a file holds several, `index` chooses:
-    a number counts from 1 as papers do, a text is the name that the file gives; "FILE#3" and "FILE#name" do the same.
+    `.npy` (one kernel, or a stack of them along the first axis), `.npz`, `.mat` (numeric, cell and
+    object arrays) and pictures (`.png` ...: grey levels proportional to the taps, no gamma).  Where
+    a file holds several, `index` chooses: a number counts from 1 as papers do, a text is the name
+    that the file gives; "FILE#3" and "FILE#name" do the same.
     """
     path, index = _split(path, index)
     found = _kernels_in(path)
@@ -38,7 +41,9 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
         index = 1
     if index is None:
         listed = ", ".join(list(found)[:12]) + (", ..." if len(found) > 12 else "")
-        raise PnpError(f"{path} holds {len(found)} kernels ({listed}); choose one with {path.name}#1 or by its name")
+        raise PnpError(
+            f"{path} holds {len(found)} kernels ({listed}); choose one with {path.name}#1 or by its name"
+        )
     names = list(found)
     if str(index) in found:
         name = str(index)
@@ -69,7 +74,8 @@ def write_kernel(path: str | Path, k: Tensor) -> None:
 
 
 def kernel_picture(k: Tensor, least: int = 200) -> Tensor:
-    """A picture (1, 1, H, W) of one kernel to look at: peak white, zero black, taps as squares, `least` or more wide.
+    """A picture (1, 1, H, W) of one kernel to look at: peak white, zero black, taps as squares,
+    `least` or more wide.
 
     It is enlarged and scaled, so `read_kernel` refuses it.
     """
@@ -83,7 +89,9 @@ def centre_of_mass(k: Tensor) -> Tensor:
     taps = k[:, 0].double()
     rows, columns = _offsets(taps)
     mass = taps.sum((-2, -1))
-    return torch.stack(((taps * rows).sum((-2, -1)) / mass, (taps * columns).sum((-2, -1)) / mass), -1).to(k.dtype)
+    return torch.stack(
+        ((taps * rows).sum((-2, -1)) / mass, (taps * columns).sum((-2, -1)) / mass), -1
+    ).to(k.dtype)
 
 
 def second_moments(k: Tensor) -> Tensor:
@@ -106,9 +114,11 @@ def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
 
 
 def centre_kernel(k: Tensor, steps: int = 4) -> Tensor:
-    """Bring the centre of mass to the centre by tilting the weights, k exp(a . position): the taps stay non-negative.
+    """Bring the centre of mass to the centre by tilting the weights, k exp(a . position): the taps
+    stay non-negative.
 
-    Meant for small offsets (a fraction of the kernel's width); it neither blurs as interpolation does nor rings.
+    Meant for small offsets (a fraction of the kernel's width); it neither blurs as interpolation
+    does nor rings.
     """
     taps = k[:, 0] / k[:, 0].sum((-2, -1), keepdim=True)
     rows, columns = _offsets(taps)
@@ -124,7 +134,9 @@ def centre_kernel(k: Tensor, steps: int = 4) -> Tensor:
 
 def _offsets(taps: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.arange(taps.shape[-2], dtype=taps.dtype, device=taps.device) - taps.shape[-2] // 2
-    columns = torch.arange(taps.shape[-1], dtype=taps.dtype, device=taps.device) - taps.shape[-1] // 2
+    columns = (
+        torch.arange(taps.shape[-1], dtype=taps.dtype, device=taps.device) - taps.shape[-1] // 2
+    )
     return rows[:, None], columns[None, :]
 
 
@@ -138,7 +150,9 @@ def _split(path: str | Path, index: int | str | None) -> tuple[Path, int | str |
 def _kernels_in(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file by name, in its order."""
     if not path.is_file():
-        raise PnpError(f"{path}: {'this is a folder, not a kernel' if path.is_dir() else 'there is no such file'}")
+        raise PnpError(
+            f"{path}: {'this is a folder, not a kernel' if path.is_dir() else 'there is no such file'}"
+        )
     readers = {".npy": _from_npy, ".npz": _from_npz, ".mat": _from_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -148,7 +162,9 @@ def _kernels_in(path: Path) -> dict[str, np.ndarray]:
     except PnpError:
         raise
     except Exception as e:  # each library fails in its own way; to the user it is one
-        raise PnpError(f"{path}: the kernel cannot be read; is it damaged or cut off? ({first_line(e)})") from e
+        raise PnpError(
+            f"{path}: the kernel cannot be read; is it damaged or cut off? ({first_line(e)})"
+        ) from e
     if not found:
         raise PnpError(f"{path}: there is no array in it")
     return found
@@ -159,22 +175,33 @@ def _from_npy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # NumPy leaves damaged ones open
-        return {name: array for member in file.files for name, array in _unstack(member, file[member]).items()}
+    with (
+        path.open("rb") as opened,
+        np.load(opened, allow_pickle=False) as file,
+    ):  # NumPy leaves damaged ones open
+        return {
+            name: array
+            for member in file.files
+            for name, array in _unstack(member, file[member]).items()
+        }
 
 
 def _from_mat(path: Path) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
 
     try:
-        content = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+        content = {
+            name: value for name, value in loadmat(path).items() if not name.startswith("__")
+        }
     except NotImplementedError:  # MATLAB 7.3
         content = _from_hdf5(path)
     found: dict[str, np.ndarray] = {}
     for name, value in content.items():
         if value.dtype == object:
             cells = [np.asarray(cell) for cell in value.ravel(order="F")]
-            found |= {name if len(cells) == 1 else f"{name}{i}": cell for i, cell in enumerate(cells, 1)}
+            found |= {
+                name if len(cells) == 1 else f"{name}{i}": cell for i, cell in enumerate(cells, 1)
+            }
         else:  # MATLAB stacks along the last axis
             found |= _unstack(name, np.moveaxis(value, -1, 0) if value.ndim == 3 else value)
     return found
@@ -197,7 +224,11 @@ def _from_hdf5(path: Path) -> dict[str, np.ndarray]:
         return cells
 
     with h5py.File(path) as file:
-        return {name: value(entry, file) for name, entry in file.items() if isinstance(entry, h5py.Dataset)}
+        return {
+            name: value(entry, file)
+            for name, entry in file.items()
+            if isinstance(entry, h5py.Dataset)
+        }
 
 
 def _from_picture(path: Path) -> np.ndarray:
@@ -207,7 +238,11 @@ def _from_picture(path: Path) -> np.ndarray:
     grey = image[0].double().numpy()
     for side in range(min(grey.shape) // 2, 3, -1):
         whole = min(grey.shape) >= 100 and grey.shape[0] % side == 0 and grey.shape[1] % side == 0
-        if whole and np.array_equal(grey, grey[::side, ::side].repeat(side, 0).repeat(side, 1)) and np.ptp(grey) > 0:
+        if (
+            whole
+            and np.array_equal(grey, grey[::side, ::side].repeat(side, 0).repeat(side, 1))
+            and np.ptp(grey) > 0
+        ):
             raise PnpError(
                 f"{path}: this picture is enlarged {side} times, to look at; give the .npy that it was made of"
             )
@@ -222,7 +257,10 @@ def _unstack(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
         return {name or "1": array}
     if array.shape[2] <= 4 < min(array.shape[:2]):
         return {name or "1": array}  # a colour picture, refused below
-    return {name if name and len(array) == 1 else f"{name}{i}": kernel for i, kernel in enumerate(array, 1)}
+    return {
+        name if name and len(array) == 1 else f"{name}{i}": kernel
+        for i, kernel in enumerate(array, 1)
+    }
 
 
 def _interpret(where: str, array: np.ndarray) -> Tensor:

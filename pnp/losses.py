@@ -13,10 +13,11 @@ from pnp.recipe import Loss, Recipe
 
 
 class Objective(nn.Module):
-    """Runs the pipeline on a batch (true values by name) and compares: `objective(batch)` is (number of losses,).
+    """Runs the pipeline on a batch (true values by name) and compares: `objective(batch)` is
+    (number of losses,).
 
-    Each entry is weighted; their sum is what training minimises.  `values` holds the variables at the end of the last
-    run, for whoever looks at results.
+    Each entry is weighted; their sum is what training minimises.  `values` holds the variables at
+    the end of the last run, for whoever looks at results.
     """
 
     def __init__(self, pipeline: Pipeline, recipe: Recipe):
@@ -49,7 +50,9 @@ class Objective(nn.Module):
 
         def collect(state: State) -> None:
             if state.iteration is not None:
-                states.append({n: state.variables[n] for n in self.compared if n in state.variables})
+                states.append(
+                    {n: state.variables[n] for n in self.compared if n in state.variables}
+                )
                 last.update(state.variables)
 
         result = self.pipeline(trace=collect, **{name: batch[name] for name in self.given})
@@ -61,10 +64,16 @@ class Objective(nn.Module):
             weights, values = [1.0], [self.values[loss.of]]
         else:
             values = [state[loss.of] for state in states]
-            weights = list(loss.iterations) if isinstance(loss.iterations, tuple) else [1 / len(values)] * len(values)
+            weights = (
+                list(loss.iterations)
+                if isinstance(loss.iterations, tuple)
+                else [1 / len(values)] * len(values)
+            )
         own = loss.target not in batch or "." in loss.target
         target = self.values[loss.target] if own else batch[loss.target]
-        total = sum(w * _distance(v, target, loss) for w, v in zip(weights, values, strict=True) if w)
+        total = sum(
+            w * _distance(v, target, loss) for w, v in zip(weights, values, strict=True) if w
+        )
         return loss.weight * torch.as_tensor(total)
 
 

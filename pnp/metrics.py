@@ -1,10 +1,13 @@
-"""How near a result is to the truth.  Every metric gives one figure per image of the batch: a tensor (B,), float64.
+"""How near a result is to the truth.  Every metric gives one figure per image of the batch: a
+tensor (B,), float64.
 
-PSNR is taken over all colours together, on pixels clamped to [0, 1] and rounded to 8 bits unless `rounded=False`,
-inside a `border` that is left out (see `protocols`).  SSIM comes from scikit-image.
+PSNR is taken over all colours together, on pixels clamped to [0, 1] and rounded to 8 bits unless
+`rounded=False`, inside a `border` that is left out (see `protocols`).  SSIM comes from
+scikit-image.
 
-A blind method cannot know where a kernel's centre lies: the kernel moved one way and the image the other explain y as
-well.  So PSNR and kernel error also exist registered, after the best sub-pixel shift, which never scores worse.
+A blind method cannot know where a kernel's centre lies: the kernel moved one way and the image the
+other explain y as well.  So PSNR and kernel error also exist registered, after the best sub-pixel
+shift, which never scores worse.
 """
 
 from __future__ import annotations
@@ -30,14 +33,20 @@ def psnr(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tenso
 
 
 def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
-    """PSNR of the luma Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, colours on 0-255; Y is not rounded again.
+    """PSNR of the luma Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, colours on 0-255; Y is not
+    rounded again.
 
     Grey images count as R = G = B.
     """
     _check(x, ref, border)
     if x.shape[1] not in (1, 3):
         raise PnpError(f"psnr_y: images should have 1 or 3 channels, but these have {x.shape[1]}")
-    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x.device).reshape(1, 3, 1, 1) / 255
+    weights = (
+        torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x.device).reshape(
+            1, 3, 1, 1
+        )
+        / 255
+    )
     luma = [(weights * _levels(image, rounded)).sum(1, keepdim=True) for image in (x, ref)]
     return _psnr(luma[0], luma[1], border)
 
@@ -45,16 +54,21 @@ def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Ten
 def psnr_registered(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
     """PSNR after the best shift of x, one for all its colours; never below `psnr`.
 
-    The shift is the peak of the upsampled cross-correlation (1/50 pixel); x is moved in the Fourier domain, mirrored
-    at its edges, and the border grows by the shift, because nothing is known from beyond the edge.
+    The shift is the peak of the upsampled cross-correlation (1/50 pixel); x is moved in the Fourier
+    domain, mirrored at its edges, and the border grows by the shift, because nothing is known from
+    beyond the edge.
     """
     scores = []
-    for one, other, plain in zip(x.double(), ref.double(), psnr(x, ref, border, rounded), strict=True):
+    for one, other, plain in zip(
+        x.double(), ref.double(), psnr(x, ref, border, rounded), strict=True
+    ):
         shift = best_shift(one.mean(0), other.mean(0))
         wide = border + math.ceil(max(abs(v) for v in shift))
         score = plain
         if 2 * wide < min(one.shape[-2:]):
-            score = torch.maximum(plain, psnr(_move(one, shift)[None], other[None], wide, rounded)[0])
+            score = torch.maximum(
+                plain, psnr(_move(one, shift)[None], other[None], wide, rounded)[0]
+            )
         scores.append(score)
     return torch.stack(scores)
 
@@ -76,7 +90,9 @@ def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tenso
     _check(x, ref, border)
     x, ref = (_inside(_levels(image, rounded), border) for image in (x, ref))
     if min(x.shape[-2:]) < 11:
-        raise PnpError(f"ssim: its window has 11 pixels, but inside the border there are {x.shape[-2]} x {x.shape[-1]}")
+        raise PnpError(
+            f"ssim: its window has 11 pixels, but inside the border there are {x.shape[-2]} x {x.shape[-1]}"
+        )
     options = {
         "gaussian_weights": True,
         "sigma": 1.5,
@@ -85,7 +101,9 @@ def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tenso
         "channel_axis": 0,
     }
     pairs = zip(x.cpu().numpy(), ref.cpu().numpy(), strict=True)
-    return torch.tensor([structural_similarity(a, b, **options) for a, b in pairs], dtype=torch.float64)
+    return torch.tensor(
+        [structural_similarity(a, b, **options) for a, b in pairs], dtype=torch.float64
+    )
 
 
 def kernel_error(k: Tensor, ref: Tensor) -> Tensor:
@@ -103,7 +121,9 @@ def kernel_error_registered(k: Tensor, ref: Tensor) -> Tensor:
     rows, columns = k.shape[-2:]
     room = (rows + 2 * REACH, columns + 2 * REACH)
     errors = []
-    for one, other, error in zip(resize_kernel(k, *room), resize_kernel(ref, *room), kernel_error(k, ref), strict=True):
+    for one, other, error in zip(
+        resize_kernel(k, *room), resize_kernel(ref, *room), kernel_error(k, ref), strict=True
+    ):
         shift = best_shift(one[0], other[0], windowed=False)
         moved = _fourier_shift(one, shift)
         errors.append(torch.minimum(error, ((moved - other) ** 2).sum() / (rows * columns)))
@@ -116,16 +136,22 @@ def best_shift(a: Tensor, b: Tensor, windowed: bool = True) -> tuple[float, floa
 
     window = torch.ones_like(b)
     if windowed:  # what one image has beyond the other's edge should not count
-        rows, columns = (torch.hann_window(n, periodic=False, dtype=b.dtype, device=b.device) for n in b.shape)
+        rows, columns = (
+            torch.hann_window(n, periodic=False, dtype=b.dtype, device=b.device) for n in b.shape
+        )
         window = rows[:, None] * columns[None, :]
     target = (window * (b - b.mean())).cpu().numpy() if windowed else b.cpu().numpy()
     total = (0.0, 0.0)
-    for _ in range(2 if windowed else 1):  # the window stands still, so the second look corrects the first
+    for _ in range(
+        2 if windowed else 1
+    ):  # the window stands still, so the second look corrects the first
         moved = _move(a[None], total)[0]
         seen = (window * (moved - moved.mean())).cpu().numpy() if windowed else moved.cpu().numpy()
         if not seen.any() or not target.any():
             return (0.0, 0.0)
-        step = phase_cross_correlation(target, seen, upsample_factor=_SUBPIXEL, normalization=None)[0]
+        step = phase_cross_correlation(target, seen, upsample_factor=_SUBPIXEL, normalization=None)[
+            0
+        ]
         total = (total[0] + float(step[0]), total[1] + float(step[1]))
         if max(abs(v) for v in total) > REACH:
             return (0.0, 0.0)
@@ -155,13 +181,19 @@ def _check(x: Tensor, ref: Tensor, border: int) -> None:
     for name, image in (("x", x), ("ref", ref)):
         if image.dim() != 4 or not image.is_floating_point():
             kind = f"{image.dtype} {tuple(image.shape)}"
-            raise PnpError(f"metrics: {name} should be floats (B, C, H, W) on [0, 1], but it is {kind}")
+            raise PnpError(
+                f"metrics: {name} should be floats (B, C, H, W) on [0, 1], but it is {kind}"
+            )
         if not torch.isfinite(image).all():
             raise PnpError(f"metrics: {name} holds NaN or infinite values")
     if x.shape != ref.shape:
-        raise PnpError(f"metrics: the images differ in shape, {tuple(x.shape)} against {tuple(ref.shape)}")
+        raise PnpError(
+            f"metrics: the images differ in shape, {tuple(x.shape)} against {tuple(ref.shape)}"
+        )
     if border < 0 or 2 * border >= min(x.shape[-2:]):
-        raise PnpError(f"metrics: a border of {border} leaves nothing of {x.shape[-2]} x {x.shape[-1]} pixels")
+        raise PnpError(
+            f"metrics: a border of {border} leaves nothing of {x.shape[-2]} x {x.shape[-1]} pixels"
+        )
 
 
 def _levels(image: Tensor, rounded: bool) -> Tensor:
@@ -188,5 +220,8 @@ def _kernel_pair(k: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
         raise PnpError(f"metrics: {len(k)} kernels cannot be compared with {len(ref)}")
     rows, columns = max(k.shape[-2], ref.shape[-2]), max(k.shape[-1], ref.shape[-1])
     count = max(len(k), len(ref))
-    k, ref = (resize_kernel(kernel.double(), rows, columns).expand(count, -1, -1, -1) for kernel in (k, ref))
+    k, ref = (
+        resize_kernel(kernel.double(), rows, columns).expand(count, -1, -1, -1)
+        for kernel in (k, ref)
+    )
     return k, ref.to(k.device)

@@ -1,7 +1,8 @@
 """The observation model of equation 1, y = (x * k)|s + n, in floats.
 
-`*` is true convolution, each colour with the same kernel, the kernel's centre at index K // 2; `|s` keeps the
-upper-left pixel of every s x s block; n is white Gaussian noise of standard deviation sigma on the [0, 1] scale.
+`*` is true convolution, each colour with the same kernel, the kernel's centre at index K // 2; `|s`
+keeps the upper-left pixel of every s x s block; n is white Gaussian noise of standard deviation
+sigma on the [0, 1] scale.
 """
 
 from __future__ import annotations
@@ -19,23 +20,31 @@ BOUNDARIES = ("circular", "replicate", "reflect")
 def blur(x: Tensor, k: Tensor, boundary: str = "circular") -> Tensor:
     """x * k, the size of x: images (B, C, H, W), kernels (B, 1, K, L) or one for all.
 
-    Beyond its edges the image goes on from the opposite edge ("circular", what the closed forms of equations 8-11
-    assume), with its last pixel ("replicate"), or mirrored about it ("reflect").  Differentiable in x and k.
+    Beyond its edges the image goes on from the opposite edge ("circular", what the closed forms of
+    equations 8-11 assume), with its last pixel ("replicate"), or mirrored about it ("reflect").
+    Differentiable in x and k.
     """
     if x.dim() != 4 or not x.is_floating_point():
-        raise PnpError(f"blur: the image should be floats (B, C, H, W), but it is {x.dtype} {tuple(x.shape)}")
+        raise PnpError(
+            f"blur: the image should be floats (B, C, H, W), but it is {x.dtype} {tuple(x.shape)}"
+        )
     if k.dim() != 4 or k.shape[1] != 1 or k.shape[0] not in (1, x.shape[0]):
         raise PnpError(
             f"blur: {len(x)} images want kernels ({len(x)}, 1, K, K) or (1, 1, K, K), but got {tuple(k.shape)}"
         )
     if boundary not in BOUNDARIES:
-        raise PnpError(f"blur: there is no boundary '{boundary}'; boundaries: {', '.join(BOUNDARIES)}")
+        raise PnpError(
+            f"blur: there is no boundary '{boundary}'; boundaries: {', '.join(BOUNDARIES)}"
+        )
     rows, columns = k.shape[-2:]
     height, width = x.shape[-2:]
     if rows > height or columns > width:
-        raise PnpError(f"blur: the kernel ({rows} x {columns}) is larger than the image ({height} x {width})")
+        raise PnpError(
+            f"blur: the kernel ({rows} x {columns}) is larger than the image ({height} x {width})"
+        )
     if boundary != "circular":
-        # The pixel (i, j) of the result needs those from i - (rows - 1 - rows // 2) to i + rows // 2, and so on.
+        # The pixel (i, j) of the result needs those from i - (rows - 1 - rows // 2) to i + rows //
+        # 2, and so on.
         margin = (columns - 1 - columns // 2, columns // 2, rows - 1 - rows // 2, rows // 2)
         x = F.pad(x, margin, mode=boundary)
     spectrum = torch.fft.rfft2(x) * _transfer(k.to(x), *x.shape[-2:])
@@ -67,7 +76,8 @@ def observe(
 ) -> Tensor:
     """y = (x * k)|s + n, not clipped and not rounded; sigma is one level or one for each image.
 
-    x (B, C, H, W), k (B or 1, 1, K, K), s divides H and W, `boundary` is "circular", "replicate" or "reflect".
+    x (B, C, H, W), k (B or 1, 1, K, K), s divides H and W, `boundary` is "circular", "replicate" or
+    "reflect".
     """
     return add_noise(downsample(blur(x, k, boundary), s), sigma, generator)
 
@@ -76,9 +86,13 @@ def add_noise(y: Tensor, sigma: Tensor | float, generator: torch.Generator | Non
     """y + n.  A generator on the CPU gives the same noise on every device."""
     level = as_level(sigma, y)
     if not bool(((level >= 0) & (level <= 1)).all()):
-        raise PnpError(f"noise: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}")
+        raise PnpError(
+            f"noise: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}"
+        )
     device = generator.device if generator is not None else y.device
-    return y + level * torch.randn(y.shape, generator=generator, device=device, dtype=y.dtype).to(y.device)
+    return y + level * torch.randn(y.shape, generator=generator, device=device, dtype=y.dtype).to(
+        y.device
+    )
 
 
 def crop_to_multiple(x: Tensor, m: int) -> Tensor:

@@ -31,7 +31,11 @@ def read_noise(value: Any) -> float:
         raise PnpError(f"{value!r} is not a noise level; write it as 0.02, 2% or 5/255")
     if not 0 <= number <= 1:
         plain = number > 1 and re.fullmatch(r"[\d.]+", str(value))
-        cure = f"write {value}/255 or {value}% if that is meant" if plain else "write it as 0.02, 2% or 5/255"
+        cure = (
+            f"write {value}/255 or {value}% if that is meant"
+            if plain
+            else "write it as 0.02, 2% or 5/255"
+        )
         raise PnpError(f"{value} is not a noise level on [0, 1]; {cure}")
     return number
 
@@ -39,8 +43,8 @@ def read_noise(value: Any) -> float:
 def convert(annotation: Any, value: Any) -> Any:
     """`value` as the annotated type; PnpError that says what is wanted.
 
-    Understood: int, float, bool, str, `Noise`, `Literal`, lists and tuples of these, unions with None.  A whole number
-    serves as a float.  Any other annotation takes the value as it is.
+    Understood: int, float, bool, str, `Noise`, `Literal`, lists and tuples of these, unions with
+    None.  A whole number serves as a float.  Any other annotation takes the value as it is.
     """
     if annotation is Noise:
         return read_noise(value)
@@ -58,7 +62,9 @@ def convert(annotation: Any, value: Any) -> Any:
                 return convert(member, value)
             except PnpError as e:
                 failures.append(str(e))
-        raise PnpError(failures[-1] if len(failures) == 1 else f"wants {_wanted(annotation)}, not {value!r}")
+        raise PnpError(
+            failures[-1] if len(failures) == 1 else f"wants {_wanted(annotation)}, not {value!r}"
+        )
     if origin is typing.Literal:
         if value in arguments and not isinstance(value, bool):
             return value
@@ -73,7 +79,12 @@ def convert(annotation: Any, value: Any) -> Any:
         kinds = members if fixed else [members[0] if members else Any] * len(value)
         converted = [convert(kind, item) for kind, item in zip(kinds, value, strict=True)]
         return tuple(converted) if origin is tuple else converted
-    if annotation is float and isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
+    if (
+        annotation is float
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
+    ):
         return float(value)
     if annotation is int and isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -93,7 +104,9 @@ def options_of(cls: type[Module]) -> dict[str, inspect.Parameter]:
     return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
-def read_options(cls: type[Module], nodes: Mapping[str, Node]) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+def read_options(
+    cls: type[Module], nodes: Mapping[str, Node]
+) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
     """The options of a module as its constructor wants them, and (option, problem, cure) for those that do not fit."""
     known = options_of(cls)
     hints = typing.get_type_hints(cls.__init__, include_extras=True) if known else {}
@@ -115,7 +128,13 @@ def read_options(cls: type[Module], nodes: Mapping[str, Node]) -> tuple[dict[str
 
 def _wanted(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        type(None): "null",
+    }
     if annotation in names:
         return names[annotation]
     if annotation is Noise:

@@ -53,11 +53,12 @@ class Result(Mapping[str, Any]):
 
 @dataclass(frozen=True)
 class State:
-    """What the hook `trace` sees: once after each `start` (iteration None) and after each iteration.
+    """What the hook `trace` sees: once after each `start` (iteration None) and after each
+    iteration.
 
-    `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the stage; `variables` are
-    the values by name (read, do not change); `letters` tells which module stood for which letter, `reports` what
-    modules say of their last call.
+    `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
+    stage; `variables` are the values by name (read, do not change); `letters` tells which module
+    stood for which letter, `reports` what modules say of their last call.
     """
 
     stage: int
@@ -72,9 +73,10 @@ class State:
 class Pipeline(nn.Module):
     """A pipeline of modules.
 
-    Called with the given variables by name, it runs the steps and returns a `Result`.  y is (B, C, H, W) on [0, 1], k
-    (B, 1, K, K) or (K, K), s a whole number, sigma a number or (B, 1, 1, 1).  The modules are its children by letter
-    (`pipeline.P`), so that `.to`, `state_dict` and autograd work as for any `nn.Module`.
+    Called with the given variables by name, it runs the steps and returns a `Result`.  y is (B, C,
+    H, W) on [0, 1], k (B, 1, K, K) or (K, K), s a whole number, sigma a number or (B, 1, 1, 1).
+    The modules are its children by letter (`pipeline.P`), so that `.to`, `state_dict` and autograd
+    work as for any `nn.Module`.
     """
 
     def __init__(self, spec: Spec, modules: dict[str, Module]):
@@ -100,10 +102,11 @@ class Pipeline(nn.Module):
         return next((channels for channels in fixed if channels is not None), None)
 
     def prepare(self, dtype: torch.dtype = torch.float32, compile: bool = False) -> Pipeline:
-        """Make ready for inference: channels_last, evaluation mode, image priors in `dtype`, optionally compiled.
+        """Make ready for inference: channels_last, evaluation mode, image priors in `dtype`,
+        optionally compiled.
 
-        Solvers, kernel priors and estimators stay in the precision of their inputs; `compile` concerns the image
-        priors only.  Returns the pipeline itself.
+        Solvers, kernel priors and estimators stay in the precision of their inputs; `compile`
+        concerns the image priors only.  Returns the pipeline itself.
         """
         self.eval()
         self.precision = None if dtype == torch.float32 else dtype
@@ -117,8 +120,9 @@ class Pipeline(nn.Module):
     def forward(self, *, trace: Callable[[State], None] | None = None, **given: Any) -> Result:
         """Run the pipeline on the given variables.
 
-        Arguments: the variables of `given:` by name, and `trace`, called with a `State` after every iteration.
-        Raises PnpError, naming the step, the iteration and the shapes of the inputs, when a step fails.
+        Arguments: the variables of `given:` by name, and `trace`, called with a `State` after every
+        iteration. Raises PnpError, naming the step, the iteration and the shapes of the inputs,
+        when a step fails.
         """
         spec = self.spec
         with one_run():
@@ -138,12 +142,19 @@ class Pipeline(nn.Module):
                     where = f"iteration {count + 1} of {spec.iterations}"
                     once = (stage.steps, where, dict(loop), letters)
                     if self.recompute and torch.is_grad_enabled():
-                        with set_checkpoint_early_stop(False):  # it would stop a step by an exception
-                            variables = checkpoint(self._alone, variables, *once, use_reentrant=False)
+                        with set_checkpoint_early_stop(
+                            False
+                        ):  # it would stop a step by an exception
+                            variables = checkpoint(
+                                self._alone, variables, *once, use_reentrant=False
+                            )
                     else:
                         self._iterate(variables, *once)
                     if trace is not None:
-                        reports = {letter: getattr(self, letter).report() for letter in set(letters.values())}
+                        reports = {
+                            letter: getattr(self, letter).report()
+                            for letter in set(letters.values())
+                        }
                         reports = {letter: report for letter, report in reports.items() if report}
                         trace(State(number, count, spec.iterations, i, variables, letters, reports))
                     count += 1
@@ -170,7 +181,12 @@ class Pipeline(nn.Module):
         return variables
 
     def _do(
-        self, step: Step, variables: dict[str, Any], where: str, loop: dict[str, int] | None = None, letter: str = ""
+        self,
+        step: Step,
+        variables: dict[str, Any],
+        where: str,
+        loop: dict[str, int] | None = None,
+        letter: str = "",
     ) -> None:
         """Run one step: read its inputs, call its module, store its outputs."""
         module = getattr(self, letter or step.module)
@@ -180,19 +196,31 @@ class Pipeline(nn.Module):
             values = self._call(module, inputs)
             outputs = values if isinstance(values, tuple) else (values,)
             if len(outputs) != len(step.outputs) or any(value is None for value in outputs):
-                gave = ", ".join("None" if value is None else type(value).__name__ for value in outputs)
-                raise PnpError(f"it gave ({gave}), but a value for each of {', '.join(step.outputs)} is wanted")
+                gave = ", ".join(
+                    "None" if value is None else type(value).__name__ for value in outputs
+                )
+                raise PnpError(
+                    f"it gave ({gave}), but a value for each of {', '.join(step.outputs)} is wanted"
+                )
         except Exception as e:
-            shapes = ", ".join(f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=False))
+            shapes = ", ".join(
+                f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=False)
+            )
             reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
-            raise PnpError(f"{step.origin}: the step '{step}' failed ({where}): {reason}\n    inputs: {shapes}") from e
+            raise PnpError(
+                f"{step.origin}: the step '{step}' failed ({where}): {reason}\n    inputs: {shapes}"
+            ) from e
         variables.update(zip(step.outputs, outputs, strict=True))
 
     def _call(self, module: Module, inputs: list[Any]) -> Any:
         if not _is_network(module):
             return module(*inputs)
         image = inputs[0]
-        low = torch.autocast(image.device.type, self.precision) if self.precision is not None else nullcontext()
+        low = (
+            torch.autocast(image.device.type, self.precision)
+            if self.precision is not None
+            else nullcontext()
+        )
         with low:
             output = module(image.contiguous(memory_format=torch.channels_last), *inputs[1:])
         return output.to(image.dtype)
@@ -206,9 +234,16 @@ class Pipeline(nn.Module):
             raise PnpError(f"{spec.name} is not given '{unknown[0]}'; it takes {', '.join(names)}")
         missing = [g.name for g in spec.given if g.default is None and values.get(g.name) is None]
         if missing:
-            raise PnpError(f"{spec.name} needs {' and '.join(missing)}; it takes {', '.join(names)}")
+            raise PnpError(
+                f"{spec.name} needs {' and '.join(missing)}; it takes {', '.join(names)}"
+            )
         like = next(
-            (v for v in (values.get("y"), *values.values()) if isinstance(v, Tensor) and v.is_floating_point()), None
+            (
+                v
+                for v in (values.get("y"), *values.values())
+                if isinstance(v, Tensor) and v.is_floating_point()
+            ),
+            None,
         )
         for g in spec.given:
             value = values.get(g.name)
@@ -229,8 +264,8 @@ def load(name: str | Path, *, random_weights: bool = False, **overrides: Any) ->
     """The pipeline of a name or of a YAML file, ready to run.
 
     Arguments: `overrides` as with `--set`, dotted keys by way of a dict: `load("usrnet", repeat=8,
-    **{"modules.P.weights": path})`; `random_weights=True` leaves networks at their random start.  Raises
-    PipelineError with every problem found.
+    **{"modules.P.weights": path})`; `random_weights=True` leaves networks at their random start.
+    Raises PipelineError with every problem found.
     """
     name = str(name)
     return build(parse(gather(name, overrides), name), random_weights=random_weights)
@@ -248,7 +283,9 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
         except PnpError as e:
             problems.append(Problem(m.origin, f"{letter}: {e}"))
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
-            problems.append(Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}"))
+            problems.append(
+                Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}")
+            )
         else:
             problem = None if random_weights else _load(modules[letter], m, spec)
             problems += [problem] if problem else []
@@ -270,7 +307,11 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
     source = m.weights or spec.weights
     if source is None:
         cure = f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules (--set weights=FILE)"
-        return Problem(m.origin, f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given", cure)
+        return Problem(
+            m.origin,
+            f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given",
+            cure,
+        )
     try:
         load_weights(module, source.value, letter=m.letter)
     except PnpError as e:
@@ -281,7 +322,11 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
 
 def _is_network(module: Module) -> bool:
     """True for an image prior with parameters: what reduced precision and compilation are for."""
-    return isinstance(module, Prior) and _takes_image(module) and next(module.parameters(), None) is not None
+    return (
+        isinstance(module, Prior)
+        and _takes_image(module)
+        and next(module.parameters(), None) is not None
+    )
 
 
 def _takes_image(module: Module) -> bool:
@@ -336,7 +381,9 @@ def _bring(g: Given, value: Any, like: Tensor | None) -> Any:
     if g.kind.name == "kernel" and value.dim() == 2:
         value = value[None, None]
     if value.dim() != 4:
-        raise PnpError(f"{g.name} has shape {tuple(value.shape)}, but {_article(g.kind.name)} is {g.kind.shape}")
+        raise PnpError(
+            f"{g.name} has shape {tuple(value.shape)}, but {_article(g.kind.name)} is {g.kind.shape}"
+        )
     if g.kind.name == "kernel" and value.shape[1] != 1:
         raise PnpError(
             f"{g.name} has shape {tuple(value.shape)}, but a kernel is {g.kind.shape}: one kernel for all channels"
@@ -344,7 +391,9 @@ def _bring(g: Given, value: Any, like: Tensor | None) -> Any:
     if not bool(torch.isfinite(value).all()):
         raise PnpError(f"{g.name} holds NaN or infinite values; replace them first")
     if g.kind.name == "image" and float(value.max()) > 8:
-        raise PnpError(f"{g.name} reaches {float(value.max()):g}, but images are on [0, 1]: divide it by 255")
+        raise PnpError(
+            f"{g.name} reaches {float(value.max()):g}, but images are on [0, 1]: divide it by 255"
+        )
     if like is not None and like.dtype != value.dtype:
         raise PnpError(f"{g.name} is {value.dtype}, but y is {like.dtype}: bring them to one dtype")
     return value

@@ -1,7 +1,8 @@
-"""The protocols of published figures: how the observation is simulated, and what border PSNR leaves out.
+"""The protocols of published figures: how the observation is simulated, and what border PSNR leaves
+out.
 
-They differ in crop, in rounding and in noise, and the differences are worth up to 0.1 dB and more: a figure without its
-protocol says little.  `exact` is the observation model itself, in floats.
+They differ in crop, in rounding and in noise, and the differences are worth up to 0.1 dB and more:
+a figure without its protocol says little.  `exact` is the observation model itself, in floats.
 """
 
 from __future__ import annotations
@@ -37,10 +38,18 @@ class Protocol:
 
 
 PROTOCOLS = {
-    "exact": Protocol("y = (x * k)↓s + n in floats", 1, rounded=False, clamped=False, border_power=2),
-    "usrnet": Protocol("Table 1 of Zhang et al. 2020", 8, rounded=True, clamped=False, border_power=2),
-    "ikrnet": Protocol("Ates et al. 2023, kernels of 21 x 21", 1, rounded=True, clamped=True, border_power=2),
-    "denoising": Protocol("denoising, Zhang et al. 2021", 1, rounded=False, clamped=False, border_power=None),
+    "exact": Protocol(
+        "y = (x * k)↓s + n in floats", 1, rounded=False, clamped=False, border_power=2
+    ),
+    "usrnet": Protocol(
+        "Table 1 of Zhang et al. 2020", 8, rounded=True, clamped=False, border_power=2
+    ),
+    "ikrnet": Protocol(
+        "Ates et al. 2023, kernels of 21 x 21", 1, rounded=True, clamped=True, border_power=2
+    ),
+    "denoising": Protocol(
+        "denoising, Zhang et al. 2021", 1, rounded=False, clamped=False, border_power=None
+    ),
 }
 
 
@@ -54,10 +63,12 @@ def protocol(name: str) -> Protocol:
 def degrade(
     hr: Tensor, k: Tensor, s: int = 1, sigma: float = 0.0, name: str = "exact", seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Simulate the observation of an image: y (1, C, h, w), and the cropped HR image that it belongs to.
+    """Simulate the observation of an image: y (1, C, h, w), and the cropped HR image that it
+    belongs to.
 
-    hr is (1, C, H, W) on [0, 1], k is (1, 1, K, K).  Noise comes from NumPy's `RandomState(seed)` in the order rows,
-    columns, colours, as the published codes draw it, so that seed 0 gives the very noise of the `usrnet` protocol.
+    hr is (1, C, H, W) on [0, 1], k is (1, 1, K, K).  Noise comes from NumPy's `RandomState(seed)`
+    in the order rows, columns, colours, as the published codes draw it, so that seed 0 gives the
+    very noise of the `usrnet` protocol.
     """
     rules = protocol(name)
     if hr.dim() != 4 or hr.shape[0] != 1 or k.dim() != 4 or k.shape[:2] != (1, 1):
@@ -65,7 +76,9 @@ def degrade(
             f"degrade: one image (1, C, H, W) and one kernel (1, 1, K, K), but got {tuple(hr.shape)}, {tuple(k.shape)}"
         )
     if not abs(float(k.sum()) - 1) < 0.01:
-        raise PnpError(f"degrade: the kernel sums to {float(k.sum()):g}, not to one; divide it by its sum")
+        raise PnpError(
+            f"degrade: the kernel sums to {float(k.sum()):g}, not to one; divide it by its sum"
+        )
     if not 0 <= sigma <= 1:
         raise PnpError(
             f"degrade: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}"
@@ -90,7 +103,9 @@ def _blur_in_8_bits(hr: Tensor, k: Tensor) -> Tensor:
 
     height, width = hr.shape[-2:]
     if k.shape[-2] > height or k.shape[-1] > width:
-        raise PnpError(f"degrade: the kernel {tuple(k.shape[-2:])} is larger than the image ({height} x {width})")
+        raise PnpError(
+            f"degrade: the kernel {tuple(k.shape[-2:])} is larger than the image ({height} x {width})"
+        )
     pixels = (hr[0] * 255).round().to(torch.uint8).cpu().numpy()
     taps = k[0, 0].double().cpu().numpy()
     cut = np.stack([ndimage.convolve(channel, taps, mode="wrap") for channel in pixels])

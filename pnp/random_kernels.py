@@ -1,8 +1,10 @@
-"""Random blur kernels, drawn in batches on the device: Gaussians, motion, mixtures of both, disturbed taps.
+"""Random blur kernels, drawn in batches on the device: Gaussians, motion, mixtures of both,
+disturbed taps.
 
-All kernels (n, 1, size, size) are non-negative and sum to one.  Their centre of mass is at index size // 2 unless
-`off_centre` asks otherwise: a blind method cannot tell a shifted kernel from a shifted image, so where the centre lies
-has to be a convention.  A generator on the CPU gives the same kernels on every device.
+All kernels (n, 1, size, size) are non-negative and sum to one.  Their centre of mass is at index
+size // 2 unless `off_centre` asks otherwise: a blind method cannot tell a shifted kernel from a
+shifted image, so where the centre lies has to be a convention.  A generator on the CPU gives the
+same kernels on every device.
 """
 
 from __future__ import annotations
@@ -34,14 +36,17 @@ def random_kernels(
 ) -> Tensor:
     """n kernels of the given kinds (a name, or shares such as {"anisotropic": 0.5, "motion": 0.5}).
 
-    `isotropic` and `anisotropic`: Gaussians whose standard deviations, in pixels, are uniform in `std` (one for both
-    axes, or one for each with any angle).  `motion`: see `motion_kernels`.  `mixed`: a motion kernel and an anisotropic
-    Gaussian added with random weights.  `disturbance`: each tap is multiplied by 1 + U(0, disturbance), as DAN does.
-    `off_centre`: the centre of mass is moved by up to so many pixels in each direction.
+    `isotropic` and `anisotropic`: Gaussians whose standard deviations, in pixels, are uniform in
+    `std` (one for both axes, or one for each with any angle).  `motion`: see `motion_kernels`.
+    `mixed`: a motion kernel and an anisotropic Gaussian added with random weights.  `disturbance`:
+    each tap is multiplied by 1 + U(0, disturbance), as DAN does. `off_centre`: the centre of mass
+    is moved by up to so many pixels in each direction.
     """
     shares = check_kinds(kinds)
     if n < 1 or size < 1:
-        raise PnpError(f"random kernels: their number and size should be 1 or more, but are {n} and {size}")
+        raise PnpError(
+            f"random kernels: their number and size should be 1 or more, but are {n} and {size}"
+        )
     device = device if device is not None else generator.device if generator is not None else "cpu"
     draw = _Draw(n, generator, torch.device(device))
     shift = draw.uniform(-off_centre, off_centre, 2)
@@ -70,9 +75,13 @@ def check_kinds(kinds: str | Mapping[str, float]) -> dict[str, float]:
     shares = {kinds: 1.0} if isinstance(kinds, str) else dict(kinds)
     for kind, share in shares.items():
         if kind not in KINDS:
-            raise PnpError(f"there is no kind of kernels called '{kind}'; {hint(kind, KINDS, 'kinds')}")
+            raise PnpError(
+                f"there is no kind of kernels called '{kind}'; {hint(kind, KINDS, 'kinds')}"
+            )
         if not share >= 0 or not math.isfinite(share):
-            raise PnpError(f"random kernels: the share of '{kind}' should be 0 or more, but it is {share}")
+            raise PnpError(
+                f"random kernels: the share of '{kind}' should be 0 or more, but it is {share}"
+            )
     shares = {kind: share for kind, share in shares.items() if share > 0}
     if not shares:
         raise PnpError("random kernels: no kind has a share above 0")
@@ -80,22 +89,34 @@ def check_kinds(kinds: str | Mapping[str, float]) -> dict[str, float]:
 
 
 def gaussian_kernels(
-    size: int, std_u: Tensor, std_v: Tensor, angle: Tensor | None = None, shift: Tensor | None = None
+    size: int,
+    std_u: Tensor,
+    std_v: Tensor,
+    angle: Tensor | None = None,
+    shift: Tensor | None = None,
 ) -> Tensor:
-    """Gaussians sampled at the pixels: standard deviations (n,) along two axes, the first turned by `angle` (n,).
+    """Gaussians sampled at the pixels: standard deviations (n,) along two axes, the first turned by
+    `angle` (n,).
 
-    The angle goes from the direction of the columns (to the right) to that of the rows (down); `shift` (n, 2) is the
-    centre's offset, row and column.  Widths above size / 5 are cut off by the support, and measure smaller.
+    The angle goes from the direction of the columns (to the right) to that of the rows (down);
+    `shift` (n, 2) is the centre's offset, row and column.  Widths above size / 5 are cut off by the
+    support, and measure smaller.
     """
-    odd = size - 1 + size % 2  # on an even side one row stays empty: else the cut-off tail moves the centre of mass
+    odd = (
+        size - 1 + size % 2
+    )  # on an even side one row stays empty: else the cut-off tail moves the centre of mass
     position = torch.arange(odd, dtype=std_u.dtype, device=std_u.device) - odd // 2
     shift = torch.zeros(len(std_u), 2).to(std_u) if shift is None else shift
     angle = torch.zeros_like(std_u) if angle is None else angle
     rows = position[None, :, None] - shift[:, 0, None, None]
     columns = position[None, None, :] - shift[:, 1, None, None]
     cos, sin, u, v = (t[:, None, None] for t in (angle.cos(), angle.sin(), std_u, std_v))
-    exponent = -0.5 * (((columns * cos + rows * sin) / u) ** 2 + ((rows * cos - columns * sin) / v) ** 2)
-    taps = (exponent - exponent.amax((-2, -1), keepdim=True)).exp()  # the peak is one even between the pixels
+    exponent = -0.5 * (
+        ((columns * cos + rows * sin) / u) ** 2 + ((rows * cos - columns * sin) / v) ** 2
+    )
+    taps = (
+        exponent - exponent.amax((-2, -1), keepdim=True)
+    ).exp()  # the peak is one even between the pixels
     return resize_kernel((taps / taps.sum((-2, -1), keepdim=True))[:, None], size)
 
 
@@ -110,10 +131,11 @@ def motion_kernels(
 ) -> Tensor:
     """Camera shake: the time that a random trajectory spends at each pixel.
 
-    The direction of the trajectory drifts, curves and sometimes jumps, and its speed varies, all in proportion to a
-    non-linearity drawn for each kernel: 0 is a straight line at constant speed.  Its longest reach from the centre of
-    mass, in rows or columns, is uniform between a tenth of what the support allows and all of it; a small Gaussian
-    (0.3 to 0.8 pixels) stands for the optics.
+    The direction of the trajectory drifts, curves and sometimes jumps, and its speed varies, all in
+    proportion to a non-linearity drawn for each kernel: 0 is a straight line at constant speed.
+    Its longest reach from the centre of mass, in rows or columns, is uniform between a tenth of
+    what the support allows and all of it; a small Gaussian (0.3 to 0.8 pixels) stands for the
+    optics.
     """
     draw = _Draw(n, generator, torch.device(device))
     shift = torch.zeros(n, 2, device=device) if shift is None else shift
@@ -123,25 +145,31 @@ def motion_kernels(
     jumps = ((draw.uniform(0, 1, steps) < 3 * bend / steps) * draw.normal(steps) * 1.2).cumsum(1)
     angle = draw.uniform(0, 2 * math.pi)[:, None] + drift + curve + jumps
     speed = (1 + bend * draw.normal(steps).cumsum(1) * (1.5 / math.sqrt(steps))).abs() + 0.05
-    path = torch.stack((speed * angle.sin(), speed * angle.cos()), -1).cumsum(1)  # (n, steps, row and column)
+    path = torch.stack((speed * angle.sin(), speed * angle.cos()), -1).cumsum(
+        1
+    )  # (n, steps, row and column)
     path = path - path.mean(1, keepdim=True)
     odd = size - 1 + size % 2
     room = (odd // 2 - 2 - shift.abs().amax(1)).clamp(min=0)
     longest = path.abs().amax((1, 2)).clamp(min=1e-6)
     path = path * (draw.uniform(0.1, 1) * room / longest)[:, None, None] + shift[:, None]
 
-    # The kernel is a product of two matrices, each time's weights over rows and over columns: unlike scattered sums,
-    # it gives the same figures on every run on a GPU.
+    # The kernel is a product of two matrices, each time's weights over rows and over columns:
+    # unlike scattered sums, it gives the same figures on every run on a GPU.
     position = torch.arange(odd, dtype=torch.float32, device=device) - odd // 2
     width = draw.uniform(0.3, 0.8)[:, None, None]
     optics = torch.exp(-0.5 * ((position[:, None] - position[None, :]) / width) ** 2)
     with torch.autocast(torch.device(device).type, enabled=False):
-        weights = [(1 - (path[..., i, None] - position).abs()).clamp(min=0) @ optics for i in (0, 1)]
+        weights = [
+            (1 - (path[..., i, None] - position).abs()).clamp(min=0) @ optics for i in (0, 1)
+        ]
         taps = weights[0].transpose(1, 2) @ weights[1]
     return resize_kernel((taps / taps.sum((-2, -1), keepdim=True))[:, None], size)
 
 
-def disturb(k: Tensor, amount: float = 0.25, generator: torch.Generator | None = None, recentre: bool = True) -> Tensor:
+def disturb(
+    k: Tensor, amount: float = 0.25, generator: torch.Generator | None = None, recentre: bool = True
+) -> Tensor:
     """DAN's disturbance: every tap times 1 + U(0, amount), the sum one again, and the centre restored."""
     device = generator.device if generator is not None else k.device
     noise = torch.rand(k.shape, generator=generator, device=device).to(k)
@@ -159,7 +187,9 @@ def dan_setting1_kernels() -> Tensor:
 def dan_setting2_kernels(n: int, s: int, generator: torch.Generator | None = None) -> Tensor:
     """Random kernels of DAN's setting 2: std U(0.6, 5), any angle, disturbed; side 31 (11 for s = 2)."""
     size = 11 if s == 2 else 31
-    return random_kernels(n, size, "anisotropic", std=(0.6, 5.0), disturbance=0.25, generator=generator)
+    return random_kernels(
+        n, size, "anisotropic", std=(0.6, 5.0), disturbance=0.25, generator=generator
+    )
 
 
 class _Draw:
@@ -174,4 +204,6 @@ class _Draw:
         return low + (high - low) * drawn.to(self.device)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(self.n, *shape, generator=self.generator, device=self.source).to(self.device)
+        return torch.randn(self.n, *shape, generator=self.generator, device=self.source).to(
+            self.device
+        )

@@ -1,4 +1,5 @@
-"""A training recipe: which letters of which pipeline learn what, from which degradations, for how long.
+"""A training recipe: which letters of which pipeline learn what, from which degradations, for how
+long.
 
 Read like a pipeline: nothing runs, every value keeps its line, all problems are reported at once.
 
@@ -7,9 +8,10 @@ Read like a pipeline: nothing runs, every value keeps its line, all problems are
     train: [P]
     losses: [{l1: x}]
 
-`pipeline` is a name, a file, or a pipeline written out; `set` changes it by dotted keys, as `--set` does.  A loss
-compares a variable of the pipeline, or the output of a part of a module (`I.encoder`), with the truth of that name, or
-with `target`.  docs/training.md describes all keys; the sections are the dataclasses of this file.
+`pipeline` is a name, a file, or a pipeline written out; `set` changes it by dotted keys, as `--set`
+does.  A loss compares a variable of the pipeline, or the output of a part of a module
+(`I.encoder`), with the truth of that name, or with `target`.  docs/training.md describes all keys;
+the sections are the dataclasses of this file.
 """
 
 from __future__ import annotations
@@ -141,27 +143,54 @@ class Recipe:
             "steps": [str(step) for step in spec.steps()],
             "repeat": [stage.repeat for stage in spec.stages],
             "train": list(self.train),
-            "losses": [f"l{loss.power} {loss.of} {loss.target} {loss.iterations}" for loss in self.losses],
+            "losses": [
+                f"l{loss.power} {loss.of} {loss.target} {loss.iterations}" for loss in self.losses
+            ],
         }
 
 
-_SCALARS = ("batch", "crop", "precision", "compile", "recompute", "ema", "steps", "minutes", "save", "log", "seed")
+_SCALARS = (
+    "batch",
+    "crop",
+    "precision",
+    "compile",
+    "recompute",
+    "ema",
+    "steps",
+    "minutes",
+    "save",
+    "log",
+    "seed",
+)
 _SECTIONS = {"optimiser": Optimiser, "schedule": Schedule, "validation": Validation}
 KEYS = (
-    "about", "extends", "pipeline", "set", "train", "freeze", "start", "losses", "degradations",
-    *_SECTIONS, *_SCALARS,
-)  # fmt: skip
+    "about",
+    "extends",
+    "pipeline",
+    "set",
+    "train",
+    "freeze",
+    "start",
+    "losses",
+    "degradations",
+    *_SECTIONS,
+    *_SCALARS,
+)
 
 
 def names() -> list[str]:
     """The recipes that come with pnp."""
-    return sorted(p.name.removesuffix(".yaml") for p in files(PACKAGE).iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in files(PACKAGE).iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def load_recipe(name: str | Path, assignments: Iterable[str] = ()) -> Recipe:
-    """The recipe of a name or a YAML file, with assignments 'key=value' as of `--set`; PipelineError with all problems.
+    """The recipe of a name or a YAML file, with assignments 'key=value' as of `--set`;
+    PipelineError with all problems.
 
-    An assignment whose key is none of a recipe's keys is one to the pipeline: 'modules.P.nc=[8,8,8,8]', 'repeat=2'.
+    An assignment whose key is none of a recipe's keys is one to the pipeline:
+    'modules.P.nc=[8,8,8,8]', 'repeat=2'.
     """
     changes = tuple(assignments)
     document, folder = _inherit(str(name), None, ())
@@ -174,10 +203,14 @@ def _inherit(name: str, origin: Origin | None, seen: tuple[str, ...]) -> tuple[N
     beside = Path(seen[-1]).parent if seen else Path()
     path, shown = _locate(name, beside, origin)
     if str(path) in seen:
-        raise PipelineError([Problem(origin or Origin(shown), f"'{name}' extends itself", "end the circle")])
+        raise PipelineError(
+            [Problem(origin or Origin(shown), f"'{name}' extends itself", "end the circle")]
+        )
     document = read_file(path, shown)
     if not document.is_map:
-        raise PipelineError([Problem(document.origin, "a recipe is a map of keys", f"keys: {', '.join(KEYS)}")])
+        raise PipelineError(
+            [Problem(document.origin, "a recipe is a map of keys", f"keys: {', '.join(KEYS)}")]
+        )
     parent = document.value.get("extends")
     if parent is None:
         return document, path.parent
@@ -219,14 +252,24 @@ def _assign(document: Node, text: str) -> Node:
     key, equals, value = (part.strip() for part in text.partition("="))
     origin = Origin(f"--set {text}")
     if not equals or not key:
-        raise PnpError(f"--set {text}: write it as key=value, for example --set batch=4 or --set modules.P.nb=1")
+        raise PnpError(
+            f"--set {text}: write it as key=value, for example --set batch=4 or --set modules.P.nb=1"
+        )
     node = _located(read_text(value, origin.file), origin) if value[:1] in tuple("[{\"'") else None
     node = node or Node(scalar(value), origin)
     first, _, rest = key.partition(".")
     if first not in KEYS:
         if first not in grammar.KEYS:
             known = sorted({*KEYS, *grammar.KEYS})
-            raise PipelineError([Problem(origin, f"neither a recipe nor a pipeline has a key '{first}'", hint(first, known, "keys"))])  # fmt: skip  # noqa: E501
+            raise PipelineError(
+                [
+                    Problem(
+                        origin,
+                        f"neither a recipe nor a pipeline has a key '{first}'",
+                        hint(first, known, "keys"),
+                    )
+                ]
+            )
         first, rest = "set", key
     if rest:
         node = Node({rest: node}, origin)
@@ -264,9 +307,13 @@ class _Reader:
         spec = self.pipeline()
         known = spec or Spec("", self.document)
         values: dict[str, Any] = {
-            "name": self.name, "document": self.document, "spec": known, "train": self.train(spec),
-            "losses": self.losses(spec), "start": self.start(spec),
-        }  # fmt: skip
+            "name": self.name,
+            "document": self.document,
+            "spec": known,
+            "train": self.train(spec),
+            "losses": self.losses(spec),
+            "start": self.start(spec),
+        }
         hints = typing.get_type_hints(Recipe, include_extras=True)
         for key in ("about", *_SCALARS):
             if (node := self.get(key)) is not None:
@@ -295,7 +342,11 @@ class _Reader:
         if node is None:
             return cls()
         if not node.is_map:
-            self.say(node.origin, f"{key} wants a map", f"keys: {', '.join(f.name for f in dataclasses.fields(cls))}")
+            self.say(
+                node.origin,
+                f"{key} wants a map",
+                f"keys: {', '.join(f.name for f in dataclasses.fields(cls))}",
+            )
             return cls()
         known = {f.name for f in dataclasses.fields(cls)}
         hints = typing.get_type_hints(cls, include_extras=True)
@@ -317,20 +368,32 @@ class _Reader:
         scales = node.value.get("scales") if node is not None and node.is_map else None
         if node is not None and scales is not None and scales.is_map:
             numbers = {key: value.value for key, value in scales.value.items()}
-            if not all(k.isdigit() and _share(v) for k, v in numbers.items()) or not sum(numbers.values()):
-                self.say(scales.origin, "scales wants a list, or shares by scale", "for example {1: 0.1, 2: 0.9}")
+            if not all(k.isdigit() and _share(v) for k, v in numbers.items()) or not sum(
+                numbers.values()
+            ):
+                self.say(
+                    scales.origin,
+                    "scales wants a list, or shares by scale",
+                    "for example {1: 0.1, 2: 0.9}",
+                )
                 numbers = {"1": 1.0}
             shares = tuple(float(v) for v in numbers.values())
             listed = Node([Node(int(k), scales.origin) for k in numbers], scales.origin)
             changed = Node({**node.value, "scales": listed}, node.origin)
-            self.document = Node({**self.document.value, "degradations": changed}, self.document.origin)
+            self.document = Node(
+                {**self.document.value, "degradations": changed}, self.document.origin
+            )
         made: Degradations = self.section("degradations", Degradations)
         return made, shares or (1.0,) * len(made.scales)
 
     def pipeline(self) -> Spec | None:
         node = self.get("pipeline")
         if node is None:
-            self.say(self.document.origin, "the recipe does not say which pipeline", "add a line: pipeline: usrnet")
+            self.say(
+                self.document.origin,
+                "the recipe does not say which pipeline",
+                "add a line: pipeline: usrnet",
+            )
             return None
         try:
             if node.is_map:
@@ -349,11 +412,17 @@ class _Reader:
             return None
         changes = self.get("set")
         if changes is not None and not changes.is_map:
-            self.say(changes.origin, "set wants a map of changes", "for example {repeat: 4, modules.P.nb: 1}")
+            self.say(
+                changes.origin,
+                "set wants a map of changes",
+                "for example {repeat: 4, modules.P.nb: 1}",
+            )
             changes = None
         try:
             document = reduce(
-                lambda d, item: grammar.assign(d, *item), (changes.value if changes else {}).items(), document
+                lambda d, item: grammar.assign(d, *item),
+                (changes.value if changes else {}).items(),
+                document,
             )
             return grammar.parse(document, str(node.value) if not node.is_map else self.name)
         except PipelineError as e:
@@ -365,14 +434,22 @@ class _Reader:
         items = [] if node is None else node.value if node.is_list else [node]
         for item in items:
             if not isinstance(item.value, str):
-                self.say(item.origin, f"{key} wants letters of the pipeline", f"for example '{key}: [P, H]'")
+                self.say(
+                    item.origin,
+                    f"{key} wants letters of the pipeline",
+                    f"for example '{key}: [P, H]'",
+                )
         return [(item.value, item.origin) for item in items if isinstance(item.value, str)]
 
     def letter(self, name: str, origin: Origin, spec: Spec | None, what: str) -> str | None:
         """The letter of 'P' or 'I.encoder', if the pipeline has it."""
         letter = name.partition(".")[0]
         if spec is not None and letter not in spec.modules:
-            self.say(origin, f"there is no module '{letter}' to {what}", hint(letter, spec.modules, "modules"))
+            self.say(
+                origin,
+                f"there is no module '{letter}' to {what}",
+                hint(letter, spec.modules, "modules"),
+            )
             return None
         return letter
 
@@ -391,10 +468,18 @@ class _Reader:
             if letter is None:
                 continue
             if name in (f for f, _ in frozen) or letter in (f for f, _ in frozen):
-                self.say(origin, f"'{name}' is to be trained, but it is also frozen", "take it out of one of the lists")
+                self.say(
+                    origin,
+                    f"'{name}' is to be trained, but it is also frozen",
+                    "take it out of one of the lists",
+                )
             elif spec is not None and letter in spec.freeze:
                 cure = f"take {letter} out of the pipeline's 'freeze', or train another letter"
-                self.say(origin, f"'{name}' is to be trained, but the pipeline {spec.name} freezes it", cure)
+                self.say(
+                    origin,
+                    f"'{name}' is to be trained, but the pipeline {spec.name} freezes it",
+                    cure,
+                )
             elif spec is not None and letter not in _called(spec):
                 self.say(origin, f"'{name}' is to be trained, but no step of {spec.name} calls it")
         return tuple(name for name, _ in trained)
@@ -406,15 +491,25 @@ class _Reader:
         sources = node.value if node.is_map else {"": node}
         for target, source in sources.items():
             if not isinstance(source.value, str):
-                self.say(source.origin, "start wants files of weights", "for example 'start: {P: runs/a/weights.safetensors}'")  # fmt: skip  # noqa: E501
+                self.say(
+                    source.origin,
+                    "start wants files of weights",
+                    "for example 'start: {P: runs/a/weights.safetensors}'",
+                )
             elif target:
                 self.letter(target, source.origin, spec, "start from weights")
-        return {target: source for target, source in sources.items() if isinstance(source.value, str)}
+        return {
+            target: source for target, source in sources.items() if isinstance(source.value, str)
+        }
 
     def losses(self, spec: Spec | None) -> tuple[Loss, ...]:
         node = self.get("losses")
         if node is None or not node.is_list or not node.value:
-            self.say(node.origin if node else self.document.origin, "there are no losses", "add 'losses: [{l1: x}]'")
+            self.say(
+                node.origin if node else self.document.origin,
+                "there are no losses",
+                "add 'losses: [{l1: x}]'",
+            )
             return ()
         read = [self.loss(item, spec) for item in node.value]
         return tuple(loss for loss in read if loss is not None)
@@ -445,20 +540,35 @@ class _Reader:
             if "." in name:
                 self.letter(name, loss.origin, spec, "compare the output of")
             elif name not in kinds and not (name == loss.target and name in TRUTHS):
-                self.say(loss.origin, f"the pipeline has no variable '{name}'", hint(name, kinds, "variables"))
+                self.say(
+                    loss.origin,
+                    f"the pipeline has no variable '{name}'",
+                    hint(name, kinds, "variables"),
+                )
             elif name is loss.of and not spec.stages and name not in spec.returns:
-                self.say(loss.origin, f"'{name}' is not returned by the pipeline", f"returned: {', '.join(spec.returns)}")  # fmt: skip  # noqa: E501
+                self.say(
+                    loss.origin,
+                    f"'{name}' is not returned by the pipeline",
+                    f"returned: {', '.join(spec.returns)}",
+                )
         of = kinds.get(loss.of)
         target = KIND_OF_NAME[loss.target] if loss.target in TRUTHS else kinds.get(loss.target)
         if of is not None and target is not None and of != target:
-            self.say(loss.origin, f"'{loss.of}' is {of}, but the target '{loss.target}' is {target}")
+            self.say(
+                loss.origin, f"'{loss.of}' is {of}, but the target '{loss.target}' is {target}"
+            )
         iterations = loss.iterations
         if isinstance(iterations, str) and iterations not in ("last", "all"):
-            self.say(loss.origin, f"iterations: '{iterations}' should be last, all, or a list of weights")
+            self.say(
+                loss.origin, f"iterations: '{iterations}' should be last, all, or a list of weights"
+            )
         elif iterations == "all" and not spec.iterations:
             self.say(loss.origin, f"iterations: {spec.name} has no loop", "leave 'iterations' out")
         elif isinstance(iterations, tuple) and len(iterations) != spec.iterations:
-            self.say(loss.origin, f"iterations: {len(iterations)} weights, but {spec.name} has {spec.iterations} iterations")  # fmt: skip  # noqa: E501
+            self.say(
+                loss.origin,
+                f"iterations: {len(iterations)} weights, but {spec.name} has {spec.iterations} iterations",
+            )
 
     def ranges(self, recipe: Recipe) -> None:
         least = {"batch": 1, "crop": 1, "log": 1, "steps": 1, "save": 0, "minutes": 0}
@@ -467,12 +577,25 @@ class _Reader:
             if value is not None and value < low:
                 self.say(recipe.line(key), f"{key} is {value}, but should be at least {low}")
         if not 0 <= recipe.ema < 1:
-            self.say(recipe.line("ema"), f"ema is {recipe.ema}, but it is the share that is kept: 0 or more, below 1")
+            self.say(
+                recipe.line("ema"),
+                f"ema is {recipe.ema}, but it is the share that is kept: 0 or more, below 1",
+            )
         o, schedule = recipe.optimiser, recipe.schedule
         if not o.lr > 0 or not o.clip > 0 or not all(0 <= b < 1 for b in o.betas):
-            self.say(recipe.line("optimiser"), "optimiser: lr and clip should be above 0, betas from 0 to below 1")
-        if schedule.warmup < 0 or not 0 < schedule.decay <= 1 or (schedule.halve is not None and schedule.halve < 1):
-            self.say(recipe.line("schedule"), "schedule: warmup should be 0 or more, halve 1 or more, decay above 0 and at most 1")  # fmt: skip  # noqa: E501
+            self.say(
+                recipe.line("optimiser"),
+                "optimiser: lr and clip should be above 0, betas from 0 to below 1",
+            )
+        if (
+            schedule.warmup < 0
+            or not 0 < schedule.decay <= 1
+            or (schedule.halve is not None and schedule.halve < 1)
+        ):
+            self.say(
+                recipe.line("schedule"),
+                "schedule: warmup should be 0 or more, halve 1 or more, decay above 0 and at most 1",
+            )
         if recipe.validation.images < 1 or recipe.validation.crop < 1:
             self.say(recipe.line("validation"), "validation: images and crop should be at least 1")
 
@@ -480,12 +603,19 @@ class _Reader:
         spec, degradations = recipe.spec, recipe.degradations
         for g in spec.given:
             if g.name not in TRUTHS and g.default is None:
-                self.say(g.origin, f"the pipeline wants '{g.name}', which training does not make", f"it makes {', '.join(TRUTHS)}")  # fmt: skip  # noqa: E501
+                self.say(
+                    g.origin,
+                    f"the pipeline wants '{g.name}', which training does not make",
+                    f"it makes {', '.join(TRUTHS)}",
+                )
         for key, crop in (("crop", recipe.crop), ("validation", recipe.validation.crop)):
             s = max(degradations.scales)
             if recipe.needs_images and crop // s * s < degradations.size:
                 origin = recipe.line(key) if self.get(key) else recipe.line("degradations")
-                self.say(origin, f"{key}: crops of {crop} pixels are smaller than the kernels ({degradations.size})")
+                self.say(
+                    origin,
+                    f"{key}: crops of {crop} pixels are smaller than the kernels ({degradations.size})",
+                )
 
 
 def _share(value: Any) -> bool:

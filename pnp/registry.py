@@ -5,9 +5,10 @@ There are four, one for each interface, and a module enters with a decorator:
     @pnp.prior("median")
     class Median(pnp.Prior): ...
 
-Names come from three places: the files of `pnp.solvers`, `pnp.priors`, `pnp.initializers`, `pnp.estimators`; entry
-points of installed packages (groups of the same four names); and plugin files given with `--plugin file.py`.  A name
-is taken once: a second claim is refused and both places are named.
+Names come from three places: the files of `pnp.solvers`, `pnp.priors`, `pnp.initializers`,
+`pnp.estimators`; entry points of installed packages (groups of the same four names); and plugin
+files given with `--plugin file.py`.  A name is taken once: a second claim is refused and both
+places are named.
 """
 
 from __future__ import annotations
@@ -33,15 +34,13 @@ T = TypeVar("T", bound=type[Module])
 class Registry:
     """The modules of one interface by name.
 
-    Arguments: `word`, what one is called in YAML ("prior"); `base`, the interface; `package`, the package whose files
-    register the built-in ones, also the name of the entry point group.
+    Arguments: `word`, what one is called in YAML ("prior"); `base`, the interface; `package`, the
+    package whose files register the built-in ones, also the name of the entry point group.
     """
 
     def __init__(self, word: str, base: type[Any], package: str):
         self.word, self.base, self.package = word, base, package
-        self.__doc__ = (
-            f"""Register a {word}: `@pnp.{word}("name")` above a class that derives from pnp.{base.__name__}."""
-        )
+        self.__doc__ = f"""Register a {word}: `@pnp.{word}("name")` above a class that derives from pnp.{base.__name__}."""
         self._classes: dict[str, type[Module]] = {}
         self._discovered = False
 
@@ -74,17 +73,22 @@ class Registry:
         """The class of a name; PnpError with the nearest name if there is none."""
         self._discover()
         if name not in self._classes:
-            raise PnpError(f"there is no {self.word} called '{name}'; {hint(name, self._classes, self.word + 's')}")
+            raise PnpError(
+                f"there is no {self.word} called '{name}'; {hint(name, self._classes, self.word + 's')}"
+            )
         return self._classes[name]
 
     def build(self, name: str, **options: Any) -> Any:
         """Construct the module called `name` with its options; PnpError on unknown names and options."""
         cls = self.get(name)
         origin = Origin(f"{self.package}.build({name!r})")
-        values, problems = read_options(cls, {k: from_python(v, origin) for k, v in options.items()})
+        values, problems = read_options(
+            cls, {k: from_python(v, origin) for k, v in options.items()}
+        )
         if problems:
             raise PnpError(
-                f"{origin}: " + "; ".join(f"{problem}; {cure}".rstrip("; ") for _, problem, cure in problems)
+                f"{origin}: "
+                + "; ".join(f"{problem}; {cure}".rstrip("; ") for _, problem, cure in problems)
             )
         return cls(**values)
 
@@ -117,7 +121,11 @@ class Registry:
                     f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}; "
                     f"repair {owner}, or uninstall it"
                 ) from e
-            if inspect.isclass(loaded) and issubclass(loaded, Module) and loaded not in self._classes.values():
+            if (
+                inspect.isclass(loaded)
+                and issubclass(loaded, Module)
+                and loaded not in self._classes.values()
+            ):
                 self(point.name)(loaded)
 
 

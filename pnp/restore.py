@@ -37,7 +37,9 @@ def restore_files(args: argparse.Namespace) -> int:
     offered = {"s": args.scale, "k": args.kernel, "sigma": args.sigma, "mask": args.mask}
     _check_given(spec.name, {g.name: g.default is None for g in spec.given}, offered)
     if args.reference and len(args.images) > 1:
-        raise PnpError("--reference is the ground truth of one image, but several images are to be restored")
+        raise PnpError(
+            "--reference is the ground truth of one image, but several images are to be restored"
+        )
     device = choose_device(args.device)
     torch.manual_seed(args.seed)
     pipeline = build(spec, random_weights=args.random_weights).to(device)
@@ -49,7 +51,9 @@ def restore_files(args: argparse.Namespace) -> int:
     names = result_names(args.images)
     out = make_folder(args.out)
     failed = 0
-    images = tqdm(args.images, desc="images", unit="image", disable=_silent() or len(args.images) == 1)
+    images = tqdm(
+        args.images, desc="images", unit="image", disable=_silent() or len(args.images) == 1
+    )
     for path in images:
         try:
             _restore_one(args, pipeline, Path(path), out / names[path], given, device)
@@ -73,11 +77,15 @@ def choose_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
         reason = str(e).splitlines()[0]
-        raise PnpError(f"--device {name}: cannot be used here ({reason}); try auto or cpu") from None
+        raise PnpError(
+            f"--device {name}: cannot be used here ({reason}); try auto or cpu"
+        ) from None
     return device
 
 
-def as_result(pipeline: Pipeline, image: ImageFile, given: dict[str, Any], trace: Any, device: torch.device) -> Result:
+def as_result(
+    pipeline: Pipeline, image: ImageFile, given: dict[str, Any], trace: Any, device: torch.device
+) -> Result:
     """Run the pipeline on an image; grey images and single-channel networks are brought together here."""
     y = image.pixels.to(device)
     wanted, colours = pipeline.channels, y.shape[1]
@@ -86,7 +94,9 @@ def as_result(pipeline: Pipeline, image: ImageFile, given: dict[str, Any], trace
     elif wanted == 1 and colours == 3:
         y = y.transpose(0, 1)
     elif wanted is not None and wanted != colours:
-        raise PnpError(f"the pipeline's networks work on {wanted} channels, but the image has {colours}")
+        raise PnpError(
+            f"the pipeline's networks work on {wanted} channels, but the image has {colours}"
+        )
     with torch.inference_mode():
         taken = dict(given)
         if all(g.name != "s" for g in pipeline.spec.given):
@@ -103,7 +113,12 @@ def as_result(pipeline: Pipeline, image: ImageFile, given: dict[str, Any], trace
 
 
 def _restore_one(
-    args: argparse.Namespace, pipeline: Pipeline, path: Path, target: Path, given: dict[str, Any], device: torch.device
+    args: argparse.Namespace,
+    pipeline: Pipeline,
+    path: Path,
+    target: Path,
+    given: dict[str, Any],
+    device: torch.device,
 ) -> None:
     started = time.perf_counter()
     image = read_image(path)
@@ -136,7 +151,9 @@ def _restore_one(
     name = f"{target.name}_x{s}"
     paths = {"image": target.with_name(f"{name}.png")}
     if path.resolve() == paths["image"].resolve():
-        raise PnpError(f"{path}: the result would replace the observation; choose another folder with --out")
+        raise PnpError(
+            f"{path}: the result would replace the observation; choose another folder with --out"
+        )
     x = result["x"].float().cpu()
     write_image(paths["image"], x, like=image)
     k = result.get("k", given.get("k"))
@@ -167,7 +184,11 @@ def _restore_one(
         "seed": args.seed,
         "device": str(device),
         "dtype": args.dtype,
-        "versions": {"pnp": pnp.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {
+            "pnp": pnp.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
         "files": {what: str(p) for what, p in paths.items()},
     }
     write_json(paths["record"], record)
@@ -196,14 +217,18 @@ def _check_given(name: str, wanted: dict[str, bool], offered: dict[str, Any]) ->
     """Compare what the pipeline takes with what the command line offers, in the command line's words."""
     flags = {"s": "--scale", "k": "--kernel", "sigma": "--sigma", "mask": "--mask"}
     takes = ", ".join(f"{v} ({flags[v]})" if v in flags else v for v in wanted)
-    missing = [v for v, required in wanted.items() if required and v != "y" and offered.get(v) is None]
+    missing = [
+        v for v, required in wanted.items() if required and v != "y" and offered.get(v) is None
+    ]
     if missing:
         needed = " and ".join(flags.get(v, f"'{v}', which only Python can give") for v in missing)
         raise PnpError(f"the pipeline {name} needs {needed}; it takes {takes}")
     extra = [v for v, value in offered.items() if value is not None and v not in wanted]
     if extra:
         what = "estimates the kernel itself" if extra == ["k"] else f"does not use {extra[0]}"
-        raise PnpError(f"the pipeline {name} {what}, so {flags[extra[0]]} cannot be given; it takes {takes}")
+        raise PnpError(
+            f"the pipeline {name} {what}, so {flags[extra[0]]} cannot be given; it takes {takes}"
+        )
 
 
 def _quality(
@@ -225,9 +250,14 @@ def _quality(
 def _estimates(result: Result) -> dict[str, Any]:
     """The returned levels as numbers."""
     small = {
-        n: v for n, v in result.items() if isinstance(v, Tensor) and v.shape[-2:] == (1, 1) and n not in ("k", "w")
+        n: v
+        for n, v in result.items()
+        if isinstance(v, Tensor) and v.shape[-2:] == (1, 1) and n not in ("k", "w")
     }
-    return {name: [float(f"{level:.6g}") for level in value.flatten().tolist()] for name, value in small.items()}
+    return {
+        name: [float(f"{level:.6g}") for level in value.flatten().tolist()]
+        for name, value in small.items()
+    }
 
 
 def _summary(path: Path, paths: dict[str, Path], record: dict[str, Any]) -> str:
@@ -253,5 +283,7 @@ def _silent() -> bool:
 
 @contextmanager
 def _progress(pipeline: Pipeline, name: str) -> Iterator[Any]:
-    with tqdm(total=pipeline.spec.iterations, desc=name, unit="iteration", leave=False, disable=_silent()) as bar:
+    with tqdm(
+        total=pipeline.spec.iterations, desc=name, unit="iteration", leave=False, disable=_silent()
+    ) as bar:
         yield bar

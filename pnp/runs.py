@@ -1,10 +1,9 @@
 """The folder of a training run: checkpoints that appear whole or not at all, the log, the curves.
 
-runs/NAME/checkpoints/00001200/   weights.safetensors, ema.safetensors, state.pt; the newest two are kept
-runs/NAME/checkpoints/stable/     the state before a final run let the learning rate decay
-runs/NAME/stable.safetensors      the weights of that state in half precision: what another machine goes on from
-runs/NAME/weights.safetensors     the result
-runs/NAME/log.csv, curves.png, samples/
+runs/NAME/checkpoints/00001200/   weights.safetensors, ema.safetensors, state.pt; the newest two are
+kept runs/NAME/checkpoints/stable/     the state before a final run let the learning rate decay
+runs/NAME/stable.safetensors      the weights of that state in half precision: what another machine
+goes on from runs/NAME/weights.safetensors     the result runs/NAME/log.csv, curves.png, samples/
 """
 
 from __future__ import annotations
@@ -65,7 +64,11 @@ class Run:
         return bool(self._numbered()) or (self.folder / "stable.safetensors").is_file()
 
     def save(
-        self, weights: Mapping[str, Tensor], ema: Mapping[str, Tensor], state: Mapping[str, Any], name: str = ""
+        self,
+        weights: Mapping[str, Tensor],
+        ema: Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        name: str = "",
     ) -> Path:
         """Write a checkpoint; it is there when its folder has its name, and the oldest are removed after that."""
         target = self.checkpoints / (name or f"{state['step']:08d}")
@@ -97,10 +100,11 @@ class Run:
             _write(temporary, halved(weights))
 
     def resume(self, recipe: Recipe, final: bool) -> Checkpoint | None:
-        """The checkpoint to go on from; None if a run was killed before its first, it then starts anew.
+        """The checkpoint to go on from; None if a run was killed before its first, it then starts
+        anew.
 
-        The newest that is whole; but from before the decay, when a final run has ended, or none is wanted any more.
-        PnpError if there was no run or it belongs to another recipe.
+        The newest that is whole; but from before the decay, when a final run has ended, or none is
+        wanted any more. PnpError if there was no run or it belongs to another recipe.
         """
         damaged = []
         for path in reversed(self._numbered()):
@@ -117,12 +121,15 @@ class Run:
             return checkpoint
         weights = self.folder / "stable.safetensors"
         if weights.is_file():
-            tensors = {key: value.float() for key, value in safetensors.torch.load_file(weights).items()}
+            tensors = {
+                key: value.float() for key, value in safetensors.torch.load_file(weights).items()
+            }
             return Checkpoint(weights, tensors, tensors, None)
         if not damaged and (self.folder / "log.csv").is_file():
             return None
         raise PnpError(
-            "; ".join(damaged) or f"--resume: {self.folder} holds no checkpoint; leave --resume out to start anew"
+            "; ".join(damaged)
+            or f"--resume: {self.folder} holds no checkpoint; leave --resume out to start anew"
         )
 
     @staticmethod
@@ -144,7 +151,9 @@ class Run:
         """Make the folders; take what was logged after a step out of the log, because it is to be trained again."""
         for folder in (self.folder, self.checkpoints, self.folder / "samples"):
             make_folder(folder)
-        for unfinished in self.checkpoints.glob(".*"):  # left by a run that was killed while it wrote
+        for unfinished in self.checkpoints.glob(
+            ".*"
+        ):  # left by a run that was killed while it wrote
             shutil.rmtree(unfinished, ignore_errors=True)
         rows = [row for row in self.read_log() if int(row["step"]) <= step]
         with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
@@ -163,15 +172,23 @@ class Run:
         if not path.is_file():
             return []
         with path.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if row["sigma"] is not None and row["step"].isdigit()]
+            return [
+                row
+                for row in csv.DictReader(file)
+                if row["sigma"] is not None and row["step"].isdigit()
+            ]
 
     def draw_curves(self, title: str) -> None:
         """Draw `curves.png` from the log: the loss, and PSNR or errors of the validation."""
-        from matplotlib.figure import Figure  # the canvas of files alone: no window system, no global state
+        from matplotlib.figure import (
+            Figure,
+        )  # the canvas of files alone: no window system, no global state
 
         rows = self.read_log()
         figure = Figure(figsize=(10, 4))
-        left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.98, "bottom": 0.12, "wspace": 0.16})
+        left, right = figure.subplots(
+            1, 2, gridspec_kw={"left": 0.07, "right": 0.98, "bottom": 0.12, "wspace": 0.16}
+        )
         for axes, names in ((left, ("loss", "validation")), (right, _watched(rows))):
             for name in names:
                 points = [(int(r["step"]), float(r[name])) for r in rows if r[name]]
@@ -192,11 +209,15 @@ class Run:
 
 def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights in half precision."""
-    return {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
+    return {
+        key: value.half() if value.is_floating_point() else value for key, value in weights.items()
+    }
 
 
 def _watched(rows: list[dict[str, str]]) -> tuple[str, ...]:
-    return ("psnr", "bicubic", "D alone") if any(row["psnr"] for row in rows) else ("kernel", "sigma")
+    return (
+        ("psnr", "bicubic", "D alone") if any(row["psnr"] for row in rows) else ("kernel", "sigma")
+    )
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -1,11 +1,12 @@
-"""Weights as part of the package: `pnp/weights/NAME.safetensors` and what its manifest says of each.
+"""Weights as part of the package: `pnp/weights/NAME.safetensors` and what its manifest says of
+each.
 
-Beside them, in `pnp/weights/stable/` of the repository, are the states before the learning rate fell, from which
-training goes on; the wheel leaves them out.
+Beside them, in `pnp/weights/stable/` of the repository, are the states before the learning rate
+fell, from which training goes on; the wheel leaves them out.
 
-An entry says how the file can be made again (recipe, data, steps, machine), what it is worth (the figures of the
-recipe's validation), how it may be used, and its sha256.  A name without sha256 is not shipped: its entry names the
-recipe that makes it, which is what a pipeline's reader is told.
+An entry says how the file can be made again (recipe, data, steps, machine), what it is worth (the
+figures of the recipe's validation), how it may be used, and its sha256.  A name without sha256 is
+not shipped: its entry names the recipe that makes it, which is what a pipeline's reader is told.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from pnp.files import atomic, make_folder
 from pnp.pipeline import Pipeline
 
 HEAD = """\
-# What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME` adds entries.
-# An entry without sha256 is not shipped; its recipe makes the weights.
+# What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME`
+# adds entries. An entry without sha256 is not shipped; its recipe makes the weights.
 """
 ENTRY = "weights.yaml"
 TOLERANCE = 0.01  # dB
@@ -40,9 +41,11 @@ def export(
     measure: Callable[[], dict[str, float]],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the weights of the letters, in half precision if that costs no more than 0.01 dB, and their entry.
+    """Write the weights of the letters, in half precision if that costs no more than 0.01 dB, and
+    their entry.
 
-    `measure` gives the figures of the pipeline as it is; without a PSNR the loss may grow by a thousandth.
+    `measure` gives the figures of the pipeline as it is; without a PSNR the loss may grow by a
+    thousandth.
     """
     full = measure()
     weights = {k: v for k, v in pipeline.state_dict().items() if k.partition(".")[0] in letters}
@@ -52,7 +55,11 @@ def export(
             if value.is_floating_point():
                 value.copy_(value.half())
     half = measure()
-    holds = half["psnr"] > full["psnr"] - TOLERANCE if "psnr" in full else half["loss"] <= 1.001 * full["loss"]
+    holds = (
+        half["psnr"] > full["psnr"] - TOLERANCE
+        if "psnr" in full
+        else half["loss"] <= 1.001 * full["loss"]
+    )
     with torch.no_grad():
         for key, value in weights.items():
             value.copy_(exact[key])
@@ -75,10 +82,17 @@ def ship(folder: str | Path, name: str, to: Path = SHIPPED) -> Path:
     """Take the weights of a finished run, and its stable state, into the package under a name; returns the file."""
     source, described = Path(folder) / "weights.safetensors", Path(folder) / ENTRY
     if not source.is_file() or not described.is_file():
-        raise PnpError(f"--ship {name}: {folder} holds no weights yet; they are written when the training has ended")
-    entry, target = yaml.safe_load(described.read_text(encoding="utf-8")), to / f"{name}.safetensors"
+        raise PnpError(
+            f"--ship {name}: {folder} holds no weights yet; they are written when the training has ended"
+        )
+    entry, target = (
+        yaml.safe_load(described.read_text(encoding="utf-8")),
+        to / f"{name}.safetensors",
+    )
     if sha256(source) != entry["sha256"]:
-        raise PnpError(f"--ship {name}: {source} is not the file that {described} describes; train to the end again")
+        raise PnpError(
+            f"--ship {name}: {source} is not the file that {described} describes; train to the end again"
+        )
     copies = {target: source}
     stable, kept = Path(folder) / "stable.safetensors", to / STABLE.name / f"{name}.safetensors"
     if stable.is_file():

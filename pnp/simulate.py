@@ -25,10 +25,11 @@ SIZE = 25
 
 
 def make_kernel(text: str) -> Tensor:
-    """The kernel (1, 1, K, K) of a text: a file, or `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`, `delta`.
+    """The kernel (1, 1, K, K) of a text: a file, or `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`,
+    `delta`.
 
-    A Gaussian has one width, or two and the angle of the first in degrees (from right towards down), in pixels of the
-    result; `motion` has a seed.
+    A Gaussian has one width, or two and the angle of the first in degrees (from right towards
+    down), in pixels of the result; `motion` has a seed.
     """
     word, _, rest = text.partition(":")
     if word == "delta" and not rest:
@@ -36,7 +37,9 @@ def make_kernel(text: str) -> Tensor:
         k[..., SIZE // 2, SIZE // 2] = 1
         return k
     if word == "gaussian":
-        numbers = [float(part) for part in rest.split(",") if re.fullmatch(r"\s*\d*\.?\d+\s*", part)]
+        numbers = [
+            float(part) for part in rest.split(",") if re.fullmatch(r"\s*\d*\.?\d+\s*", part)
+        ]
         if (
             len(numbers) != rest.count(",") + 1
             or len(numbers) not in (1, 3)
@@ -50,7 +53,9 @@ def make_kernel(text: str) -> Tensor:
         return gaussian_kernels(SIZE, *widths, angle=torch.tensor([math.radians(degrees)]))
     if word == "motion":
         if not rest.isdigit():
-            raise PnpError(f"--kernel {text}: write motion:SEED with a whole number, for example motion:1")
+            raise PnpError(
+                f"--kernel {text}: write motion:SEED with a whole number, for example motion:1"
+            )
         return motion_kernels(1, SIZE, generator=torch.Generator().manual_seed(int(rest)))
     return read_kernel(text)
 
@@ -65,7 +70,9 @@ def degrade_files(args: argparse.Namespace) -> int:
     names = result_names(args.images)
     out = make_folder(args.out)
     failed = 0
-    for path in tqdm(args.images, unit="image", disable=not sys.stderr.isatty() or len(args.images) == 1):
+    for path in tqdm(
+        args.images, unit="image", disable=not sys.stderr.isatty() or len(args.images) == 1
+    ):
         try:
             image = read_image(path)
             if image.note:

@@ -23,31 +23,40 @@ from pnp.interfaces import DataSolver, Prior, signature_of
 
 
 def observe(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circular") -> Tensor:
-    """(x * k)|s by spatial convolution: pad, slide the mirrored kernel, keep the upper-left pixel of every s x s block.
+    """(x * k)|s by spatial convolution: pad, slide the mirrored kernel, keep the upper-left pixel
+    of every s x s block.
 
-    x (B, C, H, W), k (B or 1, 1, K, K') with its centre at K // 2; boundary is circular, replicate or reflect.
+    x (B, C, H, W), k (B or 1, 1, K, K') with its centre at K // 2; boundary is circular, replicate
+    or reflect.
     """
     b, c, kh, kw = *x.shape[:2], *k.shape[-2:]
-    padded = functional.pad(x, (kw - 1 - kw // 2, kw // 2, kh - 1 - kh // 2, kh // 2), mode=boundary)
+    padded = functional.pad(
+        x, (kw - 1 - kw // 2, kw // 2, kh - 1 - kh // 2, kh // 2), mode=boundary
+    )
     mirrored = k.flip(-2, -1).expand(b, c, kh, kw).reshape(b * c, 1, kh, kw)
-    blurred = functional.conv2d(padded.reshape(1, b * c, *padded.shape[-2:]), mirrored, groups=b * c)
+    blurred = functional.conv2d(
+        padded.reshape(1, b * c, *padded.shape[-2:]), mirrored, groups=b * c
+    )
     return blurred.reshape(b, c, *x.shape[-2:])[..., ::s, ::s]
 
 
 def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None:
-    """Hold a data solver to its objective by spatial convolution, on random problems; AssertionError if it fails.
+    """Hold a data solver to its objective by spatial convolution, on random problems;
+    AssertionError if it fails.
 
-    A solver of images (`-> Image`) must give, and one of kernels (`-> Kernel`) must give over the support it returns,
+    A solver of images (`-> Image`) must give, and one of kernels (`-> Kernel`) must give over the
+    support it returns,
 
         z = argmin |mask (y - (z * k)|s)|^2 + weight |z - x|^2
         w = argmin |y - (x * w)|s|^2 + gamma H W |w - k|^2
 
-    with shape, dtype and device kept, every image of a batch treated by itself, one kernel or weight serving a whole
-    batch, and gradients that are the derivatives of the result.  Where it differs from the plain case, the solver says
-    so by attributes: `boundary` ("circular" without one), `gamma` (a solver of kernels needs it), `pull` ("last" or
-    "zero": to k or to nothing), `channel` (the one colour channel it looks at), `size` (the side of the kernel it
-    gives), and `tolerance` with `iterations` if it iterates: it is held to its tolerance as it is, and to the laws as
-    a copy that iterates to the end.
+    with shape, dtype and device kept, every image of a batch treated by itself, one kernel or
+    weight serving a whole batch, and gradients that are the derivatives of the result.  Where it
+    differs from the plain case, the solver says so by attributes: `boundary` ("circular" without
+    one), `gamma` (a solver of kernels needs it), `pull` ("last" or "zero": to k or to nothing),
+    `channel` (the one colour channel it looks at), `size` (the side of the kernel it gives), and
+    `tolerance` with `iterations` if it iterates: it is held to its tolerance as it is, and to the
+    laws as a copy that iterates to the end.
     """
     exact: Any = copy.deepcopy(solver).to(device).double()
     if hasattr(solver, "tolerance"):
@@ -63,14 +72,24 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
 class _Case:
     """One random problem for a solver, in float64, and the laws that its result must keep."""
 
-    def __init__(self, solver: DataSolver, s: int, channels: int, kernel: tuple[int, int], seed: int, device: str):
+    def __init__(
+        self,
+        solver: DataSolver,
+        s: int,
+        channels: int,
+        kernel: tuple[int, int],
+        seed: int,
+        device: str,
+    ):
         signature = signature_of(type(solver))
         self.of_image = signature.outputs[0].name == "image"
         self.names = ["y", "x", "k", *(["weight"] if self.of_image else [])]
         self.names += ["mask"] if any(a.name == "mask" for a in signature.inputs) else []
         self.what = type(solver).__name__
         self.s = s
-        h, w = (-(-max(*kernel, getattr(solver, "size", None) or 1) // s) + extra for extra in (1, 2))
+        h, w = (
+            -(-max(*kernel, getattr(solver, "size", None) or 1) // s) + extra for extra in (1, 2)
+        )
         channels = max(channels, (getattr(solver, "channel", None) or 0) + 1)
         generator = torch.Generator().manual_seed(seed)
 
@@ -101,9 +120,14 @@ class _Case:
         misfit = y - observe(x, result, self.s, getattr(solver, "boundary", "circular"))
         misfit = misfit if channel is None else misfit[:, channel]
         target = (
-            torch.zeros_like(result) if getattr(solver, "pull", "last") == "zero" else _recentred(k, result.shape[-2:])
+            torch.zeros_like(result)
+            if getattr(solver, "pull", "last") == "zero"
+            else _recentred(k, result.shape[-2:])
         )
-        return misfit.square().sum() + solver.gamma * x[0, 0].numel() * (result - target).square().sum()
+        return (
+            misfit.square().sum()
+            + solver.gamma * x[0, 0].numel() * (result - target).square().sum()
+        )
 
     def slope(self, solver: DataSolver, result: Tensor) -> float:
         """The norm of the objective's gradient at the result, as a share of that at zero."""
@@ -118,9 +142,14 @@ class _Case:
         result = self.run(solver, **values)
         size = getattr(solver, "size", None)
         expected = (
-            tuple(self.values["x"].shape) if self.of_image else (2, 1, *((size, size) if size else result.shape[-2:]))
+            tuple(self.values["x"].shape)
+            if self.of_image
+            else (2, 1, *((size, size) if size else result.shape[-2:]))
         )
-        self.require(tuple(result.shape) == expected, f"returns the shape {tuple(result.shape)} instead of {expected}")
+        self.require(
+            tuple(result.shape) == expected,
+            f"returns the shape {tuple(result.shape)} instead of {expected}",
+        )
         self.require(result.dtype == torch.float32, f"returns {result.dtype} for torch.float32")
         self.require(
             result.device == values["x"].device,
@@ -128,25 +157,38 @@ class _Case:
         )
         limit = 1e-3 + 10 * getattr(solver, "tolerance", 0.0)
         slope = self.slope(solver, result)
-        self.require(slope < limit, f"in float32 is far from the minimiser of its objective: {self.share(slope)}")
+        self.require(
+            slope < limit,
+            f"in float32 is far from the minimiser of its objective: {self.share(slope)}",
+        )
 
     def is_the_minimiser(self, solver: DataSolver) -> None:
         result = self.run(solver)
         self.require(result.dtype == torch.float64, f"returns {result.dtype} for torch.float64")
         slope = self.slope(solver, result)
-        self.require(slope < 1e-8, f"does not return the minimiser of its objective: {self.share(slope)}")
+        self.require(
+            slope < 1e-8, f"does not return the minimiser of its objective: {self.share(slope)}"
+        )
 
     def treats_images_separately(self, solver: DataSolver) -> None:
         together = self.run(solver)
-        alone = torch.cat([self.run(solver, **{n: v[i : i + 1] for n, v in self.values.items()}) for i in (0, 1)])
+        alone = torch.cat(
+            [self.run(solver, **{n: v[i : i + 1] for n, v in self.values.items()}) for i in (0, 1)]
+        )
         self.require(
             _near(together, alone),
             f"lets the images of a batch change each other, by up to {_gap(together, alone):.1e}",
         )
         for name in self.names[2:4] if self.of_image else ["k"]:
             first = self.values[name][:1]
-            one, two = self.run(solver, **{name: first}), self.run(solver, **{name: first.repeat(2, 1, 1, 1)})
-            self.require(_near(one, two), f"gives another result for one {name} than for the same {name} repeated")
+            one, two = (
+                self.run(solver, **{name: first}),
+                self.run(solver, **{name: first.repeat(2, 1, 1, 1)}),
+            )
+            self.require(
+                _near(one, two),
+                f"gives another result for one {name} than for the same {name} repeated",
+            )
         if self.of_image:
             number, tensor = (
                 self.run(solver, weight=0.5),
@@ -165,9 +207,15 @@ class _Case:
             along = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
             seen = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(value)
             with torch.no_grad():
-                ahead, behind = (self.run(solver, **{name: value + sign * step * along}) for sign in (1, -1))
+                ahead, behind = (
+                    self.run(solver, **{name: value + sign * step * along}) for sign in (1, -1)
+                )
             true = float((seen * (ahead - behind)).sum() / (2 * step))
-            gradient = torch.autograd.grad(result, value, seen, allow_unused=True)[0] if result.requires_grad else None
+            gradient = (
+                torch.autograd.grad(result, value, seen, allow_unused=True)[0]
+                if result.requires_grad
+                else None
+            )
             given = 0.0 if gradient is None else float((gradient * along).sum())
             self.require(
                 abs(given - true) <= 1e-4 * abs(true) + 1e-6 * float(seen.norm()),
@@ -189,13 +237,15 @@ def check_prior(
     seed: int = 0,
     device: str = "cpu",
 ) -> None:
-    """Hold a prior to its interface on small random inputs, in eval mode; AssertionError if it fails.
+    """Hold a prior to its interface on small random inputs, in eval mode; AssertionError if it
+    fails.
 
-    Shape, dtype and device are kept, odd sizes included, and the input is left as it was; the same input gives the
-    same result, an image in a batch the same as alone; a level may be a number or a tensor, and a blind prior ignores
-    it; gradients are finite in float32 and the derivatives of the result in float64, or, where the prior declares
-    `differentiable = False`, backward is a PnpError.  Priors of kernels are told by `-> Kernel`; what a prior declares
-    (`channels`, `size`) is respected.  Errors of the prior itself are passed on.
+    Shape, dtype and device are kept, odd sizes included, and the input is left as it was; the same
+    input gives the same result, an image in a batch the same as alone; a level may be a number or a
+    tensor, and a blind prior ignores it; gradients are finite in float32 and the derivatives of the
+    result in float64, or, where the prior declares `differentiable = False`, backward is a
+    PnpError.  Priors of kernels are told by `-> Kernel`; what a prior declares (`channels`, `size`)
+    is respected.  Errors of the prior itself are passed on.
     """
     plain = copy.deepcopy(prior).to(device).eval()
     exact = copy.deepcopy(plain).double()
@@ -203,7 +253,9 @@ def check_prior(
     if not of_image and prior.size is not None:
         sizes = [(prior.size, prior.size)]
     for size, channels in zip(sizes, (3, 1), strict=False):
-        case = _PriorCase(prior, (prior.channels or channels) if of_image else 1, size, level, seed, device)
+        case = _PriorCase(
+            prior, (prior.channels or channels) if of_image else 1, size, level, seed, device
+        )
         case.keeps_its_form(plain)
         case.repeats_itself(exact)
         case.treats_images_separately(exact)
@@ -218,7 +270,15 @@ def check_prior(
 class _PriorCase:
     """One random input of a prior, in float64, and the laws that its result must keep."""
 
-    def __init__(self, prior: Prior, channels: int, size: tuple[int, int], level: float, seed: int, device: str):
+    def __init__(
+        self,
+        prior: Prior,
+        channels: int,
+        size: tuple[int, int],
+        level: float,
+        seed: int,
+        device: str,
+    ):
         inputs = signature_of(type(prior)).inputs
         self.what, self.blind, self.number = type(prior).__name__, prior.blind, level
         self.takes_level = len(inputs) > 1 and inputs[1].kind.name == "level"
@@ -227,7 +287,9 @@ class _PriorCase:
         if inputs[0].kind.name == "kernel":
             x = (x / x.sum((-2, -1), keepdim=True)) + 0.02 * (x.roll(1, -1) - x.flip(-1))
         self.x = x.to(device)
-        self.level = level * torch.tensor([1.0, 2.0], dtype=torch.float64, device=device).reshape(2, 1, 1, 1)
+        self.level = level * torch.tensor([1.0, 2.0], dtype=torch.float64, device=device).reshape(
+            2, 1, 1, 1
+        )
 
     def run(self, prior: Prior, x: Tensor, level: Tensor | float) -> Tensor:
         result: Tensor = prior(x) if self.blind else prior(x, level)
@@ -239,7 +301,9 @@ class _PriorCase:
         shape = tuple(result.shape)
         self.require(shape == tuple(x.shape), f"returns the shape {shape} for {tuple(x.shape)}")
         self.require(result.dtype == x.dtype, f"returns {result.dtype} for {x.dtype}")
-        self.require(result.device == x.device, f"returns a tensor on {result.device} for one on {x.device}")
+        self.require(
+            result.device == x.device, f"returns a tensor on {result.device} for one on {x.device}"
+        )
         self.require(bool(result.isfinite().all()), "returns values that are not finite")
         self.require(torch.equal(x, self.x.float()), "writes into its input")
         self.require(torch.equal(level, self.level.float()), "writes into its level")
@@ -247,11 +311,16 @@ class _PriorCase:
     def repeats_itself(self, prior: Prior) -> None:
         once, again = (self.run(prior, self.x, self.level) for _ in range(2))
         self.require(once.dtype == torch.float64, f"returns {once.dtype} for torch.float64")
-        self.require(_near(once, again), f"gives another result the second time, by up to {_gap(once, again):.1e}")
+        self.require(
+            _near(once, again),
+            f"gives another result the second time, by up to {_gap(once, again):.1e}",
+        )
 
     def treats_images_separately(self, prior: Prior) -> None:
         together = self.run(prior, self.x, self.level)
-        alone = torch.cat([self.run(prior, self.x[i : i + 1], self.level[i : i + 1]) for i in (0, 1)])
+        alone = torch.cat(
+            [self.run(prior, self.x[i : i + 1], self.level[i : i + 1]) for i in (0, 1)]
+        )
         self.require(
             _near(together, alone),
             f"lets the images of a batch change each other, by up to {_gap(together, alone):.1e}",
@@ -262,37 +331,63 @@ class _PriorCase:
             return
         number = prior(self.x, self.number)
         for shape in ((1, 1, 1, 1), (2, 1, 1, 1)):
-            tensor = prior(self.x, torch.full(shape, self.number, dtype=torch.float64, device=self.x.device))
-            self.require(_near(number, tensor), f"gives another result for a level {shape} than for the same number")
+            tensor = prior(
+                self.x, torch.full(shape, self.number, dtype=torch.float64, device=self.x.device)
+            )
+            self.require(
+                _near(number, tensor),
+                f"gives another result for a level {shape} than for the same number",
+            )
         if self.blind:
-            self.require(_near(number, prior(self.x)), "is blind by its signature, but the level changes its result")
+            self.require(
+                _near(number, prior(self.x)),
+                "is blind by its signature, but the level changes its result",
+            )
 
     def has_finite_gradients(self, prior: Prior) -> None:
         x = self.x.float().requires_grad_()
         result = self.run(prior, x, self.level.float())
-        self.require(result.requires_grad, "returns a result without gradients; `differentiable = False` declares that")
+        self.require(
+            result.requires_grad,
+            "returns a result without gradients; `differentiable = False` declares that",
+        )
         parameters = {name: p for name, p in prior.named_parameters() if p.requires_grad}
-        gradients = torch.autograd.grad(result.square().sum(), [x, *parameters.values()], allow_unused=True)
+        gradients = torch.autograd.grad(
+            result.square().sum(), [x, *parameters.values()], allow_unused=True
+        )
         for name, gradient in zip(["its input", *parameters], gradients, strict=True):
             finite = gradient is None or bool(gradient.isfinite().all())
             self.require(finite, f"has a gradient to {name} that is not finite")
 
     def has_true_gradients(self, prior: Prior) -> None:
         generator = torch.Generator().manual_seed(1)
-        values = {"its input": self.x} if self.blind else {"its input": self.x, "the level": self.level}
+        values = (
+            {"its input": self.x} if self.blind else {"its input": self.x, "the level": self.level}
+        )
         for name, value in values.items():
             point = value.clone().requires_grad_()
             along = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
             step = 1e-6 * float(value.abs().max())
 
             def run(v: Tensor, name: str = name) -> Tensor:
-                return self.run(prior, v, self.level) if name == "its input" else self.run(prior, self.x, v)
+                return (
+                    self.run(prior, v, self.level)
+                    if name == "its input"
+                    else self.run(prior, self.x, v)
+                )
 
             result = run(point)
             seen = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(value)
             with torch.no_grad():
-                true = float((seen * (run(value + step * along) - run(value - step * along))).sum() / (2 * step))
-            gradient = torch.autograd.grad(result, point, seen, allow_unused=True)[0] if result.requires_grad else None
+                true = float(
+                    (seen * (run(value + step * along) - run(value - step * along))).sum()
+                    / (2 * step)
+                )
+            gradient = (
+                torch.autograd.grad(result, point, seen, allow_unused=True)[0]
+                if result.requires_grad
+                else None
+            )
             given = 0.0 if gradient is None else float((gradient * along).sum())
             self.require(
                 abs(given - true) <= 1e-3 * abs(true) + 1e-5 * float(seen.norm()),
@@ -301,12 +396,18 @@ class _PriorCase:
 
     def refuses_gradients(self, prior: Prior) -> None:
         result = self.run(prior, self.x.float().requires_grad_(), self.level.float())
-        self.require(result.requires_grad, "drops gradients in silence; a backward through it should be a PnpError")
+        self.require(
+            result.requires_grad,
+            "drops gradients in silence; a backward through it should be a PnpError",
+        )
         try:
             result.sum().backward()
         except PnpError:
             return
-        self.require(False, "declares `differentiable = False`, but backward through it runs; it should be a PnpError")
+        self.require(
+            False,
+            "declares `differentiable = False`, but backward through it runs; it should be a PnpError",
+        )
 
     def require(self, holds: bool, otherwise: str) -> None:
         if not holds:

@@ -1,4 +1,5 @@
-"""A recording of a run: the variables of every iteration, and the picture of it (the paper's Figure 13).
+"""A recording of a run: the variables of every iteration, and the picture of it (the paper's Figure
+13).
 
 recorder = Recorder()
 pipeline(y=y, s=4, trace=recorder)
@@ -23,7 +24,8 @@ VARIABLES = ("x", "k", "sigma", "alpha", "beta")
 
 
 class Recorder:
-    """A `trace` hook that keeps x, k, sigma, alpha, beta, and the variables of `also`, of the batch's first image.
+    """A `trace` hook that keeps x, k, sigma, alpha, beta, and the variables of `also`, of the
+    batch's first image.
 
     Row 0 of each recording is the state after the first `start`, row j the state after iteration j.
     """
@@ -64,11 +66,19 @@ class Recorder:
 
     def save(self, path: str | Path) -> None:
         """Write the recording as compressed .npz: images in half precision (to 1e-3), everything else in float32."""
-        unknown = [name for name in self.names if name not in VARIABLES and not any(name in row for row in self.rows)]
+        unknown = [
+            name
+            for name in self.names
+            if name not in VARIABLES and not any(name in row for row in self.rows)
+        ]
         if unknown:
-            raise PnpError(f"the trace was asked for {', '.join(unknown)}, but the pipeline has no such variable")
+            raise PnpError(
+                f"the trace was asked for {', '.join(unknown)}, but the pipeline has no such variable"
+            )
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **{name: _compact(name, a) for name, a in self.arrays().items()})  # type: ignore[arg-type]
+            np.savez_compressed(
+                file, **{name: _compact(name, a) for name, a in self.arrays().items()}
+            )  # type: ignore[arg-type]
 
     def draw(self, path: str | Path, columns: int = 8) -> None:
         """Draw image and kernel over the iterations, and the levels as curves, as PNG."""
@@ -79,10 +89,18 @@ class Recorder:
         count = len(self.rows)
         columns = min(columns, count)
         chosen = [round(j * (count - 1) / max(columns - 1, 1)) for j in range(columns)]
-        shown = [name for name in ("x", "k", *self.names[len(VARIABLES) :]) if name in arrays and arrays[name].ndim > 1]
-        levels = [name for name in ("sigma", "alpha", "beta") if name in arrays and arrays[name].ndim == 1]
+        shown = [
+            name
+            for name in ("x", "k", *self.names[len(VARIABLES) :])
+            if name in arrays and arrays[name].ndim > 1
+        ]
+        levels = [
+            name for name in ("sigma", "alpha", "beta") if name in arrays and arrays[name].ndim == 1
+        ]
         rows = len(shown) + bool(levels)
-        figure = Figure(figsize=(1.9 * len(chosen) + 0.3, 2.0 * rows + 0.3), dpi=110, layout="constrained")
+        figure = Figure(
+            figsize=(1.9 * len(chosen) + 0.3, 2.0 * rows + 0.3), dpi=110, layout="constrained"
+        )
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(rows, len(chosen))
         for r, name in enumerate(shown):
@@ -119,7 +137,13 @@ def _show(axes: Any, name: str, value: np.ndarray) -> None:
     if not np.isfinite(value).all():
         return
     if name in ("k", "w"):
-        axes.imshow(value[0], cmap="gray", vmin=0, vmax=max(float(value.max()), 1e-12), interpolation="nearest")
+        axes.imshow(
+            value[0],
+            cmap="gray",
+            vmin=0,
+            vmax=max(float(value.max()), 1e-12),
+            interpolation="nearest",
+        )
     elif value.shape[0] == 1:
         axes.imshow(value[0].clip(0, 1), cmap="gray", vmin=0, vmax=1)
     else:

@@ -3,10 +3,11 @@
     recipe = load_recipe("image-prior-mini")
     train(recipe, "runs/mini", ["photographs"], minutes=20)
 
-The loss of step n is a function of the weights and of the recipe's seed and n alone: everything random is drawn from a
-generator seeded anew for each step.  So a run that was killed goes on, after `resume=True`, on the very curve it would
-have taken; and each of several processes (torchrun) draws the whole batch and takes its share of it, which gives the
-result that one process would.  Images stand as bytes on the device, so there is no data loader.
+The loss of step n is a function of the weights and of the recipe's seed and n alone: everything
+random is drawn from a generator seeded anew for each step.  So a run that was killed goes on, after
+`resume=True`, on the very curve it would have taken; and each of several processes (torchrun) draws
+the whole batch and takes its share of it, which gives the result that one process would.  Images
+stand as bytes on the device, so there is no data loader.
 """
 
 from __future__ import annotations
@@ -61,16 +62,20 @@ def train(
     resume: bool = False,
     began: float | None = None,
 ) -> Trainer:
-    """Train until `steps` steps are done in all or `minutes` have passed since `began` (a `time.monotonic()`).
+    """Train until `steps` steps are done in all or `minutes` have passed since `began` (a
+    `time.monotonic()`).
 
-    Arguments: `out`, the folder of the run; `data`, folders of images; `resume` goes on with what is in `out`.  Both
-    limits replace those of the recipe.  Returns the trainer, whose `entry` describes the weights that were written.
-    PnpError for whatever the user can put right, among it a loss that is not finite.
+    Arguments: `out`, the folder of the run; `data`, folders of images; `resume` goes on with what
+    is in `out`.  Both limits replace those of the recipe.  Returns the trainer, whose `entry`
+    describes the weights that were written. PnpError for whatever the user can put right, among it
+    a loss that is not finite.
     """
     began = time.monotonic() if began is None else began
     recipe = replace(recipe, minutes=minutes or recipe.minutes, steps=steps or recipe.steps)
     if recipe.schedule.final and not (recipe.minutes or recipe.steps):
-        raise PnpError("a final run decays the learning rate towards its end: say when that is, --minutes or --steps")
+        raise PnpError(
+            "a final run decays the learning rate towards its end: say when that is, --minutes or --steps"
+        )
     trainer = Trainer(recipe, out, data, device, resume, began)
     trainer.run()
     return trainer
@@ -88,11 +93,19 @@ def prepare(recipe: Recipe) -> Pipeline:
         try:
             part = pipeline.get_submodule(name)
         except AttributeError:
-            parts = ", ".join(n for n, _ in pipeline.get_submodule(name.partition(".")[0]).named_children())
-            problems.append(Problem(recipe.line("train"), f"there is no '{name}' to train", f"parts: {parts}"))
+            parts = ", ".join(
+                n for n, _ in pipeline.get_submodule(name.partition(".")[0]).named_children()
+            )
+            problems.append(
+                Problem(recipe.line("train"), f"there is no '{name}' to train", f"parts: {parts}")
+            )
             continue
         if next(part.parameters(), None) is None:
-            problems.append(Problem(recipe.line("train"), f"'{name}' is to be trained, but it has no parameters"))
+            problems.append(
+                Problem(
+                    recipe.line("train"), f"'{name}' is to be trained, but it has no parameters"
+                )
+            )
         part.requires_grad_(True)
     covered = set(recipe.start)
     sources = {target: (node.value, node.origin) for target, node in recipe.start.items()}
@@ -100,12 +113,16 @@ def prepare(recipe: Recipe) -> Pipeline:
         frozen = {n for n, p in module.named_parameters(prefix=letter) if not p.requires_grad}
         if "" in covered and next(module.parameters(), None) is not None:
             sources[letter] = sources[""]
-        elif any(not any(name == c or name.startswith(f"{c}.") for c in covered) for name in frozen):
+        elif any(
+            not any(name == c or name.startswith(f"{c}.") for c in covered) for name in frozen
+        ):
             named = recipe.spec.modules[letter].weights or recipe.spec.weights
             if named is None:
                 cure = f"write 'start: {{{letter}: FILE}}' (--set start.{letter}=FILE), or train it"
                 where = recipe.spec.modules[letter].origin
-                problems.append(Problem(where, f"{letter} is frozen, but no weights are given for it", cure))
+                problems.append(
+                    Problem(where, f"{letter} is frozen, but no weights are given for it", cure)
+                )
             else:
                 sources[letter] = (named.value, named.origin)
     sources.pop("", None)
@@ -114,7 +131,11 @@ def prepare(recipe: Recipe) -> Pipeline:
             load_weights(pipeline.get_submodule(target), source, letter=target)
         except (PnpError, AttributeError) as e:
             made = Path(source.partition("#")[0]).parts
-            cure = f"'pnp train {made[1]}' makes it" if made[0] == "runs" and not Path(*made).exists() else ""
+            cure = (
+                f"'pnp train {made[1]}' makes it"
+                if made[0] == "runs" and not Path(*made).exists()
+                else ""
+            )
             problems.append(Problem(origin, f"{target}: {e}", cure))
     if problems:
         raise PipelineError(problems)
@@ -129,7 +150,9 @@ def read_images(folders: Sequence[str | Path], channels: int, crop: int) -> list
             raise PnpError(f"--data {folder}: there is no such folder")
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         if not found:
-            raise PnpError(f"--data {folder}: there are no images in this folder ({', '.join(SUFFIXES)})")
+            raise PnpError(
+                f"--data {folder}: there are no images in this folder ({', '.join(SUFFIXES)})"
+            )
         paths += found
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(lambda path: _bytes(path, channels), paths))
@@ -146,7 +169,9 @@ def read_images(folders: Sequence[str | Path], channels: int, crop: int) -> list
 def _bytes(path: Path, channels: int) -> Tensor:
     pixels = read_image(path).pixels[0]
     if channels == 1 and len(pixels) == 3:
-        pixels = (pixels * pixels.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
+        pixels = (pixels * pixels.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(
+            0, keepdim=True
+        )
     return (pixels.expand(channels, -1, -1) * 255).round().byte()
 
 
@@ -154,16 +179,26 @@ class Trainer:
     """One run, from its start or its last checkpoint to its end."""
 
     def __init__(
-        self, recipe: Recipe, out: str | Path, data: Sequence[str | Path], device: str, resume: bool, began: float
+        self,
+        recipe: Recipe,
+        out: str | Path,
+        data: Sequence[str | Path],
+        device: str,
+        resume: bool,
+        began: float,
     ):
         self.recipe, self.began, self.data = recipe, began, [Path(d) for d in data]
         self.fabric = _fabric(device)
         self.main = self.fabric.is_global_zero
         if recipe.batch % self.fabric.world_size:
-            raise PnpError(f"a batch of {recipe.batch} cannot be shared by {self.fabric.world_size} processes equally")
+            raise PnpError(
+                f"a batch of {recipe.batch} cannot be shared by {self.fabric.world_size} processes equally"
+            )
         self.folder = Run(out)
         if self.folder.exists and not resume:
-            raise PnpError(f"{out} holds a run already: --resume goes on with it, -o DIR begins another")
+            raise PnpError(
+                f"{out} holds a run already: --resume goes on with it, -o DIR begins another"
+            )
         self.pipeline = prepare(recipe)
         checkpoint = self.folder.resume(recipe, recipe.schedule.final) if resume else None
         self.bank, self.held = self._images()
@@ -182,7 +217,12 @@ class Trainer:
         self.generator = torch.Generator(self.fabric.device)
         self.step, self.first, self.warm_from, self.decay, self.decay_before = 0, 0, 0, 1.0, 1.0
         self.pending: list[Tensor] = []
-        self.seconds_before, self.validated, self.validation_takes, self.step_takes = 0.0, -math.inf, 0.0, 0.0
+        self.seconds_before, self.validated, self.validation_takes, self.step_takes = (
+            0.0,
+            -math.inf,
+            0.0,
+            0.0,
+        )
         self.saved, self.logged = time.monotonic(), (time.monotonic(), 0)
         self.signal = ""
         self.figures: dict[str, float] = {}
@@ -247,7 +287,10 @@ class Trainer:
         whole = draw(recipe, self.bank, recipe.batch, recipe.crop, self.generator, s)
         share = recipe.batch // world
         part = slice(rank * share, (rank + 1) * share)
-        return {name: value[part] if isinstance(value, Tensor) else value for name, value in whole.items()}
+        return {
+            name: value[part] if isinstance(value, Tensor) else value
+            for name, value in whole.items()
+        }
 
     def _learn(self) -> None:
         recipe, before = self.recipe, time.monotonic()
@@ -269,13 +312,17 @@ class Trainer:
         kept = min(recipe.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(
-                [self.ema[name] for name in self.floats], [self.learned[n] for n in self.floats], 1 - kept
+                [self.ema[name] for name in self.floats],
+                [self.learned[n] for n in self.floats],
+                1 - kept,
             )
         self.step_takes = time.monotonic() - before
 
     def _rate(self) -> float:
         schedule = self.recipe.schedule
-        rise = min(1.0, (self.step - self.warm_from + 1) / schedule.warmup) if schedule.warmup else 1.0
+        rise = (
+            min(1.0, (self.step - self.warm_from + 1) / schedule.warmup) if schedule.warmup else 1.0
+        )
         halvings = self.step // schedule.halve if schedule.halve else 0
         return self.recipe.optimiser.lr * rise * 0.5**halvings * self.decay
 
@@ -307,7 +354,9 @@ class Trainer:
         if self.fabric.world_size > 1:
             told = torch.tensor([stop, progress, validate, save], dtype=torch.float64)
             stop, progress, validate, save = self.fabric.broadcast(told).tolist()
-            signals = self.fabric.all_reduce(torch.tensor(float(bool(self.signal))), reduce_op="sum")
+            signals = self.fabric.all_reduce(
+                torch.tensor(float(bool(self.signal))), reduce_op="sum"
+            )
             self.signal = self.signal or ("signal" if bool(signals) else "")
             stop = max(stop, float(bool(self.signal)))
         return bool(stop), progress, bool(validate), bool(save)
@@ -331,8 +380,14 @@ class Trainer:
         rate = (self.step - step) * self.recipe.batch / max(now - then, 1e-9)
         self.logged = (now, self.step)
         loss = float(losses.sum(1).mean())
-        self.bar.set_postfix({"loss": f"{loss:.4g}", "images/s": f"{rate:.1f}", **_short(self.figures)})
-        self._row(loss=f"{loss:.8g}", lr=f"{self.optimiser.param_groups[0]['lr']:.4g}", images_per_s=f"{rate:.1f}")
+        self.bar.set_postfix(
+            {"loss": f"{loss:.4g}", "images/s": f"{rate:.1f}", **_short(self.figures)}
+        )
+        self._row(
+            loss=f"{loss:.8g}",
+            lr=f"{self.optimiser.param_groups[0]['lr']:.4g}",
+            images_per_s=f"{rate:.1f}",
+        )
 
     def _row(self, **values: str) -> None:
         if self.main:
@@ -344,22 +399,38 @@ class Trainer:
     def _fail(self, step: int, what: str, origin: Any) -> NoReturn:
         good = self.last_checkpoint
         last = (
-            f"the last good checkpoint is {good} (--resume goes on from it)" if good else "there is no checkpoint yet"
+            f"the last good checkpoint is {good} (--resume goes on from it)"
+            if good
+            else "there is no checkpoint yet"
         )
-        cure = f"{last}; lower the learning rate (--set optimiser.lr={self.recipe.optimiser.lr / 2:g})"
-        cure += ", or train in fp32 (--set precision=fp32)" if self.recipe.precision == "bf16" else ""
-        raise PipelineError([Problem(origin, f"training stops at step {step}: the loss {what}", cure)])
+        cure = (
+            f"{last}; lower the learning rate (--set optimiser.lr={self.recipe.optimiser.lr / 2:g})"
+        )
+        cure += (
+            ", or train in fp32 (--set precision=fp32)" if self.recipe.precision == "bf16" else ""
+        )
+        raise PipelineError(
+            [Problem(origin, f"training stops at step {step}: the loss {what}", cure)]
+        )
 
     def _save(self, finished: bool = False, name: str = "") -> None:
         self._log()  # a loss that is not finite stops here, before it can reach a checkpoint
-        if not bool(torch.stack([self.learned[name].isfinite().all() for name in self.floats]).all()):
+        if not bool(
+            torch.stack([self.learned[name].isfinite().all() for name in self.floats]).all()
+        ):
             self._fail(self.step, "left weights that are not finite", self.recipe.losses[0].origin)
         if self.main:
             state = {
-                "step": self.step, "optimiser": self.optimiser.state_dict(), "decay": self.decay, "finished": finished,
-                "seconds": self._seconds(), "recipe": self.recipe.identity(), "name": self.recipe.name,
-                "method": self.recipe.optimiser.method, "warm_from": self.warm_from,
-            }  # fmt: skip
+                "step": self.step,
+                "optimiser": self.optimiser.state_dict(),
+                "decay": self.decay,
+                "finished": finished,
+                "seconds": self._seconds(),
+                "recipe": self.recipe.identity(),
+                "name": self.recipe.name,
+                "method": self.recipe.optimiser.method,
+                "warm_from": self.warm_from,
+            }
             path = self.folder.save(self.learned, self.ema, state, name)
             if not name:
                 self.last_checkpoint = path
@@ -372,7 +443,9 @@ class Trainer:
         for target, source in ((self.learned, checkpoint.weights), (self.ema, checkpoint.ema)):
             wrong = [n for n, v in target.items() if n not in source or source[n].shape != v.shape]
             if wrong:
-                raise PnpError(f"{checkpoint.path}: a checkpoint of another recipe: {wrong[0]} does not fit")
+                raise PnpError(
+                    f"{checkpoint.path}: a checkpoint of another recipe: {wrong[0]} does not fit"
+                )
             with torch.no_grad():
                 for name, value in target.items():
                     value.copy_(source[name])
@@ -410,14 +483,20 @@ class Trainer:
         if self.validation is not None:
             with self.averaged():
                 self.figures, shown = self.validation.figures(self.objective)
-            figures = {("validation" if n == "loss" else n): f"{v:.6g}" for n, v in self.figures.items()}
+            figures = {
+                ("validation" if n == "loss" else n): f"{v:.6g}" for n, v in self.figures.items()
+            }
             self._row(**figures)
             write_strip(self.folder.folder / "samples" / f"{self.step:08d}.png", shown)
             if self.step:
                 self.folder.draw_curves(self.recipe.name)
             if self.bar.disable:
                 told = ", ".join(f"{n} {v:.4g}" for n, v in self.figures.items())
-                print(f"step {self.step}, {self._seconds():.0f} s: {told}", file=sys.stderr, flush=True)
+                print(
+                    f"step {self.step}, {self._seconds():.0f} s: {told}",
+                    file=sys.stderr,
+                    flush=True,
+                )
         self.fabric.barrier()
         self.validated, self.validation_takes = time.monotonic(), time.monotonic() - before
         self.logged = (time.monotonic(), self.step)
@@ -429,14 +508,18 @@ class Trainer:
         with self.averaged():
             measured = lambda: self.validation.figures(self.objective)[0]  # type: ignore[union-attr]  # noqa: E731
             facts = {
-                "recipe": " ".join([self.recipe.name, *(f"--set {shlex.quote(c)}" for c in self.recipe.changes)]),
+                "recipe": " ".join(
+                    [self.recipe.name, *(f"--set {shlex.quote(c)}" for c in self.recipe.changes)]
+                ),
                 "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
                 "steps": self.step,
                 "batch": self.recipe.batch,
                 "minutes": round(self._seconds() / 60),
                 "machine": machine(self.fabric.device),
             }
-            self.entry = export(self.folder.folder / "weights.safetensors", self.pipeline, letters, measured, facts)
+            self.entry = export(
+                self.folder.folder / "weights.safetensors", self.pipeline, letters, measured, facts
+            )
 
     def _images(self) -> tuple[ImageBank | None, ImageBank | None]:
         """The images to train on, and those held out for validation (every n-th)."""
@@ -448,7 +531,9 @@ class Trainer:
         channels = self.pipeline.channels or 3
         images = read_images(self.data, channels, max(recipe.crop, recipe.validation.crop))
         if len(images) < 2:
-            raise PnpError("there is one image, but one has to be held out for validation; give two or more")
+            raise PnpError(
+                "there is one image, but one has to be held out for validation; give two or more"
+            )
         count = min(recipe.validation.images, max(1, len(images) // 4))
         chosen = {i * len(images) // count for i in range(count)}
         held, device = [images[i] for i in sorted(chosen)], self.fabric.device
@@ -463,7 +548,8 @@ def _learned(pipeline: Pipeline) -> dict[str, Tensor]:
     return {
         name: value
         for name, value in state.items()
-        if value.requires_grad or (name.partition(".")[0] in letters and not isinstance(value, nn.Parameter))
+        if value.requires_grad
+        or (name.partition(".")[0] in letters and not isinstance(value, nn.Parameter))
     }
 
 
@@ -483,7 +569,10 @@ def _fabric(device: str) -> Fabric:
     devices: Any = local if world > 1 else [int(index)] if index else 1
     try:
         fabric = Fabric(
-            accelerator=kind, devices=devices, num_nodes=max(1, world // local), strategy="ddp" if world > 1 else "auto"
+            accelerator=kind,
+            devices=devices,
+            num_nodes=max(1, world // local),
+            strategy="ddp" if world > 1 else "auto",
         )
     except Exception as e:
         raise PnpError(f"--device {device}: cannot be used here ({e}); try auto or cpu") from e
@@ -534,11 +623,16 @@ def train_files(args: argparse.Namespace) -> int:
     done = args.ship and not args.resume and (Path(out) / "weights.safetensors").is_file()
     if not done:
         limits = {"minutes": args.minutes, "steps": args.steps}
-        trainer = train(recipe, out, args.data, device=args.device, resume=args.resume, began=began, **limits)
+        trainer = train(
+            recipe, out, args.data, device=args.device, resume=args.resume, began=began, **limits
+        )
         if not trainer.main:
             return 0
         if trainer.signal:
-            print(f"stopped at step {trainer.step} ({trainer.signal}); --resume goes on", file=sys.stderr)
+            print(
+                f"stopped at step {trainer.step} ({trainer.signal}); --resume goes on",
+                file=sys.stderr,
+            )
             return 130
         name = args.ship or recipe.name
         print(f"{out}/weights.safetensors: written; its entry in a manifest:\n")

@@ -27,15 +27,21 @@ def draw(
     d = recipe.degradations
     if bank is not None:
         return d.draw(bank, n, crop, generator, s)._asdict()
-    options = {"std": d.std, "nonlinearity": d.nonlinearity, "disturbance": d.disturbance, "off_centre": d.off_centre}
+    options = {
+        "std": d.std,
+        "nonlinearity": d.nonlinearity,
+        "disturbance": d.disturbance,
+        "off_centre": d.off_centre,
+    }
     return {"k": random_kernels(n, d.size, d.kinds, generator=generator, **options)}  # type: ignore[arg-type]
 
 
 class Validation:
-    """Batches drawn once, one for each scale, and what bicubic interpolation and D alone make of them.
+    """Batches drawn once, one for each scale, and what bicubic interpolation and D alone make of
+    them.
 
-    `figures` by name: `loss`, and where the recipe concerns them `psnr` (dB, with `bicubic` and `D alone`), `kernel`
-    (mean squared error of a tap) and `sigma` (mean absolute error).
+    `figures` by name: `loss`, and where the recipe concerns them `psnr` (dB, with `bicubic` and `D
+    alone`), `kernel` (mean squared error of a tap) and `sigma` (mean absolute error).
     """
 
     def __init__(self, recipe: Recipe, bank: ImageBank | None, device: torch.device):
@@ -46,7 +52,9 @@ class Validation:
             draw(recipe, bank, n, v.crop, generator, s)
             for s in (sorted(set(recipe.degradations.scales)) if bank is not None else [1])
         ]
-        self.watched = {loss.target: loss.of for loss in recipe.losses if loss.target in ("x", "k", "sigma")}
+        self.watched = {
+            loss.target: loss.of for loss in recipe.losses if loss.target in ("x", "k", "sigma")
+        }
         self.baselines: dict[str, float] = {}
         if "x" in self.watched:
             self.baselines["bicubic"] = self._mean([psnr(bicubic(b), b["x"]) for b in self.batches])
@@ -65,10 +73,21 @@ class Validation:
             if "x" in ours:
                 found.setdefault("psnr", []).append(psnr(ours["x"], batch["x"]))
             if "k" in ours:
-                found.setdefault("kernel", []).append((ours["k"] - batch["k"]).square().mean((1, 2, 3)))
+                found.setdefault("kernel", []).append(
+                    (ours["k"] - batch["k"]).square().mean((1, 2, 3))
+                )
             if "sigma" in ours:
-                found.setdefault("sigma", []).append((ours["sigma"] - batch["sigma"]).abs().flatten())
-            shown = {**batch, **{f"{n}^": values[n] for n in ("x", "k") if n in values and values[n] is not batch[n]}}
+                found.setdefault("sigma", []).append(
+                    (ours["sigma"] - batch["sigma"]).abs().flatten()
+                )
+            shown = {
+                **batch,
+                **{
+                    f"{n}^": values[n]
+                    for n in ("x", "k")
+                    if n in values and values[n] is not batch[n]
+                },
+            }
         objective.train()
         return {name: self._mean(values) for name, values in found.items()} | self.baselines, shown
 
@@ -103,7 +122,10 @@ def write_strip(path: Path, shown: dict[str, Any], most: int = 6) -> None:
     if "x" not in shown or "k^" in shown or shown["k"].shape[-1] > 1:
         rows += [_pictures(shown[name][:most], side) for name in ("k", "k^") if name in shown]
     coloured = [row.expand(-1, 3, -1, -1).float().cpu().clamp(0, 1) for row in rows]
-    tiles = [torch.cat([torch.nn.functional.pad(t, (1, 1, 1, 1), value=1.0) for t in row], -1) for row in coloured]
+    tiles = [
+        torch.cat([torch.nn.functional.pad(t, (1, 1, 1, 1), value=1.0) for t in row], -1)
+        for row in coloured
+    ]
     picture = (torch.cat(tiles, -2).permute(1, 2, 0) * 255).round().byte().numpy()
     from PIL import Image
 
@@ -114,5 +136,9 @@ def write_strip(path: Path, shown: dict[str, Any], most: int = 6) -> None:
 def _pictures(k: Tensor, side: int) -> Tensor:
     """Kernels as squares of the given side, the largest tap white."""
     times = max(1, side // k.shape[-1])
-    k = (k / k.amax((-2, -1), keepdim=True)).repeat_interleave(times, -1).repeat_interleave(times, -2)
+    k = (
+        (k / k.amax((-2, -1), keepdim=True))
+        .repeat_interleave(times, -1)
+        .repeat_interleave(times, -2)
+    )
     return resize_kernel(k, side)

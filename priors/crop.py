@@ -10,9 +10,11 @@ from pnp.solvers.fourier import crop_kernel
 
 @prior("crop")
 class Crop(Prior):
-    """The size x size taps around the centre of a larger kernel; the centre goes from K // 2 to size // 2.
+    """The size x size taps around the centre of a larger kernel; the centre goes from K // 2 to
+    size // 2.
 
-    Nothing else: what lay outside is lost, and the rest is not rescaled (`simplex` after it does that).
+    Nothing else: what lay outside is lost, and the rest is not rescaled (`simplex` after it does
+    that).
     """
 
     size: int
@@ -20,7 +22,9 @@ class Crop(Prior):
     def __init__(self, size: int = 21):
         super().__init__()
         if size < 1:
-            raise PnpError(f"crop: size is {size}; write the side of the kernel to keep, for example 21")
+            raise PnpError(
+                f"crop: size is {size}; write the side of the kernel to keep, for example 21"
+            )
         self.size = size
 
     def forward(self, k: Kernel, level: Level | None = None) -> Kernel:

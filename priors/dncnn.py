@@ -19,15 +19,17 @@ BATCH_NORM_EPS = 1e-4  # of the public checkpoints; they do not store it
 
 @prior("dncnn")
 class DnCNN(NetworkPrior):
-    """DnCNN, a denoiser for the one noise level (or range) it was trained on: seventeen convolutions.
+    """DnCNN, a denoiser for the one noise level (or range) it was trained on: seventeen
+    convolutions.
 
-    x = P(z) = z - noise(z): z (B, channels, H, W) on [0, 1], any size.  The network is told no level; one that is
-    given is ignored.  Source: Zhang, Zuo, Chen, Meng, Zhang (2017).
+    x = P(z) = z - noise(z): z (B, channels, H, W) on [0, 1], any size.  The network is told no
+    level; one that is given is ignored.  Source: Zhang, Zuo, Chen, Meng, Zhang (2017).
 
-    Options: `channels` (1, or 3 for colour), `depth` in convolutions, `features`.  555,137 parameters with the
-    defaults.  Reads KAIR's `dncnn_15.pth`, `dncnn_25.pth`, `dncnn_50.pth` (depth: 17), `dncnn_gray_blind.pth` and
-    `dncnn_color_blind.pth` (depth: 20); batch normalisation in a checkpoint is merged into the convolution before it.
-    Errors: PnpError for another number of channels, and for options that build no network.
+    Options: `channels` (1, or 3 for colour), `depth` in convolutions, `features`.  555,137
+    parameters with the defaults.  Reads KAIR's `dncnn_15.pth`, `dncnn_25.pth`, `dncnn_50.pth`
+    (depth: 17), `dncnn_gray_blind.pth` and `dncnn_color_blind.pth` (depth: 20); batch normalisation
+    in a checkpoint is merged into the convolution before it. Errors: PnpError for another number of
+    channels, and for options that build no network.
     """
 
     cite: ClassVar = ("zhang2017dncnn",)
@@ -72,7 +74,10 @@ class DnCNN(NetworkPrior):
                 continue
             scale = weight / (layer["running_var"] + BATCH_NORM_EPS).sqrt()
             kernel, bias = merged[-1]
-            merged[-1] = (kernel * scale[:, None, None, None], (bias - layer["running_mean"]) * scale + layer["bias"])
+            merged[-1] = (
+                kernel * scale[:, None, None, None],
+                (bias - layer["running_mean"]) * scale + layer["bias"],
+            )
         return {
             f"model.{2 * i}.{part}": value
             for i, pair in enumerate(merged)

@@ -14,9 +14,10 @@ from .resunet import UNet
 class DRUNet(UNet):
     """DRUNet, a Gaussian denoiser for any level: the residual U-net with four blocks per scale.
 
-    x = P(z, level): shapes, units and options as `resunet`; level from 0 to about 50/255 in the public weights.
-    Source: Zhang, Li, Zuo, Zhang, Van Gool, Timofte (2021), the prior of DPIR.  32,640,960 parameters with the
-    defaults.  Reads `drunet_color.pth` (channels: 3) and `drunet_gray.pth` (channels: 1) of KAIR.
+    x = P(z, level): shapes, units and options as `resunet`; level from 0 to about 50/255 in the
+    public weights. Source: Zhang, Li, Zuo, Zhang, Van Gool, Timofte (2021), the prior of DPIR.
+    32,640,960 parameters with the defaults.  Reads `drunet_color.pth` (channels: 3) and
+    `drunet_gray.pth` (channels: 1) of KAIR.
     """
 
     cite: ClassVar = ("zhang2021dpir",)

@@ -1,9 +1,11 @@
-"""Pk: the normalising flow of kernels FKP (Liang et al., CVPR 2021), and the nearest kernel in its range.
+"""Pk: the normalising flow of kernels FKP (Liang et al., CVPR 2021), and the nearest kernel in its
+range.
 
-A flow is an invertible network between kernels and latents that are normally distributed.  Normal vectors of d entries
-have norms near sqrt(d), so kernels are generated from latents on the sphere of that radius, and a kernel is estimated
-by moving the latent on the sphere.  Here is the direction from latent to kernel only; the solver of the same name
-(`solvers/flow_kernel.py`) moves the latent against an observation.
+A flow is an invertible network between kernels and latents that are normally distributed.  Normal
+vectors of d entries have norms near sqrt(d), so kernels are generated from latents on the sphere of
+that radius, and a kernel is estimated by moving the latent on the sphere.  Here is the direction
+from latent to kernel only; the solver of the same name (`solvers/flow_kernel.py`) moves the latent
+against an observation.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ class KernelFlow(nn.Module):
 
         k = shifted(normalised(sigmoid(f(latent)))),   f = `blocks` pairs of affine coupling and fixed scaling
 
-    The public weights load: FKP_x2 is size 11, width 15; FKP_x4 is size 19, width 25.  Their kernels are anisotropic
-    Gaussians for images aligned at their centres, that is with the centre of mass (s - 1)/2 pixels above and left of
-    size // 2.  `shift` moves every kernel down and right by so many pixels: 0.5 for FKP_x2 and 1.5 for FKP_x4 bring
-    the centre of mass to size // 2, where the toolkit wants it.
+    The public weights load: FKP_x2 is size 11, width 15; FKP_x4 is size 19, width 25.  Their
+    kernels are anisotropic Gaussians for images aligned at their centres, that is with the centre
+    of mass (s - 1)/2 pixels above and left of size // 2.  `shift` moves every kernel down and right
+    by so many pixels: 0.5 for FKP_x2 and 1.5 for FKP_x4 bring the centre of mass to size // 2,
+    where the toolkit wants it.
     """
 
     def __init__(self, size: int, width: int, shift: float, blocks: int = 5):
         super().__init__()
         if size < 2 or width < 1:
-            raise PnpError(f"flow-kernel: size is {size} and width {width}; write size 2 or more, width 1 or more")
+            raise PnpError(
+                f"flow-kernel: size is {size} and width {width}; write size 2 or more, width 1 or more"
+            )
         if not abs(shift) < size / 2:
             raise PnpError(
                 f"flow-kernel: shift is {shift}, but the kernel has {size} pixels; write less than {size / 2}"
@@ -50,7 +55,9 @@ class KernelFlow(nn.Module):
         """The kernels of latents."""
         for layer in reversed(self.net):
             latent = layer(latent)
-        k = (torch.sigmoid(latent) - self.alpha).clamp(min=1e-12)  # alpha kept the logit of an empty tap finite
+        k = (torch.sigmoid(latent) - self.alpha).clamp(
+            min=1e-12
+        )  # alpha kept the logit of an empty tap finite
         k = k.unflatten(1, (1, self.size, self.size))
         if self.shift:
             k = shifted(k, self.shift)
@@ -66,17 +73,27 @@ class KernelFlow(nn.Module):
         return latent * (self.size / torch.linalg.vector_norm(latent, dim=1, keepdim=True))
 
     def search(
-        self, latent: Tensor, objective: Callable[..., Tensor], *data: Tensor, steps: int, rate: float
+        self,
+        latent: Tensor,
+        objective: Callable[..., Tensor],
+        *data: Tensor,
+        steps: int,
+        rate: float,
     ) -> Tensor:
-        """Latents on the sphere that minimise `objective(kernels, *data)`, by Adam from the given ones.
+        """Latents on the sphere that minimise `objective(kernels, *data)`, by Adam from the given
+        ones.
 
-        The objective is a sum over the batch; Adam treats every entry for itself, so images do not influence each
-        other.  Runs with gradients off and in inference mode too; with gradients on, the result can be differentiated
-        by the data and the flow's weights through all steps, which keeps the steps in memory.
+        The objective is a sum over the batch; Adam treats every entry for itself, so images do not
+        influence each other.  Runs with gradients off and in inference mode too; with gradients on,
+        the result can be differentiated by the data and the flow's weights through all steps, which
+        keeps the steps in memory.
         """
-        follow = torch.is_grad_enabled() and any(t.requires_grad for t in (*data, *self.parameters()))
+        follow = torch.is_grad_enabled() and any(
+            t.requires_grad for t in (*data, *self.parameters())
+        )
         with torch.inference_mode(False), torch.enable_grad():
-            # Clones, because autograd refuses inference tensors; Adam by hand, because torch.optim has no derivative.
+            # Clones, because autograd refuses inference tensors; Adam by hand, because torch.optim
+            # has no derivative.
             data = tuple((d if follow else d.detach()).clone().to(latent) for d in data)
             u = latent.clone().requires_grad_()
             mean = square = torch.zeros_like(u)
@@ -99,7 +116,11 @@ class Coupling(nn.Module):
         self.mask: Tensor
         self.s_net, self.t_net = (
             nn.Sequential(
-                nn.Linear(len(mask), width), act(), nn.Linear(width, width), act(), nn.Linear(width, len(mask))
+                nn.Linear(len(mask), width),
+                act(),
+                nn.Linear(width, width),
+                act(),
+                nn.Linear(width, len(mask)),
             )
             for act in (nn.Tanh, nn.ReLU)
         )
@@ -115,7 +136,10 @@ class Scaling(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.log_gamma, self.beta = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
+        self.log_gamma, self.beta = (
+            nn.Parameter(torch.zeros(width)),
+            nn.Parameter(torch.zeros(width)),
+        )
         self.register_buffer("running_mean", torch.zeros(width))
         self.register_buffer("running_var", torch.ones(width))
         self.running_mean: Tensor
@@ -123,14 +147,18 @@ class Scaling(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """Undo the normalisation."""
-        return (u - self.beta) * torch.exp(-self.log_gamma) * torch.sqrt(self.running_var + 1e-5) + self.running_mean
+        return (u - self.beta) * torch.exp(-self.log_gamma) * torch.sqrt(
+            self.running_var + 1e-5
+        ) + self.running_mean
 
 
 def shifted(k: Tensor, by: float) -> Tensor:
-    """Positive kernels moved down and right by a fraction of pixels, interpolated linearly in the logarithm.
+    """Positive kernels moved down and right by a fraction of pixels, interpolated linearly in the
+    logarithm.
 
-    The logarithm of a Gaussian is quadratic, and linear interpolation of a quadratic is off by one constant only: a
-    Gaussian stays exactly the same Gaussian once it is normalised, where interpolating the taps would widen it.
+    The logarithm of a Gaussian is quadratic, and linear interpolation of a quadratic is off by one
+    constant only: a Gaussian stays exactly the same Gaussian once it is normalised, where
+    interpolating the taps would widen it.
     """
     log = k.log()
     for axis in (-2, -1):
@@ -146,26 +174,37 @@ def from_fkp(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The public checkpoints of FKP under the names of a module that has a `flow`; any other state as it is."""
     if "net.0.s_net.0.weight" not in state:
         return state
-    return {f"flow.{name}": value for name, value in state.items() if name.startswith("net.") or name == "alpha"}
+    return {
+        f"flow.{name}": value
+        for name, value in state.items()
+        if name.startswith("net.") or name == "alpha"
+    }
 
 
 @prior("flow-kernel")
 class FlowKernel(Prior):
-    """Kernel prior by a normalising flow (FKP): the nearest of the Gaussian-like kernels that the flow generates.
+    """Kernel prior by a normalising flow (FKP): the nearest of the Gaussian-like kernels that the
+    flow generates.
 
         Pk(w) = flow(u),   u = argmin over |u| = size of |flow(u) - w|^2   (Adam, `steps` of size `rate`)
 
-    Liang et al. 2021 move the latent against the observation instead, which is the solver `flow-kernel`.  `size`,
-    `width` and `shift` as in `KernelFlow`; the search starts from the direction drawn from `seed`, so the result is
-    the same every time.  Gradients, to w and to the flow's weights, go through all steps of the search.
-    PnpError if w is not size x size.
+    Liang et al. 2021 move the latent against the observation instead, which is the solver
+    `flow-kernel`.  `size`, `width` and `shift` as in `KernelFlow`; the search starts from the
+    direction drawn from `seed`, so the result is the same every time.  Gradients, to w and to the
+    flow's weights, go through all steps of the search. PnpError if w is not size x size.
     """
 
     cite: ClassVar = ("liang2021fkp",)
     translate = staticmethod(from_fkp)
 
     def __init__(
-        self, size: int = 19, width: int = 25, shift: float = 0.0, steps: int = 100, rate: float = 0.3, seed: int = 0
+        self,
+        size: int = 19,
+        width: int = 25,
+        shift: float = 0.0,
+        steps: int = 100,
+        rate: float = 0.3,
+        seed: int = 0,
     ):
         super().__init__()
         check_search(steps, rate)
@@ -180,7 +219,9 @@ class FlowKernel(Prior):
                 f"let Dk give that size (size: {self.size})"
             )
         start = self.flow.start(len(w), self.seed)
-        return self.flow(self.flow.search(start, squared_distance, w, steps=self.steps, rate=self.rate)).to(w.dtype)
+        return self.flow(
+            self.flow.search(start, squared_distance, w, steps=self.steps, rate=self.rate)
+        ).to(w.dtype)
 
 
 def squared_distance(k: Tensor, w: Tensor) -> Tensor:

@@ -14,15 +14,17 @@ from pnp.registry import prior
 class AutoEncodedKernel(Prior, KernelAutoEncoder):
     """Kernel through a latent of few numbers and back: k = decoder(encoder(w)).
 
-    The first stage of training I; `kernel-encoder` takes over its decoder and learns its latents.  Kernels are
-    (B, 1, size, size).  PnpError for another size.
+    The first stage of training I; `kernel-encoder` takes over its decoder and learns its latents.
+    Kernels are (B, 1, size, size).  PnpError for another size.
     """
 
     cite: ClassVar = ("yaar2021bisrnet",)
 
     def __init__(self, size: int = 21, latent: int = 10, normalise: bool = True):
         if size < 1 or latent < 1:
-            raise PnpError(f"kernel-auto-encoder: size is {size} and latent {latent}; give 1 or more")
+            raise PnpError(
+                f"kernel-auto-encoder: size is {size} and latent {latent}; give 1 or more"
+            )
         KernelAutoEncoder.__init__(self, size, latent, normalise)
         self.size = size
 

@@ -15,16 +15,18 @@ from .unit_sum import onto_sum_one
 
 @prior("kernel-resunet")
 class KernelResUNet(UNet):
-    """ResUNet for kernels of any size: one channel, no level, biases (but in the first layer), and a projection.
+    """ResUNet for kernels of any size: one channel, no level, biases (but in the first layer), and
+    a projection.
 
         Pk(w) = project(net(gain w) / gain)
 
-    `constraint` names the projection.  `sum`, the authors' one: the same amount is added to every tap so that they sum
-    to one; taps may be negative.  `simplex`: the nearest kernel that sums to one and has no negative tap.  `none`: as
-    the network leaves it, which sums to one only as far as training brought it there.  All have gradients.
-    `gain` brings taps (of order 0.01) to where layers are initialised for; the authors have none, that is 1.
-    16,863 parameters with the default `nc` and `nb`, as in the authors' code (Ates et al. 2023, section 3.3).
-    PnpError for options outside their range.
+    `constraint` names the projection.  `sum`, the authors' one: the same amount is added to every
+    tap so that they sum to one; taps may be negative.  `simplex`: the nearest kernel that sums to
+    one and has no negative tap.  `none`: as the network leaves it, which sums to one only as far as
+    training brought it there.  All have gradients. `gain` brings taps (of order 0.01) to where
+    layers are initialised for; the authors have none, that is 1. 16,863 parameters with the default
+    `nc` and `nb`, as in the authors' code (Ates et al. 2023, section 3.3). PnpError for options
+    outside their range.
     """
 
     cite: ClassVar = ("ates2023ikrnet", "zhang2020usrnet")
@@ -38,9 +40,13 @@ class KernelResUNet(UNet):
     ):
         super().__init__(1, 1, nc, nb, bias=True)
         if constraint not in CONSTRAINTS:
-            raise PnpError(f"kernel-resunet: constraint is {constraint!r}; write one of {', '.join(CONSTRAINTS)}")
+            raise PnpError(
+                f"kernel-resunet: constraint is {constraint!r}; write one of {', '.join(CONSTRAINTS)}"
+            )
         if not gain > 0:
-            raise PnpError(f"kernel-resunet: gain is {gain}, but taps are multiplied by it; write a number above 0")
+            raise PnpError(
+                f"kernel-resunet: gain is {gain}, but taps are multiplied by it; write a number above 0"
+            )
         self.constraint, self.gain = constraint, gain
 
     def forward(self, w: Kernel) -> Kernel:

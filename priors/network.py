@@ -1,7 +1,8 @@
 """What the image networks have in common: the channels they take, the level map, sizes, precision.
 
-A network of this package is a leaf that says what it is and a `body` that reads top to bottom; this file is the frame
-around the body, so that no network has to think about odd sizes or about the dtype of its input.
+A network of this package is a leaf that says what it is and a `body` that reads top to bottom; this
+file is the frame around the body, so that no network has to think about odd sizes or about the
+dtype of its input.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from pnp.registry import prior
 class NetworkPrior(Prior):
     """An image network: `restore` frames what `body` computes.
 
-    Arguments: `channels` of the image; `multiple`, what `body` needs the height and width to be a multiple of.
-    The input is padded by repeating its last row and column (below and on the right, so that pixel (0, 0) stays
-    where it is) and the output is cropped.  The body computes in the dtype of its weights, or as autocast says; the
-    output has the dtype of the input.
+    Arguments: `channels` of the image; `multiple`, what `body` needs the height and width to be a
+    multiple of. The input is padded by repeating its last row and column (below and on the right,
+    so that pixel (0, 0) stays where it is) and the output is cropped.  The body computes in the
+    dtype of its weights, or as autocast says; the output has the dtype of the input.
     """
 
     def __init__(self, channels: int, multiple: int = 1):
@@ -38,7 +39,11 @@ class NetworkPrior(Prior):
     def restore(self, x: Tensor, level: Tensor | float | None = None) -> Tensor:
         """Run the body on x, with the level map as one more channel if there is a level."""
         if x.dim() != 4 or x.shape[1] != self.channels:
-            got = f"{x.shape[1]}" if x.dim() == 4 else f"an image of shape {tuple(x.shape)} instead of (B, C, H, W)"
+            got = (
+                f"{x.shape[1]}"
+                if x.dim() == 4
+                else f"an image of shape {tuple(x.shape)} instead of (B, C, H, W)"
+            )
             raise PnpError(
                 f"{self.name} takes {self.channels} channel{'s' * (self.channels != 1)}, got {got}; "
                 "convert the image, or set the option channels (and use weights made for it)"
@@ -46,7 +51,9 @@ class NetworkPrior(Prior):
         height, width = x.shape[-2:]
         image = x.to(next(self.parameters()).dtype)
         if level is not None:
-            image = torch.cat([image, as_level(level, image).expand(len(x), 1, height, width)], dim=1)
+            image = torch.cat(
+                [image, as_level(level, image).expand(len(x), 1, height, width)], dim=1
+            )
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         if any(padding):
             image = F.pad(image, padding, mode="replicate")
@@ -56,7 +63,9 @@ class NetworkPrior(Prior):
         """PnpError unless every option given counts at least one."""
         for option, value in counts.items():
             if value < 1:
-                raise PnpError(f"{self.name}: {option} is {value}, but it counts something; give 1 or more")
+                raise PnpError(
+                    f"{self.name}: {option} is {value}, but it counts something; give 1 or more"
+                )
 
     @property
     def name(self) -> str:

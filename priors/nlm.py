@@ -17,10 +17,10 @@ from pnp.registry import prior
 class NonLocalMeans(Prior):
     """Non-local means with the noise level known, by scikit-image.
 
-    A pixel becomes the mean of the pixels within `distance`, each weighted by exp(-max(d^2 - 2 level^2, 0) / h^2),
-    where d^2 is the mean squared difference of their `patch` x `patch` neighbourhoods over all channels and
-    h = strength * level.  For white noise on photographs the best strength is 0.8 at level 2/255 and 0.5 at 50/255.
-    Level 0 returns x.  No gradients.
+    A pixel becomes the mean of the pixels within `distance`, each weighted by exp(-max(d^2 - 2
+    level^2, 0) / h^2), where d^2 is the mean squared difference of their `patch` x `patch`
+    neighbourhoods over all channels and h = strength * level.  For white noise on photographs the
+    best strength is 0.8 at level 2/255 and 0.5 at 50/255. Level 0 returns x.  No gradients.
     """
 
     cite: ClassVar = ("buades2011nlm",)
@@ -29,9 +29,13 @@ class NonLocalMeans(Prior):
     def __init__(self, strength: float = 0.7, patch: int = 5, distance: int = 6):
         super().__init__()
         if not strength > 0:
-            raise PnpError(f"nlm: strength is {strength}, but it multiplies the level; write a number above 0")
+            raise PnpError(
+                f"nlm: strength is {strength}, but it multiplies the level; write a number above 0"
+            )
         if patch < 1 or distance < 1:
-            raise PnpError(f"nlm: patch is {patch} and distance is {distance}; both are at least 1 pixel")
+            raise PnpError(
+                f"nlm: patch is {patch} and distance is {distance}; both are at least 1 pixel"
+            )
         self.strength, self.patch, self.distance = strength, patch, distance
 
     def forward(self, x: Image, level: Level) -> Image:

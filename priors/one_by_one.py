@@ -16,18 +16,23 @@ from pnp.interfaces import as_level
 def one_by_one(
     denoise: Callable[[np.ndarray, float], np.ndarray], x: Tensor, level: Tensor | float, name: str
 ) -> Tensor:
-    """`denoise(image (H, W, C), level)` on every image of x (B, C, H, W); an image with level 0 is kept as it is.
+    """`denoise(image (H, W, C), level)` on every image of x (B, C, H, W); an image with level 0 is
+    kept as it is.
 
-    The result has the dtype and device of x.  There are no gradients: backward through it is a PnpError that names
-    the prior.
+    The result has the dtype and device of x.  There are no gradients: backward through it is a
+    PnpError that names the prior.
     """
-    result: Tensor = _OneByOne.apply(x, denoise, as_level(level, x).expand(x.shape[0], 1, 1, 1), name)
+    result: Tensor = _OneByOne.apply(
+        x, denoise, as_level(level, x).expand(x.shape[0], 1, 1, 1), name
+    )
     return result
 
 
 class _OneByOne(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, denoise: Callable[..., np.ndarray], levels: Tensor, name: str) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, denoise: Callable[..., np.ndarray], levels: Tensor, name: str
+    ) -> Tensor:
         ctx.name = name
         out = x.detach().clone()
         for image, level in zip(out, levels.flatten().tolist(), strict=True):

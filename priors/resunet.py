@@ -1,8 +1,8 @@
 """The residual U-net of USRNet and IKR-Net (P, section 3.2), with a level map and blind.
 
-Four scales; each holds `nb` residual blocks; the skips are added, not concatenated; no layer has a bias, so the
-network commutes with scaling its input (image and level map together).  Parameters carry the names of the public
-checkpoints of USRNet and DRUNet.
+Four scales; each holds `nb` residual blocks; the skips are added, not concatenated; no layer has a
+bias, so the network commutes with scaling its input (image and level map together).  Parameters
+carry the names of the public checkpoints of USRNet and DRUNet.
 """
 
 from __future__ import annotations
@@ -34,14 +34,17 @@ class ResidualBlock(nn.Module):
 
 
 class UNet(NetworkPrior):
-    """What `resunet`, `resunet-blind`, `drunet` and `kernel-resunet` share: leaves differ in inputs and defaults.
+    """What `resunet`, `resunet-blind`, `drunet` and `kernel-resunet` share: leaves differ in inputs
+    and defaults.
 
-    Arguments: `inputs`, channels of what the body takes; `channels` of the image; `nc`, features of the four scales,
-    finest first; `nb`, residual blocks on each scale of either side and at the bottom; `bias`, for all
-    layers but the first, or for none.
+    Arguments: `inputs`, channels of what the body takes; `channels` of the image; `nc`, features of
+    the four scales, finest first; `nb`, residual blocks on each scale of either side and at the
+    bottom; `bias`, for all layers but the first, or for none.
     """
 
-    def __init__(self, inputs: int, channels: int, nc: tuple[int, ...], nb: int, bias: bool = False):
+    def __init__(
+        self, inputs: int, channels: int, nc: tuple[int, ...], nb: int, bias: bool = False
+    ):
         super().__init__(channels, multiple=8)
         if len(nc) != 4:
             raise PnpError(
@@ -57,7 +60,9 @@ class UNet(NetworkPrior):
             return nn.Sequential(*blocks(fine), nn.Conv2d(fine, coarse, 2, stride=2, bias=bias))
 
         def up(coarse: int, fine: int) -> nn.Sequential:
-            return nn.Sequential(nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=bias), *blocks(fine))
+            return nn.Sequential(
+                nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=bias), *blocks(fine)
+            )
 
         self.m_head = conv3(inputs, nc[0])
         self.m_down1 = down(nc[0], nc[1])
@@ -72,7 +77,8 @@ class UNet(NetworkPrior):
     def body(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8.
 
-        The first and the last layer are left out of autocast: their rounding would be that of the image.
+        The first and the last layer are left out of autocast: their rounding would be that of the
+        image.
         """
         with torch.autocast(x.device.type, enabled=False):
             x1 = self.m_head(x)  # (B, nc[0], H, W)
@@ -94,15 +100,16 @@ def conv3(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
 
 @prior("resunet")
 class ResUNet(UNet):
-    """ResUNet, the P of USRNet and IKR-Net: a residual U-net with the noise level as one more input channel.
+    """ResUNet, the P of USRNet and IKR-Net: a residual U-net with the noise level as one more input
+    channel.
 
-    x = P(z, level): z (B, channels, H, W) on [0, 1], any size; level a standard deviation on [0, 1], float or
-    (B, 1, 1, 1), spread to a constant map.  Returns an image of z's shape.  Source: Zhang, Van Gool, Timofte (2020);
-    Ates, Yildirim, Gunturk (2023), section 3.2.
+    x = P(z, level): z (B, channels, H, W) on [0, 1], any size; level a standard deviation on [0,
+    1], float or (B, 1, 1, 1), spread to a constant map.  Returns an image of z's shape.  Source:
+    Zhang, Van Gool, Timofte (2020); Ates, Yildirim, Gunturk (2023), section 3.2.
 
-    Options: `channels` (3, or 1 for greyscale), `nc`, `nb`.  17,010,624 parameters with the defaults; USRNet-tiny has
-    nc [16, 32, 64, 64].  Reads the P of USRNet's checkpoints.
-    Errors: PnpError for another number of channels, and for options that build no network.
+    Options: `channels` (3, or 1 for greyscale), `nc`, `nb`.  17,010,624 parameters with the
+    defaults; USRNet-tiny has nc [16, 32, 64, 64].  Reads the P of USRNet's checkpoints. Errors:
+    PnpError for another number of channels, and for options that build no network.
     """
 
     cite: ClassVar = ("zhang2020usrnet",)

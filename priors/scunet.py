@@ -1,7 +1,8 @@
-"""SCUNet: a U-net whose blocks split their channels between a residual convolution and a Swin transformer.
+"""SCUNet: a U-net whose blocks split their channels between a residual convolution and a Swin
+transformer.
 
-Blind (`scunet`, the public denoiser) and with a level map (`scunet-level`, the prior of IKR-Net's last iterations).
-Parameters carry the names of the public checkpoints.
+Blind (`scunet`, the public denoiser) and with a level map (`scunet-level`, the prior of IKR-Net's
+last iterations). Parameters carry the names of the public checkpoints.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from .resunet import conv3
 
 
 class WindowAttention(nn.Module):
-    """Self-attention within windows of `window` x `window` pixels, with a learnt bias for each relative position.
+    """Self-attention within windows of `window` x `window` pixels, with a learnt bias for each
+    relative position.
 
-    Shifted, the windows are displaced by half a window on the torus; pixels that only the torus makes neighbours do
-    not see each other.
+    Shifted, the windows are displaced by half a window on the torus; pixels that only the torus
+    makes neighbours do not see each other.
     """
 
     relation: Tensor
@@ -36,16 +38,23 @@ class WindowAttention(nn.Module):
         self.head_dim, self.window, self.shift = head_dim, window, window // 2 if shifted else 0
         self.embedding_layer = nn.Linear(dim, 3 * dim)
         self.linear = nn.Linear(dim, dim)
-        self.relative_position_params = nn.Parameter(torch.zeros(dim // head_dim, 2 * window - 1, 2 * window - 1))
+        self.relative_position_params = nn.Parameter(
+            torch.zeros(dim // head_dim, 2 * window - 1, 2 * window - 1)
+        )
         nn.init.trunc_normal_(self.relative_position_params, std=0.02)
 
         row, column = torch.arange(window**2) // window, torch.arange(window**2) % window
-        relation = torch.stack([row[:, None] - row, column[:, None] - column]) + window - 1  # (2, p, p)
+        relation = (
+            torch.stack([row[:, None] - row, column[:, None] - column]) + window - 1
+        )  # (2, p, p)
         self.register_buffer("relation", relation, persistent=False)
-        # A window's pixels can be torn apart in four ways: not at all, in the last column of windows, in the last
-        # row, in the corner.  These four do not depend on the image's size.
+        # A window's pixels can be torn apart in four ways: not at all, in the last column of
+        # windows, in the last row, in the corner.  These four do not depend on the image's size.
         wrapped_row, wrapped_column = row >= window - self.shift, column >= window - self.shift
-        across, down = wrapped_column[:, None] != wrapped_column, wrapped_row[:, None] != wrapped_row
+        across, down = (
+            wrapped_column[:, None] != wrapped_column,
+            wrapped_row[:, None] != wrapped_row,
+        )
         apart = torch.stack([torch.zeros_like(across), across, down, across | down])
         self.register_buffer("apart", apart[:, None], persistent=False)  # (4, 1, p, p)
 
@@ -55,15 +64,21 @@ class WindowAttention(nn.Module):
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
         x = rearrange(x, "b (r h) (c w) d -> (b r c) (h w) d", h=self.window, w=self.window)
-        q, k, v = rearrange(self.embedding_layer(x), "n p (three g d) -> three n g p d", three=3, d=self.head_dim)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias(batch, rows, columns).to(q.dtype))
+        q, k, v = rearrange(
+            self.embedding_layer(x), "n p (three g d) -> three n g p d", three=3, d=self.head_dim
+        )
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=self.bias(batch, rows, columns).to(q.dtype)
+        )
         x = self.linear(rearrange(x, "n g p d -> n p (g d)"))
         x = rearrange(x, "(b r c) (h w) d -> b (r h) (c w) d", r=rows, c=columns, h=self.window)
         return x.roll((self.shift, self.shift), dims=(1, 2)) if self.shift else x
 
     def bias(self, batch: int, rows: int, columns: int) -> Tensor:
         """What is added to the attention's logits, (B * windows, heads, p, p): positions, and -inf for strangers."""
-        position = self.relative_position_params[:, self.relation[0], self.relation[1]]  # (heads, p, p)
+        position = self.relative_position_params[
+            :, self.relation[0], self.relation[1]
+        ]  # (heads, p, p)
         if not self.shift:
             return position.expand(batch * rows * columns, -1, -1, -1)
         four = position.masked_fill(self.apart, float("-inf"))  # (4, heads, p, p)
@@ -105,7 +120,9 @@ class SwinConvBlock(nn.Module):
         """(B, channels, H, W) -> the same shape."""
         local, distant = self.conv1_1(x).chunk(2, dim=1)
         local = local + self.conv_block(local)
-        distant = rearrange(self.trans_block(rearrange(distant, "b c h w -> b h w c")), "b h w c -> b c h w")
+        distant = rearrange(
+            self.trans_block(rearrange(distant, "b c h w -> b h w c")), "b h w c -> b c h w"
+        )
         return x + self.conv1_2(torch.cat([local, distant], dim=1))
 
 
@@ -131,7 +148,12 @@ class SwinConvUNet(NetworkPrior):
                 f"{self.name}: config is {list(config)}, but there are seven stages; "
                 "give seven numbers, such as [4, 4, 4, 4, 4, 4, 4]"
             )
-        self.require(dim=dim, head_dim=head_dim, window=window, **{f"config[{i}]": n for i, n in enumerate(config)})
+        self.require(
+            dim=dim,
+            head_dim=head_dim,
+            window=window,
+            **{f"config[{i}]": n for i, n in enumerate(config)},
+        )
         if dim % (2 * head_dim) or window % 2:
             raise PnpError(
                 f"{self.name}: dim is {dim}, head_dim {head_dim}, window {window}, but half of dim is divided into "
@@ -140,10 +162,15 @@ class SwinConvUNet(NetworkPrior):
         rates = (drop_path * depth / max(sum(config) - 1, 1) for depth in range(sum(config)))
 
         def blocks(stage: int, features: int) -> list[nn.Module]:
-            return [SwinConvBlock(features, head_dim, window, bool(i % 2), next(rates)) for i in range(config[stage])]
+            return [
+                SwinConvBlock(features, head_dim, window, bool(i % 2), next(rates))
+                for i in range(config[stage])
+            ]
 
         def down(stage: int, features: int) -> nn.Sequential:
-            return nn.Sequential(*blocks(stage, features), nn.Conv2d(features, 2 * features, 2, stride=2, bias=False))
+            return nn.Sequential(
+                *blocks(stage, features), nn.Conv2d(features, 2 * features, 2, stride=2, bias=False)
+            )
 
         def up(stage: int, features: int) -> nn.Sequential:
             enlarge = nn.ConvTranspose2d(2 * features, features, 2, stride=2, bias=False)
@@ -189,13 +216,14 @@ def depth_dropout(rate: float) -> nn.Module:
 class SCUNet(SwinConvUNet):
     """SCUNet, a blind denoiser for real noise: U-net of convolution and Swin transformer blocks.
 
-    x = P(z): z (B, channels, H, W) on [0, 1], any size; a level is accepted and ignored.  Source: Zhang, Li, Liang,
-    Cao, Zhang, Tang, Fan, Timofte, Van Gool (2023).
+    x = P(z): z (B, channels, H, W) on [0, 1], any size; a level is accepted and ignored.  Source:
+    Zhang, Li, Liang, Cao, Zhang, Tang, Fan, Timofte, Van Gool (2023).
 
-    Options: `channels` (3 or 1); `config`, blocks of the seven stages; `dim`, features of the finest scale;
-    `head_dim`; `window` in pixels; `drop_path`, the rate at which the deepest block is left out in training (the
-    others less, in proportion).  17,946,072 parameters with the defaults.  Reads the public `scunet_*.pth`.
-    Errors: PnpError for another number of channels, and for options that build no network.
+    Options: `channels` (3 or 1); `config`, blocks of the seven stages; `dim`, features of the
+    finest scale; `head_dim`; `window` in pixels; `drop_path`, the rate at which the deepest block
+    is left out in training (the others less, in proportion).  17,946,072 parameters with the
+    defaults.  Reads the public `scunet_*.pth`. Errors: PnpError for another number of channels, and
+    for options that build no network.
     """
 
     cite: ClassVar = ("zhang2023scunet",)
@@ -218,10 +246,11 @@ class SCUNet(SwinConvUNet):
 
 @prior("scunet-level")
 class LevelSCUNet(SwinConvUNet):
-    """SCUNet with the noise level as one more input channel, the P of IKR-Net's last iterations (Table 7).
+    """SCUNet with the noise level as one more input channel, the P of IKR-Net's last iterations
+    (Table 7).
 
-    x = P(z, level): as `scunet`, and level a standard deviation on [0, 1], float or (B, 1, 1, 1), spread to a
-    constant map.  Options as `scunet`.  17,946,648 parameters with the defaults.
+    x = P(z, level): as `scunet`, and level a standard deviation on [0, 1], float or (B, 1, 1, 1),
+    spread to a constant map.  Options as `scunet`.  17,946,648 parameters with the defaults.
     """
 
     cite: ClassVar = ("zhang2023scunet", "ates2023ikrnet")

@@ -17,7 +17,8 @@ class Simplex(Prior):
 
         P(k) = argmin_w |w - k|^2   subject to   w >= 0, sum w = 1,   which is   w = max(k - c, 0)
 
-    with the one number c for which the sum is one, found by sorting (Held, Wolfe and Crowder; Duchi et al.).
+    with the one number c for which the sum is one, found by sorting (Held, Wolfe and Crowder; Duchi
+    et al.).
     """
 
     cite: ClassVar = ("duchi2008simplex",)
@@ -32,6 +33,8 @@ def project(k: Tensor) -> Tensor:
     falling = k.flatten(1).sort(dim=1, descending=True).values
     count = torch.arange(1, falling.shape[1] + 1, dtype=k.dtype, device=k.device)
     excess = falling.cumsum(1) - 1
-    positive = (falling * count > excess).sum(1, keepdim=True)  # number of taps that stay above zero
+    positive = (falling * count > excess).sum(
+        1, keepdim=True
+    )  # number of taps that stay above zero
     c = excess.gather(1, positive - 1) / positive
     return (k - c[:, :, None, None]).clamp(min=0)

@@ -18,9 +18,10 @@ from pnp.registry import prior
 class SparseSimplex(Prior):
     """Drops what is weak or apart from the rest, then projects what is left onto the simplex.
 
-    Taps below `threshold` times the peak go; with `connected`, of what is left only the piece with the largest sum
-    stays (pieces touch along edges or corners); then the nearest kernel that is non-negative, sums to one and is
-    zero where taps were dropped.  Which taps stay is decided without gradients; their values have gradients.
+    Taps below `threshold` times the peak go; with `connected`, of what is left only the piece with
+    the largest sum stays (pieces touch along edges or corners); then the nearest kernel that is
+    non-negative, sums to one and is zero where taps were dropped.  Which taps stay is decided
+    without gradients; their values have gradients.
     """
 
     cite: ClassVar = ("duchi2008simplex",)
@@ -38,8 +39,12 @@ class SparseSimplex(Prior):
         peak = k.detach().amax((-2, -1), keepdim=True)
         keep = (k.detach() > self.threshold * peak) | (peak <= 0)
         if self.connected:
-            keep = torch.stack([largest_piece(image, mask) for image, mask in zip(k.detach(), keep, strict=True)])
-        return project(torch.where(keep, k, peak - 2))  # whatever is more than 1 below the peak projects to zero
+            keep = torch.stack(
+                [largest_piece(image, mask) for image, mask in zip(k.detach(), keep, strict=True)]
+            )
+        return project(
+            torch.where(keep, k, peak - 2)
+        )  # whatever is more than 1 below the peak projects to zero
 
 
 def largest_piece(k: Tensor, mask: Tensor) -> Tensor:

@@ -19,11 +19,12 @@ class TotalVariation(Prior):
 
         P(x, level) = argmin_u 1/2 |u - x|^2 + strength * sqrt(C) * level * TV(u),   TV(u) = sum over pixels of |grad u|
 
-    |grad u| is the Euclidean norm over both directions and all channels; differences across the border are zero.
-    For white noise on photographs the best strength is 0.4 at level 2/255, 0.6 at 10/255 and 0.8 at 50/255.
-    Solved by `iterations` steps of accelerated projected gradients on the dual problem (Beck and Teboulle), from
-    zero, the same number for every image, so that a batch gives what its images give: at level 10/255 the default
-    ends 4e-4 from the minimiser, at 50/255 3e-3.  Level 0 returns x.
+    |grad u| is the Euclidean norm over both directions and all channels; differences across the
+    border are zero. For white noise on photographs the best strength is 0.4 at level 2/255, 0.6 at
+    10/255 and 0.8 at 50/255. Solved by `iterations` steps of accelerated projected gradients on the
+    dual problem (Beck and Teboulle), from zero, the same number for every image, so that a batch
+    gives what its images give: at level 10/255 the default ends 4e-4 from the minimiser, at 50/255
+    3e-3.  Level 0 returns x.
     """
 
     cite: ClassVar = ("rudin1992tv", "beck2009tv")
@@ -31,7 +32,9 @@ class TotalVariation(Prior):
     def __init__(self, strength: float = 0.6, iterations: int = 30):
         super().__init__()
         if not strength > 0:
-            raise PnpError(f"tv: strength is {strength}, but it multiplies the level; write a number above 0")
+            raise PnpError(
+                f"tv: strength is {strength}, but it multiplies the level; write a number above 0"
+            )
         if iterations < 1:
             raise PnpError(f"tv: iterations is {iterations}; write 1 or more")
         self.strength, self.iterations = strength, iterations
@@ -39,12 +42,16 @@ class TotalVariation(Prior):
     def forward(self, x: Image, level: Level) -> Image:
         """The denoised image (B, C, H, W)."""
         weight = self.strength * x.shape[1] ** 0.5 * as_level(level, x)
-        step = 1 / (8 * weight.clamp(min=1e-6))  # 8 bounds the squared norm of the gradient operator
+        step = 1 / (
+            8 * weight.clamp(min=1e-6)
+        )  # 8 bounds the squared norm of the gradient operator
         p = r = torch.zeros(2, 1, 1, 1, 1, dtype=x.dtype, device=x.device)
         t = 1.0
         for _ in range(self.iterations):
             q = r + step * gradient(x - weight * adjoint(r))
-            q = q / q.square().sum(0, keepdim=True).sum(2, keepdim=True).clamp(min=1).sqrt()  # into the unit ball
+            q = (
+                q / q.square().sum(0, keepdim=True).sum(2, keepdim=True).clamp(min=1).sqrt()
+            )  # into the unit ball
             t, before = (1 + (1 + 4 * t * t) ** 0.5) / 2, t
             r = q + (before - 1) / t * (q - p)
             p = q

@@ -19,10 +19,10 @@ class Wavelet(Prior):
     """Wavelet thresholding (BayesShrink) averaged over shifts, by scikit-image.
 
     In each subband with deviation tau of its clean coefficients, estimated from the noisy ones as
-    tau^2 = max(mean of squares - level^2, 0), coefficients are soft-thresholded at level^2 / tau: the noise that is
-    removed is exactly `level`, with no factor to tune.  `shifts` is the largest cyclic shift in each direction over
-    which the result is averaged ((shifts + 1)^2 transforms), against blocking.  Channels are denoised one by one.
-    Level 0 returns x.  No gradients.
+    tau^2 = max(mean of squares - level^2, 0), coefficients are soft-thresholded at level^2 / tau:
+    the noise that is removed is exactly `level`, with no factor to tune.  `shifts` is the largest
+    cyclic shift in each direction over which the result is averaged ((shifts + 1)^2 transforms),
+    against blocking.  Channels are denoised one by one. Level 0 returns x.  No gradients.
     """
 
     cite: ClassVar = ("chang2000bayesshrink",)
@@ -44,4 +44,6 @@ class Wavelet(Prior):
 
     def _denoise(self, image: np.ndarray, level: float) -> np.ndarray:
         options = dict(sigma=level, wavelet=self.wavelet, channel_axis=-1, rescale_sigma=True)
-        return cycle_spin(image, denoise_wavelet, self.shifts, workers=1, func_kw=options, channel_axis=-1)
+        return cycle_spin(
+            image, denoise_wavelet, self.shifts, workers=1, func_kw=options, channel_axis=-1
+        )

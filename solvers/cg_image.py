@@ -35,17 +35,17 @@ class CgImage(DataSolver):
 
         z = argmin_z |mask (y - (z * k)|s)|^2 + weight |z - x|^2
 
-    What lies beyond the border of z is z repeated ("circular"), its outermost pixel ("replicate") or its mirror image
-    ("reflect", the outermost pixel not doubled).  Each image of a batch stops by itself when the residual of its normal
-    equations is below `tolerance` times their right-hand side, or after `iterations`; `report()` gives the worst
-    "residual" and the number of "iterations" of the last call.  Small weights need many iterations.
+    What lies beyond the border of z is z repeated ("circular"), its outermost pixel ("replicate")
+    or its mirror image ("reflect", the outermost pixel not doubled).  Each image of a batch stops
+    by itself when the residual of its normal equations is below `tolerance` times their right-hand
+    side, or after `iterations`; `report()` gives the worst "residual" and the number of
+    "iterations" of the last call.  Small weights need many iterations.
 
-    Options: boundary, tolerance, iterations.
-    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K'), weight above zero, and mask, which lies on y:
-    one where y is known, zero where it is not; its batch and channels may be 1.
-    Returns z with the shape and dtype of x.  Gradients to all inputs, by implicit differentiation: they are as exact as
-    the solution and cost one more solve.
-    Source: Hestenes and Stiefel 1952.
+    Options: boundary, tolerance, iterations. Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or
+    1, 1, K, K'), weight above zero, and mask, which lies on y: one where y is known, zero where it
+    is not; its batch and channels may be 1. Returns z with the shape and dtype of x.  Gradients to
+    all inputs, by implicit differentiation: they are as exact as the solution and cost one more
+    solve. Source: Hestenes and Stiefel 1952.
     """
 
     cite: ClassVar = ("hestenes1952methods",)
@@ -53,21 +53,34 @@ class CgImage(DataSolver):
     def __init__(self, boundary: str = "replicate", tolerance: float = 1e-5, iterations: int = 100):
         super().__init__()
         self.boundary = check_choice(NAME, "boundary", boundary, BOUNDARIES)
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
-            raise PnpError(f"{NAME}: tolerance is {tolerance!r}; it is a relative residual, above 0 and below 1")
+        if (
+            isinstance(tolerance, bool)
+            or not isinstance(tolerance, int | float)
+            or not 0 < tolerance < 1
+        ):
+            raise PnpError(
+                f"{NAME}: tolerance is {tolerance!r}; it is a relative residual, above 0 and below 1"
+            )
         if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
             raise PnpError(f"{NAME}: iterations is {iterations!r}; it is a whole number from 1")
         self.tolerance, self.iterations = tolerance, iterations
         self._report: dict[str, float] = {}
 
-    def forward(self, y: Image, x: Image, k: Kernel, weight: Level, mask: Image | None = None) -> Image:  # noqa: D102
+    def forward(
+        self, y: Image, x: Image, k: Kernel, weight: Level, mask: Image | None = None
+    ) -> Image:
         s = check_shapes(NAME, y, x, k)
         self.once(_check_values, y, k)
         if mask is not None:
             check_mask(NAME, mask, y)
             mask = mask.to(compute_dtype(mask))
         dtype = compute_dtype(x)
-        y, k, x_kept, alpha = y.to(dtype), k.to(dtype), x.to(dtype), check_weight(NAME, weight, x.to(dtype))
+        y, k, x_kept, alpha = (
+            y.to(dtype),
+            k.to(dtype),
+            x.to(dtype),
+            check_weight(NAME, weight, x.to(dtype)),
+        )
         A = Blur(k, s, (y.shape[-2], y.shape[-1]), self.boundary)
 
         def normal(z: Tensor) -> Tensor:
@@ -78,16 +91,22 @@ class CgImage(DataSolver):
             scale = _norm(right).clamp_min(torch.finfo(dtype).tiny)
             residual = right - normal(x_kept)
             check_result(NAME, residual.mean((-2, -1)))
-            step, error, count = conjugate_gradients(normal, residual, self.tolerance * scale, self.iterations)
+            step, error, count = conjugate_gradients(
+                normal, residual, self.tolerance * scale, self.iterations
+            )
             self._report = {"residual": float((error / scale).max()), "iterations": count}
             z = x_kept + step
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (y, x_kept, k, alpha, mask)):
+        if torch.is_grad_enabled() and any(
+            t is not None and t.requires_grad for t in (y, x_kept, k, alpha, mask)
+        ):
 
             @torch.no_grad()
             def solve(g: Tensor) -> Tensor:
                 return conjugate_gradients(normal, g, self.tolerance * _norm(g), self.iterations)[0]
 
-            slack = A.adjoint(_masked(y - A(z), mask)) + alpha * (x_kept - z)  # zero, but for its derivatives
+            slack = A.adjoint(_masked(y - A(z), mask)) + alpha * (
+                x_kept - z
+            )  # zero, but for its derivatives
             z = z + _Implicit.apply(slack, solve)
         return z.to(x.dtype)
 
@@ -112,7 +131,8 @@ def _norm(u: Tensor) -> Tensor:
 class Blur:
     """A: z -> (z * k)|s with a boundary, and its exact adjoint A^T.
 
-    The image is extended so far that the circular convolution of the extended one is right wherever y lies.
+    The image is extended so far that the circular convolution of the extended one is right wherever
+    y lies.
     """
 
     def __init__(self, k: Tensor, s: int, size: tuple[int, int], boundary: str):
@@ -126,20 +146,29 @@ class Blur:
         """(z * k)|s, of the size of y."""
         extended = z[..., self.rows[:, None], self.cols]
         low = torch.fft.irfft2(
-            blur_down(row_spectra(extended, self.s), self.R), s=(len(self.rows) // self.s, self.width)
+            blur_down(row_spectra(extended, self.s), self.R),
+            s=(len(self.rows) // self.s, self.width),
         )
         return low[..., self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
 
     def adjoint(self, u: Tensor) -> Tensor:
         """A^T u, of the size of x."""
         (h, w), (height, width) = self.size, (len(self.rows) // self.s, self.width)
-        placed = torch.nn.functional.pad(u, (self.left, width - w - self.left, self.top, height - h - self.top))
+        placed = torch.nn.functional.pad(
+            u, (self.left, width - w - self.left, self.top, height - h - self.top)
+        )
         extended = up_blur(torch.fft.rfft2(placed), self.R, width)
-        folded = extended.new_zeros(*extended.shape[:2], self.s * h, len(self.cols)).index_add(2, self.rows, extended)
-        return extended.new_zeros(*extended.shape[:2], self.s * h, self.s * w).index_add(3, self.cols, folded)
+        folded = extended.new_zeros(*extended.shape[:2], self.s * h, len(self.cols)).index_add(
+            2, self.rows, extended
+        )
+        return extended.new_zeros(*extended.shape[:2], self.s * h, self.s * w).index_add(
+            3, self.cols, folded
+        )
 
 
-def _extension(n: int, taps: int, s: int, boundary: str, device: torch.device) -> tuple[Tensor, int, int]:
+def _extension(
+    n: int, taps: int, s: int, boundary: str, device: torch.device
+) -> tuple[Tensor, int, int]:
     """Along one axis: the pixel at each place of the extended image, where y begins in it, its length over s."""
     if boundary == "circular":
         return torch.arange(s * n, device=device), 0, n
@@ -155,7 +184,8 @@ def _extension(n: int, taps: int, s: int, boundary: str, device: torch.device) -
 def conjugate_gradients(
     normal: Callable[[Tensor], Tensor], right: Tensor, target: Tensor, iterations: int
 ) -> tuple[Tensor, Tensor, int]:
-    """Solve normal(d) = right from d = 0, each image of the batch until its residual is below its target (B, 1, 1, 1).
+    """Solve normal(d) = right from d = 0, each image of the batch until its residual is below its
+    target (B, 1, 1, 1).
 
     Returns d, the norms of the residuals, and the number of iterations.
     """

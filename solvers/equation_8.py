@@ -23,10 +23,11 @@ class Equation8(DataSolver):
 
         z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2
 
-    computed as F^-1( (d - conj(K) . ((K d)⇓s / (|K|²⇓s + weight))) / weight ) with d = conj(K) F(y↑s) + weight F(x), in
-    full complex spectra.  The division by a weight that is small against |K|² loses digits in float32: for USRNet-tiny
-    at x4 without noise (weights from 2e-6) 1e-3 of the range.  `fft-image` is the same minimiser without that loss, and
-    several times faster; this one is for comparing with outputs that were made with it.
+    computed as F^-1( (d - conj(K) . ((K d)⇓s / (|K|²⇓s + weight))) / weight ) with d = conj(K)
+    F(y↑s) + weight F(x), in full complex spectra.  The division by a weight that is small against
+    |K|² loses digits in float32: for USRNet-tiny at x4 without noise (weights from 2e-6) 1e-3 of
+    the range.  `fft-image` is the same minimiser without that loss, and several times faster; this
+    one is for comparing with outputs that were made with it.
 
     Arguments and result as for `fft-image`.  Source: Zhao et al. 2016, Zhang et al. 2020.
     """
@@ -49,7 +50,9 @@ def _known(y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor]:
     check_kernel(NAME, k)
     height, width = (side * s for side in y.shape[-2:])
     rows, columns = k.shape[-2:]
-    centred = torch.roll(pad(k, (0, width - columns, 0, height - rows)), (-(rows // 2), -(columns // 2)), (-2, -1))
+    centred = torch.roll(
+        pad(k, (0, width - columns, 0, height - rows)), (-(rows // 2), -(columns // 2)), (-2, -1)
+    )
     K = torch.fft.fftn(centred, dim=(-2, -1))
     filled = y.new_zeros(*y.shape[:2], height, width)
     filled[..., ::s, ::s] = y

@@ -12,7 +12,14 @@ from pnp.interfaces import DataSolver, Image, Kernel, Level
 from pnp.registry import solver
 
 from .fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
-from .inputs import check_kernel, check_observation, check_result, check_shapes, check_weight, compute_dtype
+from .inputs import (
+    check_kernel,
+    check_observation,
+    check_result,
+    check_shapes,
+    check_weight,
+    compute_dtype,
+)
 
 NAME = "fft-image"
 
@@ -23,14 +30,16 @@ class FftImage(DataSolver):
 
         z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2
 
-    Computed in the residual form, which equals equation 8 but never divides by a small weight: with A the blur and
-    decimation, z = x + A^T (A A^T + weight)^-1 (y - A x), where A A^T is a convolution at the size of y.
+    Computed in the residual form, which equals equation 8 but never divides by a small weight: with
+    A the blur and decimation, z = x + A^T (A A^T + weight)^-1 (y - A x), where A A^T is a
+    convolution at the size of y.
 
-    Arguments: y (B, C, h, w), x (B, C, s h, s w) with any whole s >= 1, k (B or 1, 1, K, K') with its centre at K // 2,
-    weight above zero, a number or (B or 1, 1, 1, 1).  Returns z with the shape and dtype of x.  Half precision is
-    computed in float32.  Gradients to all four inputs; they are analytic and keep one image, whatever s is.
-    `kernel_gradients: false` stops those to k, as IKR-Net's public code does.
-    Source: Zhao et al. 2016 (the closed form), Zhang et al. 2020 (as a module of a network).
+    Arguments: y (B, C, h, w), x (B, C, s h, s w) with any whole s >= 1, k (B or 1, 1, K, K') with
+    its centre at K // 2, weight above zero, a number or (B or 1, 1, 1, 1).  Returns z with the
+    shape and dtype of x.  Half precision is computed in float32.  Gradients to all four inputs;
+    they are analytic and keep one image, whatever s is. `kernel_gradients: false` stops those to k,
+    as IKR-Net's public code does. Source: Zhao et al. 2016 (the closed form), Zhang et al. 2020 (as
+    a module of a network).
     """
 
     cite: ClassVar = ("zhao2016fast", "zhang2020usrnet")
@@ -44,7 +53,9 @@ class FftImage(DataSolver):
         dtype = compute_dtype(x)
         known = self.once(_spectra_of, y, k, s)
         k = k if self.kernel_gradients else k.detach()
-        z = _Solve.apply(y.to(dtype), x.to(dtype), k.to(dtype), check_weight(NAME, weight, x.to(dtype)), known)
+        z = _Solve.apply(
+            y.to(dtype), x.to(dtype), k.to(dtype), check_weight(NAME, weight, x.to(dtype)), known
+        )
         return z.to(x.dtype)
 
 
@@ -60,14 +71,19 @@ def _spectra_of(y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor, Tensor]:
 class _Solve(torch.autograd.Function):
     """The formula and its derivative.
 
-    With u = (A A^T + weight)^-1 (y - A x) and z = x + A^T u, a gradient g that arrives at z gives, by the same solve,
-    v = (A A^T + weight)^-1 A g:  y receives v, x receives e = g - A^T v, the weight -<v, u>, and the kernel
-    <dA e, u> - <dA z, v>, a correlation of phases.
+    With u = (A A^T + weight)^-1 (y - A x) and z = x + A^T u, a gradient g that arrives at z gives,
+    by the same solve, v = (A A^T + weight)^-1 A g:  y receives v, x receives e = g - A^T v, the
+    weight -<v, u>, and the kernel <dA e, u> - <dA z, v>, a correlation of phases.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, y: Tensor, x: Tensor, k: Tensor, weight: Tensor, known: tuple[Tensor, Tensor, Tensor]
+        ctx: Any,
+        y: Tensor,
+        x: Tensor,
+        k: Tensor,
+        weight: Tensor,
+        known: tuple[Tensor, Tensor, Tensor],
     ) -> Tensor:
         Y, R, AAt = known
         s, size = R.shape[1], y.shape[-2:]
@@ -110,6 +126,8 @@ class _Solve(torch.autograd.Function):
             rows, cols = mirrored_taps(k, s, *size)
             grad_k = r[:, rows % s, cols % s, :, rows // s, cols // s].permute(2, 3, 0, 1)
         grad_weight = (
-            None if u is None or v is None else -(u * v).sum((1, 2, 3), keepdim=True).sum_to_size(weight.shape)
+            None
+            if u is None or v is None
+            else -(u * v).sum((1, 2, 3), keepdim=True).sum_to_size(weight.shape)
         )
         return v if for_y else None, e, grad_k, grad_weight, None

@@ -32,25 +32,35 @@ class FftKernel(DataSolver):
 
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2
 
-    The minimiser is as large as the image, H x W, its centre at (H // 2, W // 2), and much of its mass can lie far from
-    the centre.  `size` crops it afterwards (`fourier.crop_kernel`), as the paper does; the crop is no longer a
-    minimiser: `support-kernel` gives that.  Float32 would lose small gammas, so everything is float64 inside.
+    The minimiser is as large as the image, H x W, its centre at (H // 2, W // 2), and much of its
+    mass can lie far from the centre.  `size` crops it afterwards (`fourier.crop_kernel`), as the
+    paper does; the crop is no longer a minimiser: `support-kernel` gives that.  Float32 would lose
+    small gammas, so everything is float64 inside.
 
-    Options: gamma, the weight of the pull for each pixel of x (the paper's authors use 5 on 256 x 256, 7.6e-5 here);
-    size, the side of the cropped kernel, or None for the whole; channel, the one colour channel to use (0 is what the
-    authors do), or None for the exact minimiser over all channels, a C x C system for each frequency; pull, to the
-    "last" kernel k (the paper) or to "zero" (the authors' code).
-    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').  Returns w (B, 1, size, size), dtype of k.
-    Source: equations 10 and 11 of Ates et al. 2023; the system over all channels is our own.
+    Options: gamma, the weight of the pull for each pixel of x (the paper's authors use 5 on 256 x
+    256, 7.6e-5 here); size, the side of the cropped kernel, or None for the whole; channel, the one
+    colour channel to use (0 is what the authors do), or None for the exact minimiser over all
+    channels, a C x C system for each frequency; pull, to the "last" kernel k (the paper) or to
+    "zero" (the authors' code). Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').
+    Returns w (B, 1, size, size), dtype of k. Source: equations 10 and 11 of Ates et al. 2023; the
+    system over all channels is our own.
     """
 
     cite: ClassVar = ("ates2023ikrnet",)
 
-    def __init__(self, gamma: float = 7.6e-5, size: int | None = None, channel: int | None = None, pull: str = "last"):
+    def __init__(
+        self,
+        gamma: float = 7.6e-5,
+        size: int | None = None,
+        channel: int | None = None,
+        pull: str = "last",
+    ):
         super().__init__()
         self.gamma = check_gamma(NAME, gamma)
         self.size = check_size(NAME, size)
-        if channel is not None and (not isinstance(channel, int) or isinstance(channel, bool) or channel < 0):
+        if channel is not None and (
+            not isinstance(channel, int) or isinstance(channel, bool) or channel < 0
+        ):
             raise PnpError(
                 f"{NAME}: channel is {channel!r}; it is the number of a colour channel from 0, or null for all"
             )
@@ -65,9 +75,18 @@ class FftKernel(DataSolver):
         Y = self.once(_spectrum_of, y)
         if self.channel is not None:
             if self.channel >= x.shape[1]:
-                raise PnpError(f"{NAME}: channel is {self.channel}, but the image has channels 0 to {x.shape[1] - 1}")
+                raise PnpError(
+                    f"{NAME}: channel is {self.channel}, but the image has channels 0 to {x.shape[1] - 1}"
+                )
             x, Y = x[:, self.channel : self.channel + 1], Y[:, self.channel : self.channel + 1]
-        w = _minimiser(Y, x.double(), k.double() if self.pull == "last" else None, self.gamma * H * W, s, y.shape[-1])
+        w = _minimiser(
+            Y,
+            x.double(),
+            k.double() if self.pull == "last" else None,
+            self.gamma * H * W,
+            s,
+            y.shape[-1],
+        )
         return (w if self.size is None else crop_kernel(w, self.size)).to(k.dtype)
 
 
@@ -79,8 +98,9 @@ def _spectrum_of(y: Tensor) -> Tensor:
 def _minimiser(Y: Tensor, x: Tensor, k: Tensor | None, weight: float, s: int, width: int) -> Tensor:
     """The minimising kernel as large as x; width is that of y.
 
-    x takes the part that the kernel has in D, mirrored, and the kernel that of the image: A, the blur and decimation
-    by x, is for each frequency a matrix from the s x s phases of the kernel to the C channels of y.
+    x takes the part that the kernel has in D, mirrored, and the kernel that of the image: A, the
+    blur and decimation by x, is for each frequency a matrix from the s x s phases of the kernel to
+    the C channels of y.
     """
     H, W = x.shape[-2:]
     R = torch.stack(list(row_spectra(x.flip(-2, -1).roll((1, 1), (-2, -1)), s)), 1)
@@ -89,7 +109,9 @@ def _minimiser(Y: Tensor, x: Tensor, k: Tensor | None, weight: float, s: int, wi
     check_result(NAME, R[..., 0, 0])
     A = R.flatten(1, 2).permute(0, 3, 4, 2, 1).conj()  # (B, h, w // 2 + 1, C, s s)
     step = _ridge(A, E.permute(0, 2, 3, 1)[..., None], weight)[..., 0]
-    part = step.permute(0, 3, 1, 2).unflatten(1, (s, s))[:, :, :, None]  # (B, s, s, 1, h, w // 2 + 1)
+    part = step.permute(0, 3, 1, 2).unflatten(1, (s, s))[
+        :, :, :, None
+    ]  # (B, s, s, 1, h, w // 2 + 1)
     part = torch.fft.irfft2(part, s=(Y.shape[-2], width))
     w = torch.stack([rows_of(rows) for rows in part.unbind(1)], 3).flatten(2, 3)
     return (w if start is None else w + start).roll((H // 2, W // 2), (-2, -1))

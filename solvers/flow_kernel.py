@@ -20,18 +20,21 @@ NAME = "flow-kernel"
 
 @solver(NAME)
 class FlowKernelSearch(DataSolver):
-    """The kernel of a flow's range that explains the observation best, with the image as it is (FKP).
+    """The kernel of a flow's range that explains the observation best, with the image as it is
+    (FKP).
 
         w = flow(u),   u = argmin over |u| = size of |y - (x * flow(u))|s|^2
 
-    The latent u moves by Adam, `steps` of size `rate`, from the direction drawn from `seed`; within one run of a
-    pipeline each call goes on where the last one stopped.  The data term is quadratic in the kernel, so its normal
-    matrix is assembled once per call (as in `support-kernel`) and a step costs the same for any image and any s.
-    There is no pull and k is ignored: a minimiser on a set, so `exact` is False.  `size`, `width` and `shift` are
-    those of `KernelFlow`, whose public weights load.  Gradients, to y, x and the flow's weights, go through all steps
-    of a call, not through those of earlier calls.
+    The latent u moves by Adam, `steps` of size `rate`, from the direction drawn from `seed`; within
+    one run of a pipeline each call goes on where the last one stopped.  The data term is quadratic
+    in the kernel, so its normal matrix is assembled once per call (as in `support-kernel`) and a
+    step costs the same for any image and any s. There is no pull and k is ignored: a minimiser on a
+    set, so `exact` is False.  `size`, `width` and `shift` are those of `KernelFlow`, whose public
+    weights load.  Gradients, to y, x and the flow's weights, go through all steps of a call, not
+    through those of earlier calls.
 
-    Arguments: y (B, C, h, w), x (B, C, s h, s w).  Returns w (B, 1, size, size), non-negative with sum one.
+    Arguments: y (B, C, h, w), x (B, C, s h, s w).  Returns w (B, 1, size, size), non-negative with
+    sum one.
     """
 
     cite: ClassVar = ("liang2021fkp",)
@@ -39,7 +42,13 @@ class FlowKernelSearch(DataSolver):
     translate = staticmethod(from_fkp)
 
     def __init__(
-        self, size: int = 19, width: int = 25, shift: float = 0.0, steps: int = 100, rate: float = 0.3, seed: int = 0
+        self,
+        size: int = 19,
+        width: int = 25,
+        shift: float = 0.0,
+        steps: int = 100,
+        rate: float = 0.3,
+        seed: int = 0,
     ):
         super().__init__()
         check_search(steps, rate)
@@ -51,7 +60,10 @@ class FlowKernelSearch(DataSolver):
         spectrum, latent = self.once(self._begin, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
         taps = Taps(y.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
-        N, b = taps.normal_matrix(X).flatten(3, 4).flatten(1, 2), taps.correlate(spectrum, X).flatten(1)
+        N, b = (
+            taps.normal_matrix(X).flatten(3, 4).flatten(1, 2),
+            taps.correlate(spectrum, X).flatten(1),
+        )
         found = self.flow.search(latent, data_term, N, b, steps=self.steps, rate=self.rate)
         latent.copy_(found.detach())
         return self.flow(found).to(y.dtype)

@@ -2,16 +2,18 @@
 
     (x * k)|s [i] = sum over n of r[n] x[s i + n],      r[n] = k[-n], the kernel mirrored about its centre
 
-Every pixel of x belongs to one of s x s phases x_pq[i, j] = x[s i + p, s j + q], each as small as y, and so does every
-tap of r.  A phase of r meets only the same phase of x, so with R_pq and X_pq the small spectra of the phases
+Every pixel of x belongs to one of s x s phases x_pq[i, j] = x[s i + p, s j + q], each as small as
+y, and so does every tap of r.  A phase of r meets only the same phase of x, so with R_pq and X_pq
+the small spectra of the phases
 
     spectrum of (x * k)|s  =  sum over p, q of conj(R_pq) X_pq            `blur_down`
     phase p, q of its adjoint applied to u  =  F^-1( R_pq U )              `up_blur`
     spectrum of (k * k^T)|s  =  sum over p, q of |R_pq|^2                  `gram`
 
-This is equation 8 exactly: the sum over phases is its block mean over the s x s aliases of the large spectrum, the
-product with every phase is its tiling.  It needs no spectrum of the large size, no zero-filled y, no folding of half
-spectra, and works through x row phase by row phase, so that memory stays near one image.
+This is equation 8 exactly: the sum over phases is its block mean over the s x s aliases of the
+large spectrum, the product with every phase is its tiling.  It needs no spectrum of the large size,
+no zero-filled y, no folding of half spectra, and works through x row phase by row phase, so that
+memory stays near one image.
 
 All spectra are halves (`rfft2`); all functions are differentiable.
 """
@@ -62,7 +64,9 @@ def rows_of(part: Tensor) -> Tensor:
 def gram(R: Tensor) -> Tensor:
     """Spectrum of (k * k^T)|s, which is real: (B, 1, h, w // 2 + 1)."""
     parts = torch.view_as_real(R)
-    return (parts * parts).flatten(1, 2).sum(1).sum(-1)  # several times faster than one sum over three dimensions
+    return (
+        (parts * parts).flatten(1, 2).sum(1).sum(-1)
+    )  # several times faster than one sum over three dimensions
 
 
 def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
@@ -89,7 +93,9 @@ def embed_kernel(k: Tensor, height: int, width: int) -> Tensor:
     """A kernel (B, 1, K, K') as large as an image, zero outside its support, its centre at half the size."""
     kh, kw = k.shape[-2:]
     if kh > height or kw > width:
-        raise PnpError(f"a kernel of {kh} x {kw} does not fit into {height} x {width}; crop it first")
+        raise PnpError(
+            f"a kernel of {kh} x {kw} does not fit into {height} x {width}; crop it first"
+        )
     top, left = height // 2 - kh // 2, width // 2 - kw // 2
     return torch.nn.functional.pad(k, (left, width - kw - left, top, height - kh - top))
 

@@ -1,7 +1,8 @@
 """What every data solver refuses, each with one sentence that names the cause and the cure.
 
-Shapes, dtypes and devices are compared on every call; values of y and k are looked at once per run (`Module.once`),
-and x only through numbers that the solver computes anyway (`check_result`), so that checking costs no pass over x.
+Shapes, dtypes and devices are compared on every call; values of y and k are looked at once per run
+(`Module.once`), and x only through numbers that the solver computes anyway (`check_result`), so
+that checking costs no pass over x.
 """
 
 from __future__ import annotations
@@ -47,10 +48,16 @@ def check_shapes(name: str, y: Tensor, x: Tensor, k: Tensor) -> int:
         _refuse(name, f"y is a batch of {b} but x is a batch of {bx}", "give one x for each y")
     if bk not in (1, b):
         _refuse(
-            name, f"there are {_count(bk, 'kernel')} for {_count(b, 'image')}", "give one kernel, or one for each image"
+            name,
+            f"there are {_count(bk, 'kernel')} for {_count(b, 'image')}",
+            "give one kernel, or one for each image",
         )
     if ck != 1:
-        _refuse(name, f"k has {_count(ck, 'channel')}", "all channels share one kernel: give k the shape (B, 1, K, K)")
+        _refuse(
+            name,
+            f"k has {_count(ck, 'channel')}",
+            "all channels share one kernel: give k the shape (B, 1, K, K)",
+        )
     if H % h or W % w or H // h != W // w:
         _refuse(
             name,
@@ -71,7 +78,11 @@ def check_observation(name: str, y: Tensor) -> None:
     peak = float(y.detach().abs().max())
     _check_finite(name, "y", peak)
     if peak > 8:
-        _refuse(name, f"y has values up to {peak:.4g}, but images are on [0, 1]", "divide an 8-bit image by 255")
+        _refuse(
+            name,
+            f"y has values up to {peak:.4g}, but images are on [0, 1]",
+            "divide an 8-bit image by 255",
+        )
 
 
 def check_kernel(name: str, k: Tensor) -> None:
@@ -79,7 +90,11 @@ def check_kernel(name: str, k: Tensor) -> None:
     total = float(k.detach().sum((-2, -1)).abs().max())
     _check_finite(name, "k", total)
     if total > 2:
-        _refuse(name, f"the kernel sums to {total:.4g}, but a blur kernel sums to one", "divide it by its sum")
+        _refuse(
+            name,
+            f"the kernel sums to {total:.4g}, but a blur kernel sums to one",
+            "divide it by its sum",
+        )
 
 
 def check_weight(name: str, weight: Tensor | float, x: Tensor) -> Tensor:
@@ -92,23 +107,37 @@ def check_weight(name: str, weight: Tensor | float, x: Tensor) -> Tensor:
             "give one weight, or one for each image",
         )
     if not bool(((alpha > 0) & (alpha < math.inf)).all()):
-        _refuse(name, f"the weight is {_extreme(alpha):.4g}", "it must be a finite number above zero")
+        _refuse(
+            name, f"the weight is {_extreme(alpha):.4g}", "it must be a finite number above zero"
+        )
     return alpha
 
 
 def check_mask(name: str, mask: Tensor, y: Tensor) -> None:
     """Refuse a mask that does not lie on y."""
     _check_tensor(name, "mask", mask)
-    if mask.shape[-2:] != y.shape[-2:] or mask.shape[0] not in (1, y.shape[0]) or mask.shape[1] not in (1, y.shape[1]):
+    if (
+        mask.shape[-2:] != y.shape[-2:]
+        or mask.shape[0] not in (1, y.shape[0])
+        or mask.shape[1] not in (1, y.shape[1])
+    ):
         _refuse(
             name,
             f"the mask has shape {_shape(mask)} but y has {_shape(y)}",
             "the mask lies on y: the same height and width, its batch and channels may be 1",
         )
     if compute_dtype(mask) != compute_dtype(y):
-        _refuse(name, f"y is {_dtype(y)} but the mask is {_dtype(mask)}", "convert it, for example mask.to(y.dtype)")
+        _refuse(
+            name,
+            f"y is {_dtype(y)} but the mask is {_dtype(mask)}",
+            "convert it, for example mask.to(y.dtype)",
+        )
     if mask.device != y.device:
-        _refuse(name, f"y is on {y.device} but the mask is on {mask.device}", "move it, for example mask.to(y.device)")
+        _refuse(
+            name,
+            f"y is on {y.device} but the mask is on {mask.device}",
+            "move it, for example mask.to(y.device)",
+        )
     _check_finite(name, "mask", float(mask.detach().abs().max()))
 
 
@@ -121,14 +150,22 @@ def check_result(name: str, probe: Tensor) -> None:
 def check_gamma(name: str, gamma: float) -> float:
     """The weight of the kernel's pull, per pixel."""
     if not _is_number(gamma) or not 0 < gamma < math.inf:
-        _refuse(name, f"gamma is {gamma!r}", "it is the weight of the pull per pixel, a finite number above zero")
+        _refuse(
+            name,
+            f"gamma is {gamma!r}",
+            "it is the weight of the pull per pixel, a finite number above zero",
+        )
     return float(gamma)
 
 
 def check_size(name: str, size: int | None) -> int | None:
     """The side of the kernel to give, in pixels."""
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-        _refuse(name, f"size is {size!r}", "it is the side of the kernel in pixels, a whole number from 1")
+        _refuse(
+            name,
+            f"size is {size!r}",
+            "it is the side of the kernel in pixels, a whole number from 1",
+        )
     return size
 
 
@@ -136,7 +173,11 @@ def check_support(name: str, size: int | None, x: Tensor) -> None:
     """A kernel of this side fits into the image."""
     H, W = x.shape[-2:]
     if size is not None and size > min(H, W):
-        _refuse(name, f"size is {size}, larger than the image x, which is {H} x {W}", "take a smaller size")
+        _refuse(
+            name,
+            f"size is {size}, larger than the image x, which is {H} x {W}",
+            "take a smaller size",
+        )
 
 
 def check_choice(name: str, option: str, value: Any, choices: tuple[str, ...]) -> Any:
@@ -148,10 +189,18 @@ def check_choice(name: str, option: str, value: Any, choices: tuple[str, ...]) -
 
 def _check_tensor(name: str, what: str, t: Any) -> None:
     if not isinstance(t, Tensor):
-        _refuse(name, f"{what} is a {type(t).__name__}", "give a tensor, for example torch.from_numpy(...)")
+        _refuse(
+            name,
+            f"{what} is a {type(t).__name__}",
+            "give a tensor, for example torch.from_numpy(...)",
+        )
     if t.dim() != 4:
         shape = "(B, 1, K, K)" if what == "k" else "(B, C, H, W)"
-        _refuse(name, f"{what} has shape {_shape(t)}", f"it needs four dimensions, {shape}; add them with [None]")
+        _refuse(
+            name,
+            f"{what} has shape {_shape(t)}",
+            f"it needs four dimensions, {shape}; add them with [None]",
+        )
     if what != "k" and t.shape[-1] in (1, 3, 4) and t.shape[1] > 4 and t.shape[2] > 4:
         _refuse(
             name,
@@ -159,15 +208,25 @@ def _check_tensor(name: str, what: str, t: Any) -> None:
             "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
         )
     if not t.is_floating_point():
-        _refuse(name, f"{what} is {_dtype(t)}", "give floating point numbers; divide an 8-bit image by 255")
+        _refuse(
+            name,
+            f"{what} is {_dtype(t)}",
+            "give floating point numbers; divide an 8-bit image by 255",
+        )
     if 0 in t.shape:
-        _refuse(name, f"{what} is empty, its shape is {_shape(t)}", "look at where it was read or cropped")
+        _refuse(
+            name,
+            f"{what} is empty, its shape is {_shape(t)}",
+            "look at where it was read or cropped",
+        )
 
 
 def _check_finite(name: str, what: str, summary: float) -> None:
     """A maximum or a sum is finite only if all that it was made of is."""
     if not math.isfinite(summary):
-        _refuse(name, f"{what} holds NaN or infinite values", "look at where it was read or computed")
+        _refuse(
+            name, f"{what} holds NaN or infinite values", "look at where it was read or computed"
+        )
 
 
 def _extreme(alpha: Tensor) -> float:

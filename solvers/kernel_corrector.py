@@ -17,28 +17,43 @@ from .inputs import check_shapes
 
 @solver("kernel-corrector")
 class KernelCorrector(DataSolver):
-    """Learned correction of the kernel, given the observation and what the current estimates make of it (BISR-Net).
+    """Learned correction of the kernel, given the observation and what the current estimates make
+    of it (BISR-Net).
 
         k' = decoder(c + correction(c, evidence)),   c = encoder(k),   evidence = images(y, (x * k)|s)
 
-    It stands where Dk and Pk stand and takes what Dk takes, but it is a network and minimises nothing: `exact` is
-    False.  From the publication: a module that corrects the estimated kernel in each iteration, in the latent space
-    of an auto-encoder of kernels (`.auto`, the one that the initializer `kernel-encoder` shares).  The layers are our
-    choice, for no code is public: the initializer's image encoder sees y beside the re-degraded x, at the size of y,
-    so that any scale s works; three fully connected layers turn its output and c into a step in the latent space.
-    PnpError if k is not size x size, y has other than `channels` channels, or shapes do not fit together.
+    It stands where Dk and Pk stand and takes what Dk takes, but it is a network and minimises
+    nothing: `exact` is False.  From the publication: a module that corrects the estimated kernel in
+    each iteration, in the latent space of an auto-encoder of kernels (`.auto`, the one that the
+    initializer `kernel-encoder` shares).  The layers are our choice, for no code is public: the
+    initializer's image encoder sees y beside the re-degraded x, at the size of y, so that any scale
+    s works; three fully connected layers turn its output and c into a step in the latent space.
+    PnpError if k is not size x size, y has other than `channels` channels, or shapes do not fit
+    together.
     """
 
     cite: ClassVar = ("yaar2021bisrnet",)
     exact: ClassVar = False
 
     def __init__(
-        self, size: int = 21, channels: int = 3, latent: int = 10, features: int = 64, normalise: bool = True
+        self,
+        size: int = 21,
+        channels: int = 3,
+        latent: int = 10,
+        features: int = 64,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
-        for name, value in {"size": size, "channels": channels, "latent": latent, "features": features}.items():
+        for name, value in {
+            "size": size,
+            "channels": channels,
+            "latent": latent,
+            "features": features,
+        }.items():
             if value < 1:
-                raise PnpError(f"kernel-corrector: {name} is {value}; write a whole number of 1 or more")
+                raise PnpError(
+                    f"kernel-corrector: {name} is {value}; write a whole number of 1 or more"
+                )
         self.size, self.channels = size, channels
         self.auto = KernelAutoEncoder(size, latent, normalise)
         self.images = ImageEncoder(2 * channels, latent, features)

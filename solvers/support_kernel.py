@@ -32,14 +32,14 @@ class SupportKernel(DataSolver):
 
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2,   w zero outside K x K
 
-    The K^2 x K^2 entries of the normal matrix are correlations between the s x s phases of x, found by FFT.  Computed
-    in float64.
+    The K^2 x K^2 entries of the normal matrix are correlations between the s x s phases of x, found
+    by FFT.  Computed in float64.
 
-    Options: gamma, the weight of the pull for each pixel of x; size, the side K, or None for that of k (which is
-    cropped or embedded to fit); pull, to the "last" kernel k or to "zero".
-    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').  Returns w (B, 1, size, size), dtype of k.
-    Errors: PnpError when the matrix cannot be factorised, which a larger gamma mends.
-    Source: our own; the objective is equation 10 with its support made finite.
+    Options: gamma, the weight of the pull for each pixel of x; size, the side K, or None for that
+    of k (which is cropped or embedded to fit); pull, to the "last" kernel k or to "zero".
+    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').  Returns w (B, 1, size,
+    size), dtype of k. Errors: PnpError when the matrix cannot be factorised, which a larger gamma
+    mends. Source: our own; the objective is equation 10 with its support made finite.
     """
 
     cite: ClassVar = ("ates2023ikrnet",)
@@ -90,7 +90,9 @@ class Taps:
     def correlate(self, E: Tensor, X: Tensor) -> Tensor:
         """A^T e, the right-hand side: the correlation of e with x at every tap; (B, K, K')."""
         by_phase = torch.fft.irfft2((E.conj()[:, None, None] * X).sum(3), s=(self.h, self.w))
-        return by_phase[:, self.row_phase[:, None], self.col_phase, (self.a % self.h)[:, None], self.b % self.w]
+        return by_phase[
+            :, self.row_phase[:, None], self.col_phase, (self.a % self.h)[:, None], self.b % self.w
+        ]
 
     def normal_matrix(self, X: Tensor) -> Tensor:
         """A^T A: the correlation of x with itself, decimated, between every two taps; (B, K, K', K, K')."""
@@ -101,7 +103,9 @@ class Taps:
         for p in range(min(self.s, size[0])):
             for q in range(min(self.s, size[1])):
                 P, Q = self.row_phase[p], self.col_phase[q]
-                lags = torch.fft.irfft2((X[:, P, Q].conj()[:, None, None] * X).sum(3), s=(self.h, self.w))
+                lags = torch.fft.irfft2(
+                    (X[:, P, Q].conj()[:, None, None] * X).sum(3), s=(self.h, self.w)
+                )
                 N[:, p :: self.s, q :: self.s] = lags[
                     :,
                     self.row_phase[:, None],

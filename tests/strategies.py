@@ -18,7 +18,13 @@ class Problem:
     weight: Tensor
 
     def to(self, dtype):
-        return replace(self, y=self.y.to(dtype), x=self.x.to(dtype), k=self.k.to(dtype), weight=self.weight.to(dtype))
+        return replace(
+            self,
+            y=self.y.to(dtype),
+            x=self.x.to(dtype),
+            k=self.k.to(dtype),
+            weight=self.weight.to(dtype),
+        )
 
     @property
     def args(self):
@@ -49,7 +55,9 @@ def problems(draw, weights=(1e-3, 1e2), scales=(1, 2, 3, 4), most_pixels=16):
     kh, kw = draw(st.integers(1, min(7, s * h))), draw(st.integers(1, min(7, s * w)))
     seed = draw(st.integers(0, 10**6))
     low, high = (torch.tensor(v).log10().item() for v in weights)
-    weight = 10 ** tensors(draw(st.sampled_from([1, b])), 1, 1, 1, low=low, high=high, seed=seed + 3)
+    weight = 10 ** tensors(
+        draw(st.sampled_from([1, b])), 1, 1, 1, low=low, high=high, seed=seed + 3
+    )
     return Problem(
         s,
         y=tensors(b, c, h, w, seed=seed),

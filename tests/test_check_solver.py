@@ -55,25 +55,36 @@ def test_solvers_of_the_registry_pass_with_any_seed():
         check_solver(ChangedKernel(), seed=seed)
 
 
-MINIMISER = "does not return the minimiser of its objective|is far from the minimiser of its objective"
+MINIMISER = (
+    "does not return the minimiser of its objective|is far from the minimiser of its objective"
+)
 
 
 @pytest.mark.parametrize(
     ("solver", "sentence"),
     [
         (Changed(lambda y, x, k, w: (y, x, k.flip(-2, -1), w)), MINIMISER),  # correlation
-        (Changed(lambda y, x, k, w: (y, x, torch.nn.functional.pad(k, (1, 0, 0, 1)), w)), MINIMISER),  # centre
+        (
+            Changed(lambda y, x, k, w: (y, x, torch.nn.functional.pad(k, (1, 0, 0, 1)), w)),
+            MINIMISER,
+        ),  # centre
         (Changed(lambda y, x, k, w: (y, x, k.mT, w)), MINIMISER),  # rows and columns of the kernel
         (Changed(lambda y, x, k, w: (y, x, k, 1.001 * w)), MINIMISER),  # weight
         (Changed(lambda y, x, k, w: (y, x.roll(1, -1), k, w)), MINIMISER),  # pull to something else
         (Changed(after=lambda z, *a: z + 1e-6), MINIMISER),
         (Changed(after=lambda z, *a: z.double()), "returns torch.float64 for torch.float32"),
-        (Changed(after=lambda z, *a: z[..., 1:]), r"returns the shape \(2, 1, 5, 5\) instead of \(2, 1, 5, 6\)"),
+        (
+            Changed(after=lambda z, *a: z[..., 1:]),
+            r"returns the shape \(2, 1, 5, 5\) instead of \(2, 1, 5, 6\)",
+        ),
         (Changed(after=lambda z, *a: z.detach()), "has a wrong gradient to y: 0 along a direction"),
         (Leaky(), "lets the images of a batch change each other"),
         (CutAtWeight(), "has a wrong gradient to weight: 0 along a direction"),
         (ChangedKernel(lambda w: w.flip(-2, -1)), MINIMISER),
-        (ChangedKernel(lambda w: w / w.sum((-2, -1), keepdim=True)), MINIMISER),  # normalising is a prior's work
+        (
+            ChangedKernel(lambda w: w / w.sum((-2, -1), keepdim=True)),
+            MINIMISER,
+        ),  # normalising is a prior's work
         (ChangedKernel(inner=2e-3), MINIMISER),
         (ChangedKernel(size=9), r"returns the shape \(2, 1, 3, 4\) instead of \(2, 1, 9, 9\)"),
         (FftKernel(1e-3, size=3), MINIMISER),  # a crop is not the minimiser on the cropped support

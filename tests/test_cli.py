@@ -16,7 +16,15 @@ from pnp.files import write_json
 from pnp.images import read_image
 
 FAST = ["--set", "repeat=2", "--set", "modules.P.iterations=3"]
-SMALL = ["--random-weights", "--set", "repeat=2", "--set", "modules.H={n: 2}", "--set", "modules.P={nc: [4, 4, 4, 4], nb: 1}"]  # fmt: skip
+SMALL = [
+    "--random-weights",
+    "--set",
+    "repeat=2",
+    "--set",
+    "modules.H={n: 2}",
+    "--set",
+    "modules.P={nc: [4, 4, 4, 4], nb: 1}",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -60,18 +68,41 @@ def files(folder="out"):
 
 def test_run_writes_image_kernel_and_record(run):
     status, out, err = run(
-        "run", "hqs-tv", "photo.png", "-o", "out", "--scale", 2, "-k", "k.npy", "--sigma", "1%", *FAST
+        "run",
+        "hqs-tv",
+        "photo.png",
+        "-o",
+        "out",
+        "--scale",
+        2,
+        "-k",
+        "k.npy",
+        "--sigma",
+        "1%",
+        *FAST,
     )
     assert (status, err) == (0, "")
-    assert files() == ["photo_x2.json", "photo_x2.png", "photo_x2_kernel.npy", "photo_x2_kernel.png"]
+    assert files() == [
+        "photo_x2.json",
+        "photo_x2.png",
+        "photo_x2_kernel.npy",
+        "photo_x2_kernel.png",
+    ]
     assert read_image("out/photo_x2.png").pixels.shape == (1, 3, 64, 96)
     assert np.load("out/photo_x2_kernel.npy").squeeze() == pytest.approx(np.load("k.npy"))
     record = json.loads(Path("out/photo_x2.json").read_text())
-    assert record["pipeline"] == "hqs-tv" and record["document"]["repeat"] == 2 and record["size"] == [64, 96]
+    assert (
+        record["pipeline"] == "hqs-tv"
+        and record["document"]["repeat"] == 2
+        and record["size"] == [64, 96]
+    )
     assert record["given"] == {"s": 2, "k": "k.npy", "sigma": "1%", "mask": None}
     assert record["set"] == FAST[1::2] and record["seed"] == 0
     assert record["estimates"] == {"sigma": [0.01]}
-    assert set(record["versions"]) >= {"pnp", "torch", "python"} and record["versions"]["pnp"] == __version__
+    assert (
+        set(record["versions"]) >= {"pnp", "torch", "python"}
+        and record["versions"]["pnp"] == __version__
+    )
     assert record["seconds"]["run"] > 0 and record["quality"]["psnr_lr"] > 20
     assert sorted(p.split("/")[-1] for p in record["files"].values()) == files()
     assert out.startswith("photo.png: 96 x 64, ") and "out/photo_x2.png" in out
@@ -84,7 +115,9 @@ def test_run_without_a_scale_takes_that_of_the_pipeline(run):
     assert record["size"] == [128, 192] and record["quality"]["psnr_lr"] > 20
 
 
-@pytest.mark.parametrize(("name", "mode"), [("grey.png", "L"), ("deep.png", "I;16"), ("alpha.png", "RGBA")])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("grey.png", "L"), ("deep.png", "I;16"), ("alpha.png", "RGBA")]
+)
 def test_run_keeps_the_kind_of_an_image(run, name, mode):
     assert run("run", "hqs-tv", name, "-o", "out", "-k", "k.npy", *FAST)[0] == 0
     with Image.open(f"out/{name[:-4]}_x1.png") as written:
@@ -94,7 +127,12 @@ def test_run_keeps_the_kind_of_an_image(run, name, mode):
 
 
 def test_run_brings_grey_images_and_colour_networks_together(run):
-    assert run("run", "usrnet", "grey.png", "-o", "out", "-s", 2, "-k", "k.npy", "--sigma", 0, *SMALL)[0] == 0
+    assert (
+        run("run", "usrnet", "grey.png", "-o", "out", "-s", 2, "-k", "k.npy", "--sigma", 0, *SMALL)[
+            0
+        ]
+        == 0
+    )
     with Image.open("out/grey_x2.png") as written:
         assert written.mode == "L" and written.size == (96, 64)
 
@@ -110,7 +148,24 @@ def test_run_with_a_blind_pipeline_writes_what_it_estimates(run):
 
 def test_run_with_trace_stores_and_draws_every_iteration(run):
     more = ["--trace", "--trace-also", "z"]
-    assert run("run", "hqs-tv", "photo.png", "-o", "out", "-s", 2, "-k", "k.npy", "--sigma", "1%", *more, *FAST)[0] == 0
+    assert (
+        run(
+            "run",
+            "hqs-tv",
+            "photo.png",
+            "-o",
+            "out",
+            "-s",
+            2,
+            "-k",
+            "k.npy",
+            "--sigma",
+            "1%",
+            *more,
+            *FAST,
+        )[0]
+        == 0
+    )
     assert {"photo_x2_trace.npz", "photo_x2_trace.png"} <= set(files())
     stored = np.load("out/photo_x2_trace.npz")
     assert stored["x"].shape == (3, 3, 64, 96) and stored["alpha"].shape == (3,)
@@ -123,12 +178,20 @@ def test_run_with_a_mask(run):
     mask = np.full((32, 48), 255, np.uint8)
     mask[5:12, 8:20] = 0
     Image.fromarray(mask).save("mask.png")
-    assert run("run", "inpaint-tv", "photo.png", "-o", "out", "--mask", "mask.png", "--set", "repeat=2")[0] == 0
+    assert (
+        run(
+            "run", "inpaint-tv", "photo.png", "-o", "out", "--mask", "mask.png", "--set", "repeat=2"
+        )[0]
+        == 0
+    )
     assert "photo_x1.png" in files()
 
 
 def test_run_says_what_was_gained_if_the_truth_is_known(run):
-    assert run("degrade", "photo.png", "-o", "lr", "-s", 2, "-k", "gaussian:1.2", "--sigma", "1%")[0] == 0
+    assert (
+        run("degrade", "photo.png", "-o", "lr", "-s", 2, "-k", "gaussian:1.2", "--sigma", "1%")[0]
+        == 0
+    )
     more = ["--reference", "lr/photo_x2_hr.png", "-k", "lr/photo_x2_kernel.npy", *FAST]
     status, out, _ = run("run", "hqs-tv", "lr/photo_x2_lr.png", "-o", "out", "-s", 2, *more)
     assert status == 0 and re.search(r"PSNR \d+\.\d\d dB \(bicubic\) -> \d+\.\d\d dB", out)
@@ -141,47 +204,110 @@ def test_run_goes_on_after_a_bad_image(run):
     arguments = ["photo.png", "bad.png", "grey.png", "-o", "out", "-k", "k.npy", *FAST]
     status, _, err = run("run", "hqs-tv", *arguments)
     assert status == 1
-    assert {"photo_x1.png", "grey_x1.png"} <= set(files()) and not [f for f in files() if f.startswith("bad")]
+    assert {"photo_x1.png", "grey_x1.png"} <= set(files()) and not [
+        f for f in files() if f.startswith("bad")
+    ]
     first, last = err.strip().splitlines()
     assert first.startswith("bad.png: ") and last == "1 of 3 images could not be restored"
 
 
 def test_the_same_seed_gives_the_same_files(run):
     for out in ("a", "b"):
-        run("run", "usrnet", "photo.png", "-o", out, "-s", 2, "-k", "k.npy", "--sigma", 0, "--seed", 3, *SMALL)
+        run(
+            "run",
+            "usrnet",
+            "photo.png",
+            "-o",
+            out,
+            "-s",
+            2,
+            "-k",
+            "k.npy",
+            "--sigma",
+            0,
+            "--seed",
+            3,
+            *SMALL,
+        )
     assert Path("a/photo_x2.png").read_bytes() == Path("b/photo_x2.png").read_bytes()
 
 
 BAD_RUNS = [
     ("hqs-tv photo.png -k k.npy", 2, "the following arguments are required: -o/--out"),
-    ("hqs-tv photo.png -o out", 1, "the pipeline hqs-tv needs --kernel; it takes y, s (--scale), k (--kernel), sigma (--sigma)"),
+    (
+        "hqs-tv photo.png -o out",
+        1,
+        "the pipeline hqs-tv needs --kernel; it takes y, s (--scale), k (--kernel), sigma (--sigma)",
+    ),
     ("hqs-tv missing.png -o out -k k.npy", 1, "missing.png"),
     ("hqs-tv photo.png -o out -k missing.npy", 1, "missing.npy"),
     ("hqs-tv photo.png -o out -k photo.txt", 1, "photo.txt"),
     ("hqs-tv photo.png -o out -k gaussian:wide", 1, "--kernel gaussian:wide: write gaussian:WIDTH"),
-    ("hqs-tv photo.png -o out -k k.npy --sigma 15", 1, "--sigma 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant"),
-    ("hqs-tv photo.png -o out -k k.npy --sigma much", 1, "--sigma 'much' is not a noise level; write it as 0.02, 2% or 5/255"),
-    ("hqs-tv photo.png -o out -k k.npy --scale 2.5", 2, "the scale is '2.5', but it must be a whole number from 1 to 16"),
+    (
+        "hqs-tv photo.png -o out -k k.npy --sigma 15",
+        1,
+        "--sigma 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant",
+    ),
+    (
+        "hqs-tv photo.png -o out -k k.npy --sigma much",
+        1,
+        "--sigma 'much' is not a noise level; write it as 0.02, 2% or 5/255",
+    ),
+    (
+        "hqs-tv photo.png -o out -k k.npy --scale 2.5",
+        2,
+        "the scale is '2.5', but it must be a whole number from 1 to 16",
+    ),
     ("hqs-tv photo.png -o out -k k.npy --scale 0", 2, "the scale is '0'"),
     ("hqs-tv photo.png -o out -k k.npy --device gpu7", 1, "--device gpu7: cannot be used here"),
     ("hqs-tv photo.png -o out -k k.npy --set repeat", 1, "--set repeat: write it as key=value"),
     ("hqs-tv photo.png -o out -k k.npy --set repaet=3", 1, "did you mean 'repeat'?"),
-    ("hqs-tv photo.png -o out -k k.npy --mask mask.png", 1, "does not use mask, so --mask cannot be given"),
-    ("hqs-tvv photo.png -o out -k k.npy", 1, "there is no pipeline called 'hqs-tvv'; did you mean 'hqs-tv'?"),
+    (
+        "hqs-tv photo.png -o out -k k.npy --mask mask.png",
+        1,
+        "does not use mask, so --mask cannot be given",
+    ),
+    (
+        "hqs-tvv photo.png -o out -k k.npy",
+        1,
+        "there is no pipeline called 'hqs-tvv'; did you mean 'hqs-tv'?",
+    ),
     ("./mine.yaml photo.png -o out", 1, "./mine.yaml: there is no such file"),
-    ("ikrnet photo.png -o out -s 2 -k k.npy", 1, "estimates the kernel itself, so --kernel cannot be given"),
+    (
+        "ikrnet photo.png -o out -s 2 -k k.npy",
+        1,
+        "estimates the kernel itself, so --kernel cannot be given",
+    ),
     ("usrnet photo.png -o out -k k.npy", 1, "but no weights are given"),
-    ("usrnet photo.png -o out -k k.npy --set weights=none.pth", 1, "none.pth: there is no such file"),
-    ("hqs-tv photo.png sub/photo.png -o out -k k.npy", 1, "would both be written as photo; use two folders"),
-    ("hqs-tv photo.png grey.png -o out -k k.npy --reference photo.png", 1, "--reference is the ground truth of one image"),
-    ("hqs-tv photo.png -o out -k k.npy -s 2 --reference photo.png --set repeat=1", 1, "it is 32 x 48, but photo.png at scale 2 becomes 64 x 96"),
+    (
+        "usrnet photo.png -o out -k k.npy --set weights=none.pth",
+        1,
+        "none.pth: there is no such file",
+    ),
+    (
+        "hqs-tv photo.png sub/photo.png -o out -k k.npy",
+        1,
+        "would both be written as photo; use two folders",
+    ),
+    (
+        "hqs-tv photo.png grey.png -o out -k k.npy --reference photo.png",
+        1,
+        "--reference is the ground truth of one image",
+    ),
+    (
+        "hqs-tv photo.png -o out -k k.npy -s 2 --reference photo.png --set repeat=1",
+        1,
+        "it is 32 x 48, but photo.png at scale 2 becomes 64 x 96",
+    ),
     ("hqs-tv photo.png -o k.npy -k k.npy", 1, "--out k.npy: the folder cannot be made"),
     ("hqs-tv photo.png -o out -k big.npy --set repeat=1", 1, "kernel"),
     ("hqs-tv photo.png -o out -k nan.npy --set repeat=1", 1, "nan.npy"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("command", "expected_status", "expected"), BAD_RUNS, ids=[c for c, _, _ in BAD_RUNS])
+@pytest.mark.parametrize(
+    ("command", "expected_status", "expected"), BAD_RUNS, ids=[c for c, _, _ in BAD_RUNS]
+)
 def test_bad_runs_say_why_and_write_nothing(run, command, expected_status, expected):
     Path("photo.txt").write_text("1 2 3")
     np.save("big.npy", np.full((65, 65), 1 / 65**2))
@@ -208,7 +334,18 @@ def test_the_result_never_replaces_the_observation(run):
 @pytest.mark.parametrize("protocol", ["exact", "usrnet", "ikrnet"])
 def test_degrade_writes_a_pair_its_kernel_and_a_record(run, protocol):
     status, _, err = run(
-        "degrade", "photo.png", "-o", "lr", "-s", 2, "-k", "gaussian:2,1,30", "--sigma", "2%", "--protocol", protocol
+        "degrade",
+        "photo.png",
+        "-o",
+        "lr",
+        "-s",
+        2,
+        "-k",
+        "gaussian:2,1,30",
+        "--sigma",
+        "2%",
+        "--protocol",
+        protocol,
     )
     assert (status, err) == (0, "")
     expected = ["json", "hr.png", "kernel.npy", "kernel.png", "lr.npy", "lr.png"]
@@ -241,7 +378,8 @@ def test_bad_degradations(run, arguments, expected):
     assert (status, out) == (1, "") and expected in err and not files("lr")
 
 
-# ---------------------------------------------------------------- list, show, check, diff, cite, convert
+# ---------------------------------------------------------------- list, show, check, diff, cite,
+# convert
 
 
 def test_list_has_a_section_for_each_kind(run):
@@ -254,7 +392,9 @@ def test_list_has_a_section_for_each_kind(run):
 
 def test_show_gives_each_line_its_origin_and_the_cost(run):
     out = run("show", "usrnet-tiny", "--size", "480x320", "--set", "modules.P.nb=1")[1]
-    assert re.search(r"n: 6 +# usrnet-tiny.yaml:\d", out) and re.search(r"U: .* +# usrnet.yaml:\d", out)
+    assert re.search(r"n: 6 +# usrnet-tiny.yaml:\d", out) and re.search(
+        r"U: .* +# usrnet.yaml:\d", out
+    )
     assert re.search(r"nb: 1 +# --set modules.P.nb=1", out)
     assert "480 x 320" in out and re.search(r"# P +[\d,]+ parameters", out) and "memory" in out
     status, _, err = run("show", "usrnet-tiny", "--size", "480")
@@ -286,7 +426,9 @@ def test_diff_shows_what_differs_and_nothing_else(run):
 def test_cite_prints_each_entry_once(run):
     out = run("cite", "ikrnet-scunet")[1]
     keys = re.findall(r"^@\w+\{(\w+),", out, re.M)
-    assert {"ates2023ikrnet", "zhang2023scunet", "zhao2016fast"} <= set(keys) and len(keys) == len(set(keys))
+    assert {"ates2023ikrnet", "zhang2023scunet", "zhao2016fast"} <= set(keys) and len(keys) == len(
+        set(keys)
+    )
 
 
 def test_convert(run):
@@ -320,7 +462,9 @@ def test_a_fault_of_pnps_is_said_to_be_one(capsys, monkeypatch):
 
     monkeypatch.setattr(describe, "listing", lambda what: 1 / 0)
     assert main(["list"]) == 1
-    assert capsys.readouterr().err.startswith("pnp: unexpected: ZeroDivisionError: division by zero\n")
+    assert capsys.readouterr().err.startswith(
+        "pnp: unexpected: ZeroDivisionError: division by zero\n"
+    )
 
 
 def test_an_interruption_is_one_line(capsys, monkeypatch):

@@ -48,8 +48,12 @@ def folder(tmp_path):
     generator = torch.Generator().manual_seed(0)
     (tmp_path / "images").mkdir()
     for name in "abc":
-        write_image(tmp_path / "images" / f"{name}.png", torch.rand(1, 3, 24, 33, generator=generator))
-    np.save(tmp_path / "kernels.npy", torch.rand(2, 5, 5, generator=generator).softmax(-1).numpy() / 5)
+        write_image(
+            tmp_path / "images" / f"{name}.png", torch.rand(1, 3, 24, 33, generator=generator)
+        )
+    np.save(
+        tmp_path / "kernels.npy", torch.rand(2, 5, 5, generator=generator).softmax(-1).numpy() / 5
+    )
     shutil.copytree(BENCHMARKS / "pipelines", tmp_path / "pipelines")
     (tmp_path / "tiny.yaml").write_text(TINY)
     return tmp_path
@@ -67,7 +71,10 @@ def rows_of(folder):
 
 
 def without_times(rows):
-    return sorted(tuple(value for name, value in row.items() if name not in ("seconds", "run")) for row in rows)
+    return sorted(
+        tuple(value for name, value in row.items() if name not in ("seconds", "run"))
+        for row in rows
+    )
 
 
 def test_a_row_for_each_method_and_observation(folder):
@@ -95,7 +102,9 @@ def test_psnr_in_the_csv_equals_a_direct_computation(folder):
     pipeline = pnp.load("hqs-tv", repeat=2)
     for row in rows_of(folder):
         s, sigma, k = int(row["scale"]), float(row["sigma"]), kernels[int(row["kernel"]) - 1]
-        y, truth = degrade(read_image(folder / "images" / f"{row['image']}.png").pixels, k, s, sigma, "usrnet")
+        y, truth = degrade(
+            read_image(folder / "images" / f"{row['image']}.png").pixels, k, s, sigma, "usrnet"
+        )
         assert truth.shape[-2:] == (24, 32)
         x = pipeline(y=y, s=s, k=k, sigma=sigma).x
         assert float(row["psnr"]) == pytest.approx(float(psnr(x, truth, s * s)), abs=1e-4)
@@ -147,7 +156,11 @@ def test_the_page_depends_on_the_rows_alone(folder):
     assert "Not in the tables: learned (no weights yet)." in first
     assert "Border left out: 1 at x1, 4 at x2 pixels." in first
 
-    wanted = [r for r in results.rows.values() if (r["method"], r["scale"], r["sigma"]) == ("tv", "2", "0.02")]
+    wanted = [
+        r
+        for r in results.rows.values()
+        if (r["method"], r["scale"], r["sigma"]) == ("tv", "2", "0.02")
+    ]
     mean = sum(float(r["psnr"]) for r in wanted) / len(wanted)
     table = first.split("### PSNR at x2, noise 2 %")[1]
     tv = next(line for line in table.splitlines() if line.startswith("| tv |"))
@@ -166,20 +179,36 @@ def test_an_unfinished_method_is_not_in_the_tables(folder):
 def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_ours(folder):
     text = TINY[: TINY.index("kernels:")] + TINY[TINY.index("scales:") : TINY.index("methods:")]
     text = (
-        text.replace("[1, 2]", "[1]").replace("[0, 2%]", "[5/255]").replace("protocol: usrnet", "protocol: denoising")
+        text.replace("[1, 2]", "[1]")
+        .replace("[0, 2%]", "[5/255]")
+        .replace("protocol: usrnet", "protocol: denoising")
     )
-    text += "methods:\n  as it is: {pipeline: pipelines/observation.yaml}\npublished: {BM3D: [99.5]}\n"
+    text += (
+        "methods:\n  as it is: {pipeline: pipelines/observation.yaml}\npublished: {BM3D: [99.5]}\n"
+    )
     (folder / "tiny.yaml").write_text(text)
     run(folder)
     for row in rows_of(folder):
         noise = np.random.RandomState(0).normal(0, 5 / 255, (24, 33, 3))
-        x = read_image(folder / "images" / f"{row['image']}.png").pixels[0].permute(1, 2, 0).double().numpy()
+        x = (
+            read_image(folder / "images" / f"{row['image']}.png")
+            .pixels[0]
+            .permute(1, 2, 0)
+            .double()
+            .numpy()
+        )
         error = (np.clip(x + noise, 0, 1) * 255).round() - (x * 255).round()
-        assert float(row["psnr"]) == pytest.approx(10 * np.log10(255**2 / (error**2).mean()), abs=0.01)
+        assert float(row["psnr"]) == pytest.approx(
+            10 * np.log10(255**2 / (error**2).mean()), abs=0.01
+        )
     write_page(folder, folder / "results.md")
     page = (folder / "results.md").read_text()
     assert "| BM3D, *published* | **99.50** |" in page and "| method | 5/255 |" in page
-    assert "- No blur." in page and "Border left out: none." in page and "kernels" not in page.split("## Two tiny")[1]
+    assert (
+        "- No blur." in page
+        and "Border left out: none." in page
+        and "kernels" not in page.split("## Two tiny")[1]
+    )
     for wrong in ("[1, 2]", "1"):
         (folder / "tiny.yaml").write_text(text.replace("[99.5]", wrong))
         with pytest.raises(PnpError, match="a list of 1 PSNRs is wanted"):
@@ -191,9 +220,17 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
     [
         ("every: 2", "evry: 2", r"tiny.yaml:3: there is no key 'evry'; did you mean 'every'"),
         ("given: [k, sigma]}\n  tv", "given: [x]}\n  tv", r"tiny.yaml:13: 'x' cannot be given"),
-        ("  bicubic: {", "  bicubic: {given: [k], ", r"bicubic: k cannot be given, the pipeline .* takes y, s"),
+        (
+            "  bicubic: {",
+            "  bicubic: {given: [k], ",
+            r"bicubic: k cannot be given, the pipeline .* takes y, s",
+        ),
         ("folder: images", "folder: nowhere", r"there are no images in .*nowhere"),
-        ("[psnr, psnr_y, kernel_error]", "[psnr_x]", r"there is no metric 'psnr_x'; did you mean 'psnr_y'"),
+        (
+            "[psnr, psnr_y, kernel_error]",
+            "[psnr_x]",
+            r"there is no metric 'psnr_x'; did you mean 'psnr_y'",
+        ),
         ("2%", "2", r"2 is not a noise level"),
     ],
 )

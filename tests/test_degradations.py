@@ -41,7 +41,9 @@ def uniform_by_ks(sample, low, high):
     return stats.kstest(np.asarray(sample), "uniform", (low, high - low)).pvalue > 1e-4
 
 
-@given(st.sampled_from(KINDS), st.integers(1, 25), st.sampled_from([0.0, 0.25]), st.integers(0, 999))
+@given(
+    st.sampled_from(KINDS), st.integers(1, 25), st.sampled_from([0.0, 0.25]), st.integers(0, 999)
+)
 def test_kernels_sum_to_one_are_not_negative_and_centred(kind, size, disturbance, seed):
     k = random_kernels(8, size, kind, disturbance=disturbance, generator=seeded(seed))
     assert k.shape == (8, 1, size, size) and k.dtype == torch.float32
@@ -64,9 +66,13 @@ def test_gaussians_are_uniform_in_width_and_angle():
     minor, major, _ = axes(k)
     assert torch.allclose(minor, major, rtol=2e-3)
     assert uniform_by_ks(major, 0.8, 3.2)
-    minor, major, angle = axes(random_kernels(2000, 41, "anisotropic", std=(0.8, 3.2), generator=seeded()))
+    minor, major, angle = axes(
+        random_kernels(2000, 41, "anisotropic", std=(0.8, 3.2), generator=seeded())
+    )
     assert minor.min() > 0.79 and major.max() < 3.21
-    assert uniform_by_ks(((minor - 0.8) / 2.4) ** 2 * -1 + 2 * (minor - 0.8) / 2.4, 0, 1)  # the lesser of two uniforms
+    assert uniform_by_ks(
+        ((minor - 0.8) / 2.4) ** 2 * -1 + 2 * (minor - 0.8) / 2.4, 0, 1
+    )  # the lesser of two uniforms
     assert uniform_by_ks(((major - 0.8) / 2.4) ** 2, 0, 1)  # the greater of two
     assert uniform_by_ks(angle[major > 1.3 * minor], 0, math.pi)
 
@@ -83,7 +89,9 @@ def test_linear_motion_is_a_line_and_bending_grows_with_the_nonlinearity():
         thin.append(float((minor / major)[major > 4].median()))
     assert thin[0] < 0.2 < thin[2] and thin[0] < thin[1] < thin[2]
     minor, major, angle = axes(motion_kernels(2000, 31, (0, 0), generator=seeded()))
-    assert minor.max() < 0.95  # the optics: at most 0.8, widened by the interpolation between the pixels
+    assert (
+        minor.max() < 0.95
+    )  # the optics: at most 0.8, widened by the interpolation between the pixels
     assert uniform_by_ks(angle[major > 2], 0, math.pi)
     assert 9 < major.max() < 13 * math.sqrt(2 / 3) + 0.3  # a diagonal over the whole support
 
@@ -120,16 +128,20 @@ def test_the_disturbance_is_within_its_bounds():
     ratio = ratio / ratio.amin((-2, -1), keepdim=True)
     assert ratio.max() <= 1.25 + 1e-5 and ratio.max() > 1.24
     centred = disturb(flat, 0.25, seeded())
-    assert centre_of_mass(centred).abs().max() < 1e-5 < centre_of_mass(disturb(flat, 0.25, recentre=False)).abs().max()
+    assert (
+        centre_of_mass(centred).abs().max()
+        < 1e-5
+        < centre_of_mass(disturb(flat, 0.25, recentre=False)).abs().max()
+    )
 
 
 def test_kernels_of_dan():
     k = dan_setting1_kernels()
     assert k.shape == (8, 1, 21, 21)
     minor, major, _ = axes(k)
-    assert torch.allclose(major[:4], torch.linspace(1.8, 3.2, 8).double()[:4], rtol=1e-2) and torch.allclose(
-        minor, major
-    )
+    assert torch.allclose(
+        major[:4], torch.linspace(1.8, 3.2, 8).double()[:4], rtol=1e-2
+    ) and torch.allclose(minor, major)
     assert dan_setting2_kernels(5, 4, seeded()).shape == (5, 1, 31, 31)
     assert dan_setting2_kernels(5, 2, seeded()).shape == (5, 1, 11, 11)
 
@@ -158,7 +170,9 @@ def test_crops_are_pieces_of_the_images_turned_and_mirrored(size, seed):
         image = images[int(crop[0, 0, 0]) // 50]
         rows, columns = crop[1].int() - 1, crop[2].int() - 1
         piece = image[:, rows.min() : rows.min() + size, columns.min() : columns.min() + size]
-        turned = [torch.rot90(m, turns, (1, 2)) for m in (piece, piece.flip(2)) for turns in range(4)]
+        turned = [
+            torch.rot90(m, turns, (1, 2)) for m in (piece, piece.flip(2)) for turns in range(4)
+        ]
         assert any(torch.equal(crop, t) for t in turned)
 
 
@@ -168,7 +182,10 @@ def test_crops_come_from_all_images_places_and_orientations_alike():
     assert torch.allclose(torch.bincount(image) / 16000, torch.tensor(1 / 3), atol=0.02)
     left = crops[image == 0][:, 2].flatten(1).amin(1).long() - 1
     assert torch.allclose(torch.bincount(left) / len(left), torch.tensor(1 / 5), atol=0.03)
-    first = crops[:, 1, 0, 0].int() < crops[:, 1, -1, -1].int(), crops[:, 2, 0, 0].int() < crops[:, 2, -1, -1].int()
+    first = (
+        crops[:, 1, 0, 0].int() < crops[:, 1, -1, -1].int(),
+        crops[:, 2, 0, 0].int() < crops[:, 2, -1, -1].int(),
+    )
     upright = crops[:, 2, 0, 0] != crops[:, 2, 0, -1]
     orientation = first[0].int() * 4 + first[1].int() * 2 + upright.int()
     assert torch.allclose(torch.bincount(orientation) / 16000, torch.tensor(1 / 8), atol=0.01)
@@ -187,7 +204,9 @@ def test_a_batch_is_the_observation_model(s, seed):
 def test_each_image_of_a_batch_has_its_own_noise():
     flat = ImageBank([torch.full((3, 64, 64), 128, dtype=torch.uint8)])
     batch = Degradations(scales=(1,), noise=0.1).draw(flat, 32, 64, seeded())
-    assert torch.allclose((batch.y - 128 / 255).std((1, 2, 3)), batch.sigma.flatten(), rtol=0.05, atol=1e-5)
+    assert torch.allclose(
+        (batch.y - 128 / 255).std((1, 2, 3)), batch.sigma.flatten(), rtol=0.05, atol=1e-5
+    )
     assert (batch.sigma == 0).any() and len(batch.sigma.unique()) > 15
 
 
@@ -200,7 +219,9 @@ def test_rounding_is_to_8_bits_for_the_share_that_was_asked_for():
 
 def test_a_seed_gives_the_same_batch_and_another_seed_another():
     photos = ImageBank([torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)])
-    recipe = Degradations(scales=(1, 2, 3, 4), kinds=dict.fromkeys(KINDS, 1.0), disturbance=0.1, rounded=0.5)
+    recipe = Degradations(
+        scales=(1, 2, 3, 4), kinds=dict.fromkeys(KINDS, 1.0), disturbance=0.1, rounded=0.5
+    )
     a, b, c = (recipe.draw(photos, 4, 36, seeded(seed)) for seed in (5, 5, 6))
     assert a.s == b.s and all(torch.equal(p, q) for p, q in zip(a[:4], b[:4], strict=True))
     assert not torch.equal(a.k, c.k) and not torch.equal(a.sigma, c.sigma)
@@ -211,13 +232,20 @@ def test_a_seed_gives_the_same_batch_and_another_seed_another():
 def test_a_gpu_draws_the_same_from_the_same_seed():
     images = [torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)]
     recipe = Degradations(scales=(2,), kinds=dict.fromkeys(KINDS, 1.0), disturbance=0.1)
-    a, b = (recipe.draw(ImageBank(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1)) for _ in range(2))
+    a, b = (
+        recipe.draw(ImageBank(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1))
+        for _ in range(2)
+    )
     assert a.y.is_cuda and all(torch.equal(p, q) for p, q in zip(a[:4], b[:4], strict=True))
     with torch.autocast("cuda", torch.bfloat16):
-        mixed = recipe.draw(ImageBank(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1))
+        mixed = recipe.draw(
+            ImageBank(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1)
+        )
     assert torch.equal(mixed.k, a.k)
     on_cpu = recipe.draw(ImageBank(images), 8, 36, seeded(1))
-    for p, q in zip(recipe.draw(ImageBank(images, "cuda"), 8, 36, seeded(1))[:4], on_cpu[:4], strict=True):
+    for p, q in zip(
+        recipe.draw(ImageBank(images, "cuda"), 8, 36, seeded(1))[:4], on_cpu[:4], strict=True
+    ):
         assert torch.allclose(p.cpu(), q, atol=1e-5)
 
 
@@ -236,7 +264,10 @@ def test_autocast_leaves_kernels_alone():
         (lambda: random_kernels(0, 9), "1 or more"),
         (lambda: ImageBank([]), "at least one image"),
         (lambda: ImageBank([torch.rand(3, 8, 8)]), "should be uint8"),
-        (lambda: ImageBank([torch.zeros(c, 8, 8, dtype=torch.uint8) for c in (3, 1)]), "image 1 of the bank"),
+        (
+            lambda: ImageBank([torch.zeros(c, 8, 8, dtype=torch.uint8) for c in (3, 1)]),
+            "image 1 of the bank",
+        ),
         (lambda: ImageBank(bank()).crops(2, 9), "smallest image has a side of 8"),
         (lambda: Degradations(scales=(2.5,)), "scales should be whole numbers"),
         (lambda: Degradations(kinds="gaussian"), "kinds: anisotropic"),

@@ -28,10 +28,14 @@ from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+)
 LANGUAGES = {"yaml", "python", "toml", "sh", "text", "bibtex"}
 
-every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+every_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 
 
 def blocks(document):
@@ -80,8 +84,12 @@ def test_snippets(document, tmp_path, monkeypatch):
         elif language == "python" and rest:
             Path(rest).write_text(text)
         elif language == "python":
-            # With a name of its own in sys.modules, classes that are defined in a snippet can be registered.
-            exec(compile("from __future__ import annotations\n" + text, f"{document.name}", "exec"), namespace)
+            # With a name of its own in sys.modules, classes that are defined in a snippet can be
+            # registered.
+            exec(
+                compile("from __future__ import annotations\n" + text, f"{document.name}", "exec"),
+                namespace,
+            )
 
 
 @every_document
@@ -109,6 +117,8 @@ def test_every_page_is_reached_from_the_readme():
 def test_the_docs_name_modules_and_pipelines_that_exist():
     """Words in code style right after a kind (`solver: x`) are names of the registry."""
     for document in DOCUMENTS:
-        for word, name in re.findall(r"\{(solver|prior|initializer|estimator): ([a-z0-9-]+)", document.read_text()):
+        for word, name in re.findall(
+            r"\{(solver|prior|initializer|estimator): ([a-z0-9-]+)", document.read_text()
+        ):
             known = [*REGISTRIES[word].names(), "scunett", "mine", "box", "three-layers"]
             assert name in known, f"{document.name}: there is no {word} called {name}"

@@ -13,7 +13,9 @@ from pnp.estimators.fixed_noise import FixedNoise
 
 
 def test_fixed_noise_gives_its_level_to_every_image():
-    sigma = pnp.estimators.build("fixed-noise", sigma=0.02)(torch.rand(3, 1, 8, 8, dtype=torch.float64))
+    sigma = pnp.estimators.build("fixed-noise", sigma=0.02)(
+        torch.rand(3, 1, 8, 8, dtype=torch.float64)
+    )
     assert sigma.shape == (3, 1, 1, 1)
     assert sigma.dtype == torch.float64
     assert (sigma == 0.02).all()
@@ -33,9 +35,13 @@ def test_wavelet_noise_measures_white_noise(level, mean, seed):
 
 
 def test_wavelet_noise_looks_past_the_photograph_and_at_each_image_alone():
-    photo = torch.from_numpy(astronaut().astype(np.float32) / 255).permute(2, 0, 1)[None, :, :256, 256:]
+    photo = torch.from_numpy(astronaut().astype(np.float32) / 255).permute(2, 0, 1)[
+        None, :, :256, 256:
+    ]
     levels = torch.tensor([0.02, 0.05, 0.1]).reshape(3, 1, 1, 1)
-    noisy = photo + levels * torch.randn(3, *photo.shape[1:], generator=torch.Generator().manual_seed(0))
+    noisy = photo + levels * torch.randn(
+        3, *photo.shape[1:], generator=torch.Generator().manual_seed(0)
+    )
     estimate = pnp.estimators.build("wavelet-noise")
     assert torch.allclose(estimate(noisy), levels, rtol=0.1)
     assert torch.equal(estimate(noisy)[1:2], estimate(noisy[1:2]))
@@ -48,7 +54,9 @@ def test_wavelet_noise_of_a_constant_is_zero(size):
 
 
 @given(
-    sigma=st.lists(st.floats(0, 0.15), min_size=1, max_size=3).map(lambda v: torch.tensor(v).reshape(-1, 1, 1, 1)),
+    sigma=st.lists(st.floats(0, 0.15), min_size=1, max_size=3).map(
+        lambda v: torch.tensor(v).reshape(-1, 1, 1, 1)
+    ),
     s=st.integers(1, 4),
     n=st.integers(2, 30),
 )

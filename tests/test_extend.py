@@ -30,7 +30,9 @@ def test_an_extended_image_has_no_jump_at_its_period():
 def test_restoring_a_photograph_with_real_borders_rings_less():
     k = torch.ones(1, 1, 1, 11).double() / 11
     wide = torch.from_numpy(data.camera()).double()[None, None, 80:280, 130:350] / 255
-    y = blur(wide, k)[..., 20:-20, 20:-20]  # a window of a larger scene: its borders are not periodic
+    y = blur(wide, k)[
+        ..., 20:-20, 20:-20
+    ]  # a window of a larger scene: its borders are not periodic
     D = pnp.solvers.build("fft-image")
     extend, trim = pnp.initializers.build("extend"), pnp.initializers.build("trim")
     plain = D(y, y, k, 1e-3)

@@ -13,17 +13,46 @@ from pnp.grammar import KEYS, parse
 from pnp.pipeline import build
 
 pytestmark = pytest.mark.usefixtures("toys")
-LAX = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+LAX = settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 words = st.sampled_from(
-    [*KEYS, *GOOD.replace(",", " ").replace("{", " ").split(), "prior", "last 2", "0..1", "x = P(z, beta[i])", "k = G(y)",
-     "i", "n", "toy-scale", "factor", "U(y, s)", "= (", "x[i]", "1e-2", "2%", "null", "~", "-1", "true", "", "é"]
-)  # fmt: skip
-printable = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" "), max_size=8)
+    [
+        *KEYS,
+        *GOOD.replace(",", " ").replace("{", " ").split(),
+        "prior",
+        "last 2",
+        "0..1",
+        "x = P(z, beta[i])",
+        "k = G(y)",
+        "i",
+        "n",
+        "toy-scale",
+        "factor",
+        "U(y, s)",
+        "= (",
+        "x[i]",
+        "1e-2",
+        "2%",
+        "null",
+        "~",
+        "-1",
+        "true",
+        "",
+        "é",
+    ]
+)
+printable = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" "), max_size=8
+)
 scalars = words | st.integers() | st.floats() | st.booleans() | st.none() | printable
 values = st.recursive(
-    scalars, lambda v: st.lists(v, max_size=4) | st.dictionaries(words | printable, v, max_size=4), max_leaves=12
-)  # fmt: skip
+    scalars,
+    lambda v: st.lists(v, max_size=4) | st.dictionaries(words | printable, v, max_size=4),
+    max_leaves=12,
+)
 
 
 def survive(text: str) -> None:
@@ -67,7 +96,9 @@ def test_any_edit_of_a_good_file(data):
     lines = GOOD.splitlines()
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(lines) - 1))
-        lines[at : at + data.draw(st.integers(0, 2))] = data.draw(st.lists(words | st.sampled_from(lines), max_size=2))
+        lines[at : at + data.draw(st.integers(0, 2))] = data.draw(
+            st.lists(words | st.sampled_from(lines), max_size=2)
+        )
         if not lines:
             break
     survive("\n".join(lines))

@@ -33,12 +33,17 @@ def test_what_is_read_is_written_back_unchanged(tmp_path, channels, bits, suffix
     write_image(tmp_path / f"a{suffix}", original.pixels, like=original)
     again = read_image(tmp_path / f"a{suffix}")
     assert again.bits == bits
-    assert again.pixels.shape == (1, 3 if channels > 2 else 1, 9, 7) and again.pixels.dtype == torch.float32
+    assert (
+        again.pixels.shape == (1, 3 if channels > 2 else 1, 9, 7)
+        and again.pixels.dtype == torch.float32
+    )
     assert torch.equal(again.pixels, original.pixels)
     assert (again.alpha is None) == (channels in (1, 3))
     assert again.alpha is None or torch.equal(again.alpha, original.alpha)
     stored = again.pixels if again.alpha is None else torch.cat((again.pixels, again.alpha), 1)
-    assert np.array_equal((stored[0].permute(1, 2, 0).double().numpy() * (2**bits - 1)).round().squeeze(), array)
+    assert np.array_equal(
+        (stored[0].permute(1, 2, 0).double().numpy() * (2**bits - 1)).round().squeeze(), array
+    )
 
 
 def test_pngs_of_16_bits_agree_with_another_reader(tmp_path):
@@ -50,7 +55,9 @@ def test_pngs_of_16_bits_agree_with_another_reader(tmp_path):
     write_image(tmp_path / "colour.png", colours, bits=16)
     with Image.open(tmp_path / "colour.png") as image:  # Pillow keeps the upper 8 bits
         image.load()
-        assert np.abs(np.asarray(image) / 255 - colours[0].permute(1, 2, 0).numpy()).max() < 1.01 / 255
+        assert (
+            np.abs(np.asarray(image) / 255 - colours[0].permute(1, 2, 0).numpy()).max() < 1.01 / 255
+        )
 
 
 def test_tiffs_of_16_bits_agree_with_another_writer(tmp_path):
@@ -82,7 +89,11 @@ def test_rounding_is_half_to_even_after_the_clamp(tmp_path_factory, level, fract
     value = (level + fraction) / 255
     write_image(path, torch.tensor([value, -3.0, 7.0], dtype=torch.float32).reshape(1, 1, 1, 3))
     with Image.open(path) as image:
-        assert np.asarray(image)[0].tolist() == [int(np.rint(np.float64(np.float32(value)) * 255)), 0, 255]
+        assert np.asarray(image)[0].tolist() == [
+            int(np.rint(np.float64(np.float32(value)) * 255)),
+            0,
+            255,
+        ]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -94,7 +105,9 @@ def test_the_orientation_of_the_camera_is_applied(tmp_path, orientation, suffix)
     path = tmp_path / f"a{suffix}"
     if suffix == ".deep.tif":
         extra = [(0x0112, "H", 1, orientation, True)]
-        tifffile.imwrite(path, stored.astype(np.uint16) * 257, photometric="rgb", extratags=extra, metadata=None)
+        tifffile.imwrite(
+            path, stored.astype(np.uint16) * 257, photometric="rgb", extratags=extra, metadata=None
+        )
     else:
         Image.fromarray(stored).save(path, exif=exif)
     upright = {  # what the row 0 and the column 0 of the stored pixels are in the picture, as EXIF defines it
@@ -107,7 +120,9 @@ def test_the_orientation_of_the_camera_is_applied(tmp_path, orientation, suffix)
         7: stored[::-1, ::-1].swapaxes(0, 1),  # right, bottom
         8: stored.swapaxes(0, 1)[::-1],  # left, bottom
     }[orientation]
-    assert np.array_equal((read_image(path).pixels[0].permute(1, 2, 0) * 255).round().numpy(), upright)
+    assert np.array_equal(
+        (read_image(path).pixels[0].permute(1, 2, 0) * 255).round().numpy(), upright
+    )
 
 
 def test_modes_of_pillow(tmp_path):
@@ -129,7 +144,9 @@ def test_modes_of_pillow(tmp_path):
     assert read_image(tmp_path / "clear.png").alpha[0, 0, 0, 0] == 0
     colours.convert("CMYK").save(tmp_path / "cmyk.tif")
     want = np.asarray(colours.convert("CMYK").convert("RGB")) / 255
-    assert np.allclose(read_image(tmp_path / "cmyk.tif").pixels[0].permute(1, 2, 0), want, atol=1e-6)
+    assert np.allclose(
+        read_image(tmp_path / "cmyk.tif").pixels[0].permute(1, 2, 0), want, atol=1e-6
+    )
     colours.convert("CMYK").save(tmp_path / "cmyk.jpg")
     assert read_image(tmp_path / "cmyk.jpg").pixels.shape[1] == 3
 
@@ -150,7 +167,11 @@ def test_alpha_is_enlarged_so_that_known_pixels_stay(tmp_path):
     enlarged = read_image(tmp_path / "a.png").alpha
     assert enlarged.shape == (1, 1, 12, 15)
     assert torch.allclose(enlarged[..., ::3, ::3], alpha, atol=1e-4)
-    write_image(tmp_path / "b.png", torch.rand(1, 3, 12, 15), like=ImageFile(like.pixels, 8, torch.ones(1, 1, 4, 5)))
+    write_image(
+        tmp_path / "b.png",
+        torch.rand(1, 3, 12, 15),
+        like=ImageFile(like.pixels, 8, torch.ones(1, 1, 4, 5)),
+    )
     assert (read_image(tmp_path / "b.png").alpha == 1).all()
 
 
@@ -188,24 +209,40 @@ def filtered_png(pixels, filters):
             out.append((value - (0, a, b, (a + b) // 2, paeth)[kind]) % 256)
 
     def chunk(kind, data):
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        return (
+            len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        )
 
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([16, colour, 0, 0, 0])
     packed = zlib.compress(bytes(out))
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", packed[:9]) + chunk(b"IDAT", packed[9:]) + chunk(b"IEND", b"")
+    parts = (
+        chunk(b"IHDR", header)
+        + chunk(b"IDAT", packed[:9])
+        + chunk(b"IDAT", packed[9:])
+        + chunk(b"IEND", b"")
+    )
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**31))
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=9),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(0, 2**31),
+)
 def test_all_row_filters_of_deep_pngs_are_undone(tmp_path_factory, filters, width, channels, seed):
     draw = np.random.default_rng(seed)
-    pixels = (draw.integers(0, 65536, (len(filters), width, channels)) >> draw.integers(0, 16)).astype(np.uint16)
+    pixels = (
+        draw.integers(0, 65536, (len(filters), width, channels)) >> draw.integers(0, 16)
+    ).astype(np.uint16)
     path = tmp_path_factory.mktemp("f") / "f.png"
     path.write_bytes(filtered_png(pixels, filters))
     got = read_image(path)
     planes = got.pixels if got.alpha is None else torch.cat((got.pixels, got.alpha), 1)
-    assert got.bits == 16 and np.array_equal((planes[0].permute(1, 2, 0).double() * 65535).round().numpy(), pixels)
+    assert got.bits == 16 and np.array_equal(
+        (planes[0].permute(1, 2, 0).double() * 65535).round().numpy(), pixels
+    )
     if channels != 2:  # which Pillow gives with four
         with Image.open(path) as image:  # Pillow keeps the upper 8 bits of colours and all of grey
             theirs = np.asarray(image).reshape(pixels.shape)
@@ -213,7 +250,9 @@ def test_all_row_filters_of_deep_pngs_are_undone(tmp_path_factory, filters, widt
 
 
 @pytest.mark.parametrize("cut", [0.01, 0.3, 0.95])
-@pytest.mark.parametrize(("name", "bits"), [("a.png", 8), ("b.png", 16), ("c.tif", 8), ("d.tif", 16)])
+@pytest.mark.parametrize(
+    ("name", "bits"), [("a.png", 8), ("b.png", 16), ("c.tif", 8), ("d.tif", 16)]
+)
 def test_a_file_cut_off_is_one_clear_error(tmp_path, name, bits, cut):
     with pytest.raises(PnpError, match=name):
         read_image(damaged(tmp_path, name, bits, cut))
@@ -221,7 +260,9 @@ def test_a_file_cut_off_is_one_clear_error(tmp_path, name, bits, cut):
 
 @given(st.data())
 def test_a_file_with_damaged_bytes_is_an_image_or_one_clear_error(tmp_path_factory, data):
-    name, bits = data.draw(st.sampled_from([("a.png", 8), ("b.png", 16), ("c.tif", 16), ("d.jpg", 8), ("e.npy", 32)]))
+    name, bits = data.draw(
+        st.sampled_from([("a.png", 8), ("b.png", 16), ("c.tif", 16), ("d.jpg", 8), ("e.npy", 32)])
+    )
     path = tmp_path_factory.mktemp("d") / name
     write_image(path, torch.linspace(0, 1, 60).reshape(1, 3, 4, 5), bits=bits)
     content = bytearray(path.read_bytes())

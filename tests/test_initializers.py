@@ -18,13 +18,18 @@ scales = st.integers(1, 4)
 
 
 def ramp(height, width):
-    rows, columns = torch.meshgrid(torch.arange(height).double(), torch.arange(width).double(), indexing="ij")
+    rows, columns = torch.meshgrid(
+        torch.arange(height).double(), torch.arange(width).double(), indexing="ij"
+    )
     return (0.3 * rows - 0.7 * columns)[None, None]
 
 
 @pytest.mark.parametrize("name", INTERPOLATIONS)
 @given(
-    s=scales, height=st.integers(1, 9), width=st.integers(1, 9), dtype=st.sampled_from([torch.float32, torch.float64])
+    s=scales,
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
 )
 def test_every_pixel_of_y_stays_where_downsampling_took_it_from(name, s, height, width, dtype):
     y = torch.rand(2, 3, height, width, dtype=dtype)
@@ -78,24 +83,30 @@ def test_a_scale_that_is_no_whole_number_is_one_clear_error(name, s):
     batch=st.integers(1, 3),
 )
 def test_gaussian_kernels_sum_to_one_and_peak_at_the_centre(size, std, ratio, angle, batch):
-    k = pnp.initializers.build("gaussian-kernel", size=size, std=std, std2=ratio * std, angle=angle)(
-        torch.rand(batch, 3, 4, 4)
-    )
+    k = pnp.initializers.build(
+        "gaussian-kernel", size=size, std=std, std2=ratio * std, angle=angle
+    )(torch.rand(batch, 3, 4, 4))
     assert k.shape == (batch, 1, size, size)
     assert torch.allclose(k.sum((-2, -1)), torch.ones(batch, 1), atol=1e-5)
     assert (k[..., size // 2, size // 2] == k.amax((-2, -1))).all()
 
 
-@pytest.mark.parametrize(("angle", "row", "column"), [(0, 0, 1), (90, 1, 0), (45, -1, 1), (-45, 1, 1)])
+@pytest.mark.parametrize(
+    ("angle", "row", "column"), [(0, 0, 1), (90, 1, 0), (45, -1, 1), (-45, 1, 1)]
+)
 def test_the_angle_turns_counter_clockwise_from_the_horizontal(angle, row, column):
-    k = pnp.initializers.build("gaussian-kernel", size=21, std=3, std2=1, angle=angle)(torch.rand(1, 1, 4, 4))[0, 0]
+    k = pnp.initializers.build("gaussian-kernel", size=21, std=3, std2=1, angle=angle)(
+        torch.rand(1, 1, 4, 4)
+    )[0, 0]
     along = k[10 + 3 * row, 10 + 3 * column]
     across = k[10 + 3 * column, 10 - 3 * row]
     assert along > 4 * across
 
 
 def test_gaussian_kernel_has_the_widths_asked_for():
-    k = pnp.initializers.build("gaussian-kernel", size=41, std=3, std2=2)(torch.rand(1, 1, 4, 4).double())[0, 0]
+    k = pnp.initializers.build("gaussian-kernel", size=41, std=3, std2=2)(
+        torch.rand(1, 1, 4, 4).double()
+    )[0, 0]
     offset = torch.arange(41).double() - 20
     assert (k.sum(0) * offset**2).sum().sqrt() == pytest.approx(3, abs=1e-3)
     assert (k.sum(1) * offset**2).sum().sqrt() == pytest.approx(2, abs=1e-3)
@@ -128,7 +139,12 @@ def test_every_initializer_gives_an_image_or_a_kernel(name):
     assert signature_of(initializer.get(name)).outputs[0].name in ("image", "kernel")
 
 
-@given(height=st.integers(1, 12), width=st.integers(1, 12), share=st.floats(0, 1), seed=st.integers(0, 99))
+@given(
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
 def test_fill_keeps_what_is_known_and_stays_within_its_range(height, width, share, seed):
     generator = torch.Generator().manual_seed(seed)
     y = torch.rand(2, 3, height, width, generator=generator)

@@ -18,7 +18,10 @@ from pnp.solvers.flow_kernel import FlowKernelSearch
 from pnp.solvers.kernel_corrector import KernelCorrector
 from pnp.testing import check_prior
 
-FKP: dict[str, dict] = {"FKP_x2": dict(size=11, width=15, shift=0.5), "FKP_x4": dict(size=19, width=25, shift=1.5)}
+FKP: dict[str, dict] = {
+    "FKP_x2": dict(size=11, width=15, shift=0.5),
+    "FKP_x4": dict(size=19, width=25, shift=1.5),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +33,9 @@ def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def gaussian(size: int, rows: float = 1.5, columns: float = 1.5, angle: float = 0.0, centre: float = 0.0):
+def gaussian(
+    size: int, rows: float = 1.5, columns: float = 1.5, angle: float = 0.0, centre: float = 0.0
+):
     """A Gaussian kernel (1, 1, size, size); its standard deviations, its angle, the offset of its centre."""
     at = torch.arange(size) - size // 2 - centre
     r, c = at[:, None], at[None, :]
@@ -48,7 +53,11 @@ def observation(scale: int, size: int = 9, batch: int = 2, height: int = 11, wid
 def every_parameter_learns(module: nn.Module, output: torch.Tensor) -> None:
     # Not the plain sum: that of a normalised kernel is one, whatever the parameters are.
     (output * torch.rand_like(output)).sum().backward()
-    silent = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    silent = [
+        name
+        for name, p in module.named_parameters()
+        if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert not silent, f"no gradient reaches {silent}"
 
 
@@ -68,9 +77,13 @@ def test_parameter_counts():
 # I
 
 
-@pytest.mark.parametrize(("channels", "size", "height", "width"), [(3, 21, 16, 16), (1, 11, 5, 7), (4, 20, 1, 3)])
+@pytest.mark.parametrize(
+    ("channels", "size", "height", "width"), [(3, 21, 16, 16), (1, 11, 5, 7), (4, 20, 1, 3)]
+)
 def test_kernel_encoder_gives_kernels(channels, size, height, width):
-    k = KernelEncoder(size=size, channels=channels, features=8)(torch.rand(2, channels, height, width))
+    k = KernelEncoder(size=size, channels=channels, features=8)(
+        torch.rand(2, channels, height, width)
+    )
     assert k.shape == (2, 1, size, size)
     assert (k >= 0).all()
     torch.testing.assert_close(k.sum((1, 2, 3)), torch.ones(2))
@@ -97,12 +110,17 @@ def test_kernel_encoder_takes_over_the_decoder_of_an_auto_encoder():
     i.decoder.load_state_dict(auto.decoder.state_dict())
     code = torch.randn(2, 10)
     assert torch.equal(i.decoder(code), auto.decoder(code))
-    assert i.encoder(torch.rand(2, 3, 8, 8)).shape == auto.encoder(gaussian(9).repeat(2, 1, 1, 1)).shape
+    assert (
+        i.encoder(torch.rand(2, 3, 8, 8)).shape
+        == auto.encoder(gaussian(9).repeat(2, 1, 1, 1)).shape
+    )
 
 
 def test_kernel_auto_encoder_can_be_trained():
     auto = KernelAutoEncoder(size=9)
-    kernels = torch.cat([gaussian(9, a, b, t) for a in (1.0, 2.0) for b in (1.0, 3.0) for t in (0.0, 0.8)])
+    kernels = torch.cat(
+        [gaussian(9, a, b, t) for a in (1.0, 2.0) for b in (1.0, 3.0) for t in (0.0, 0.8)]
+    )
     every_parameter_learns(auto, auto(kernels))
     optimiser = torch.optim.Adam(auto.parameters(), lr=1e-3)
     spread = (kernels - kernels.mean(0)).square().mean()
@@ -115,7 +133,9 @@ def test_kernel_auto_encoder_can_be_trained():
 
 
 def test_kernel_encoder_refuses_other_channels_and_sizes():
-    with pytest.raises(PnpError, match="1 channels, but the network was built for 3; set channels: 1"):
+    with pytest.raises(
+        PnpError, match="1 channels, but the network was built for 3; set channels: 1"
+    ):
         KernelEncoder()(torch.rand(1, 1, 8, 8))
     with pytest.raises(PnpError, match="kernel-encoder: size is 0"):
         KernelEncoder(size=0)
@@ -134,7 +154,9 @@ def test_kernel_resunet_keeps_any_size(size):
 
 @pytest.mark.parametrize("gain", [1.0, 100.0])
 def test_constraint_holds_and_is_the_nearest(gain):
-    raw, by_sum, simplex = (KernelResUNet(constraint=c, gain=gain) for c in ("none", "sum", "simplex"))
+    raw, by_sum, simplex = (
+        KernelResUNet(constraint=c, gain=gain) for c in ("none", "sum", "simplex")
+    )
     by_sum.load_state_dict(raw.state_dict())
     simplex.load_state_dict(raw.state_dict())
     w = torch.rand(3, 1, 11, 11)
@@ -144,11 +166,19 @@ def test_constraint_holds_and_is_the_nearest(gain):
     torch.testing.assert_close(summed.sum((1, 2, 3)), one)
     torch.testing.assert_close(projected.sum((1, 2, 3)), one)
     assert (projected >= 0).all()
-    # Nearest: `sum` moves all taps alike, and no other kernel of the simplex is nearer than the projection.
+    # Nearest: `sum` moves all taps alike, and no other kernel of the simplex is nearer than the
+    # projection.
     moved = (summed - free).flatten(1)
     torch.testing.assert_close(moved, moved[:, :1].expand_as(moved), atol=1e-6, rtol=0)
-    for other in (gaussian(11), torch.full((1, 1, 11, 11), 1 / 121), torch.eye(121)[60].reshape(1, 1, 11, 11)):
-        assert ((projected - free).square().sum((1, 2, 3)) <= (other - free).square().sum((1, 2, 3)) + 1e-6).all()
+    for other in (
+        gaussian(11),
+        torch.full((1, 1, 11, 11), 1 / 121),
+        torch.eye(121)[60].reshape(1, 1, 11, 11),
+    ):
+        assert (
+            (projected - free).square().sum((1, 2, 3))
+            <= (other - free).square().sum((1, 2, 3)) + 1e-6
+        ).all()
 
 
 @pytest.mark.parametrize("constraint", ["none", "sum", "simplex"])
@@ -262,7 +292,11 @@ def test_kernel_corrector_treats_images_one_by_one_and_shares_a_kernel():
 def test_kernel_corrector_looks_at_all_it_is_given():
     c, (y, x, k) = KernelCorrector(size=9, features=8), observation(2)
     out = c(y, x, k)
-    for changed in (c(y.flip(-1), x, k), c(y, x.flip(-1), k), c(y, x, gaussian(9, 3.0).repeat(2, 1, 1, 1))):
+    for changed in (
+        c(y.flip(-1), x, k),
+        c(y, x.flip(-1), k),
+        c(y, x, gaussian(9, 3.0).repeat(2, 1, 1, 1)),
+    ):
         assert not torch.equal(out, changed)
 
 
@@ -307,11 +341,16 @@ def test_flow_of_public_weights_gives_compact_centred_kernels(name, parity):
         k = flow(flow.on_sphere(torch.randn(64, flow.size**2)))
     check_kernels(k)
     at = (torch.arange(flow.size) - flow.size // 2).float()
-    centre = torch.stack([(k.sum(3) * at[:, None].T).sum((1, 2)), (k.sum(2) * at[:, None].T).sum((1, 2))])
+    centre = torch.stack(
+        [(k.sum(3) * at[:, None].T).sum((1, 2)), (k.sum(2) * at[:, None].T).sum((1, 2))]
+    )
     spread = (k * (at[:, None] ** 2 + at[None, :] ** 2)).sum((1, 2, 3)).sqrt()
     assert centre.mean(1).abs().max() < 0.1
-    assert spread.min() > 0.5 and spread.max() < 0.6 * flow.size  # a flat kernel of size K spreads 0.41 K per axis
-    # Smooth: neighbouring taps differ little, where independent taps would differ by twice their squares.
+    assert (
+        spread.min() > 0.5 and spread.max() < 0.6 * flow.size
+    )  # a flat kernel of size K spreads 0.41 K per axis
+    # Smooth: neighbouring taps differ little, where independent taps would differ by twice their
+    # squares.
     assert ((k[..., 1:] - k[..., :-1]).square().sum() / k.square().sum()) < 0.4
 
 
@@ -327,7 +366,10 @@ def test_shifting_a_gaussian_gives_the_shifted_gaussian(by):
 def test_flow_prior_finds_the_nearest_kernel(name, parity):
     s = int(name[-1])
     true = torch.cat(
-        [gaussian(FKP[name]["size"], 0.4 * s + a, 0.4 * s + b, t) for a, b, t in [(0, 1, 0.5), (0.5, 0.5, 0)]]
+        [
+            gaussian(FKP[name]["size"], 0.4 * s + a, 0.4 * s + b, t)
+            for a, b, t in [(0, 1, 0.5), (0.5, 0.5, 0)]
+        ]
     )
     found = fkp(FlowKernel, name, parity)(true)
     check_kernels(found)
@@ -374,7 +416,9 @@ def test_gradients_of_the_flow_solver_are_those_of_its_result():
     y, x, _ = (t.double() for t in observation(2, size=5))
     weights = torch.rand(2, 1, 5, 5, dtype=torch.float64)
     inputs = (y.requires_grad_(), x.requires_grad_())
-    assert torch.autograd.gradcheck(lambda y, x: (solver(y, x) * weights).sum(), inputs, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda y, x: (solver(y, x) * weights).sum(), inputs, fast_mode=True
+    )
 
 
 def test_flow_solver_lowers_the_data_term_and_goes_on_within_a_run():
@@ -416,7 +460,9 @@ def test_own_weights_of_the_flow_load_again(tmp_path):
 
 
 def test_flow_modules_refuse_what_does_not_fit():
-    with pytest.raises(PnpError, match=r"w is 9 x 9, but the flow gives 5 x 5; let Dk give that size \(size: 5\)"):
+    with pytest.raises(
+        PnpError, match=r"w is 9 x 9, but the flow gives 5 x 5; let Dk give that size \(size: 5\)"
+    ):
         FlowKernel(size=5, width=4)(gaussian(9))
     with pytest.raises(PnpError, match="larger than the image"):
         FlowKernelSearch()(*observation(1, height=7, width=7)[:2])

@@ -46,12 +46,22 @@ def test_every_format_gives_the_same_kernel(tmp_path):
     np.save(tmp_path / "stack.npy", np.stack((a * 0 + 1, a)))
     np.save(tmp_path / "batch.npy", np.stack((a * 0 + 1, a))[:, None])
     want = torch.from_numpy(a.astype(np.float32))[None, None]
-    for name in ["one.npy", "two.npz#2", "two.npz#second", "one.mat", "cells.mat#2", "cells.mat#kernels2"]:
+    for name in [
+        "one.npy",
+        "two.npz#2",
+        "two.npz#second",
+        "one.mat",
+        "cells.mat#2",
+        "cells.mat#kernels2",
+    ]:
         assert torch.equal(read_kernel(tmp_path / name), want), name
     for name in ["stack.mat", "stack.npy", "batch.npy", "two.npz", "cells.mat"]:
         assert torch.equal(read_kernel(tmp_path / name, 2), want), name
         assert torch.equal(read_kernels(tmp_path / name)[1], want), name
-    assert [tuple(k.shape) for k in read_kernels(tmp_path / "cells.mat")] == [(1, 1, 9, 9), (1, 1, 7, 5)]
+    assert [tuple(k.shape) for k in read_kernels(tmp_path / "cells.mat")] == [
+        (1, 1, 9, 9),
+        (1, 1, 7, 5),
+    ]
 
 
 def test_a_written_kernel_is_read_back_exactly(tmp_path):
@@ -68,7 +78,9 @@ def test_a_written_kernel_is_read_back_exactly(tmp_path):
 def test_a_picture_is_read_in_proportion_to_its_grey_levels(tmp_path, bits):
     levels = rng.integers(0, 2**bits, (9, 9))
     write_image(tmp_path / "k.png", torch.from_numpy(levels / (2**bits - 1))[None, None], bits=bits)
-    assert np.allclose(read_kernel(tmp_path / "k.png")[0, 0], levels / levels.sum(), rtol=1e-5, atol=0)
+    assert np.allclose(
+        read_kernel(tmp_path / "k.png")[0, 0], levels / levels.sum(), rtol=1e-5, atol=0
+    )
 
 
 @given(st.floats(0.01, 1000))
@@ -135,7 +147,9 @@ def test_files_of_matlab_7_3(tmp_path, monkeypatch):
 def test_files_of_matlab_7_3_agree_with_numpy(data):
     pytest.importorskip("h5py", reason="files of MATLAB 7.3 need h5py")
     pairs = zip(
-        read_kernels(data / "kernels/Levin09.mat"), read_kernels(data / "kernels/Levin09_numpy.npz"), strict=True
+        read_kernels(data / "kernels/Levin09.mat"),
+        read_kernels(data / "kernels/Levin09_numpy.npz"),
+        strict=True,
     )
     assert all(torch.equal(a, b) for a, b in pairs)
 
@@ -148,7 +162,9 @@ def test_the_public_kernels(data):
     assert np.allclose(widths, [0.7, 1.2, 1.6, 2.0], atol=2e-3)
     assert np.allclose(centre_of_mass(twelve[9])[0], [-1.357, 2.0], atol=1e-3)
     of_paper = read_kernels(data / "kernels/ikrnet_paper_12.npy")
-    assert torch.equal(torch.cat(of_paper)[:, 0], torch.from_numpy(np.load(data / "kernels/ikrnet_paper_12.npy")))
+    assert torch.equal(
+        torch.cat(of_paper)[:, 0], torch.from_numpy(np.load(data / "kernels/ikrnet_paper_12.npy"))
+    )
 
 
 def test_a_kernel_picture_is_large_white_at_the_peak_and_square(tmp_path):
@@ -188,4 +204,6 @@ def test_centring_keeps_the_sum_and_the_sign(seed):
     centred = centre_kernel(k)
     assert centre_of_mass(k).abs().max() > 0.05
     assert centre_of_mass(centred).abs().max() < 1e-3
-    assert torch.allclose(centred.sum((-2, -1)), torch.ones(4, 1), atol=1e-5) and (centred >= 0).all()
+    assert (
+        torch.allclose(centred.sum((-2, -1)), torch.ones(4, 1), atol=1e-5) and (centred >= 0).all()
+    )

@@ -80,7 +80,8 @@ def test_extends_merges_modules_by_letter_and_replaces_other_keys(write):
     write("good.yaml", GOOD)
     child = load(
         write(
-            "child.yaml", "extends: good.yaml\nmodules: {P: {factor: 2}, B: null}\nrepeat: 2\nafter: ['x = P(x, 0)']\n"
+            "child.yaml",
+            "extends: good.yaml\nmodules: {P: {factor: 2}, B: null}\nrepeat: 2\nafter: ['x = P(x, 0)']\n",
         )
     )
     assert child(y=Y).x.flatten()[0] == ((0 + 1) * 2 + 2) * 2 * 2
@@ -100,7 +101,10 @@ def test_swap_changes_its_iterations_and_no_others(write):
     for when, swapped in (("last 1", {2}), ("first 2", {0, 1}), ("1", {1}), ("0..1", {0, 1})):
         pipeline = load(write("good.yaml", GOOD + f"swap:\n  {when}: {{P: B}}\n"))
         seen = {}
-        pipeline(y=Y, trace=lambda state, seen=seen: seen.update({state.iteration: state.letters.get("P")}))
+        pipeline(
+            y=Y,
+            trace=lambda state, seen=seen: seen.update({state.iteration: state.letters.get("P")}),
+        )
         assert seen == {None: None, **{i: "B" if i in swapped else "P" for i in range(3)}}
 
 
@@ -132,12 +136,18 @@ return: x
     trace = []
     assert pipeline(y=Y, trace=trace.append).x.flatten()[0] == ((0 + 1) * 10 + 2) * 10 + 3
     assert [(t.stage, t.iteration, t.i) for t in trace if t.iteration is not None] == [
-        (0, 0, 0), (1, 1, 0), (1, 2, 1), (1, 3, 2),
-    ]  # fmt: skip
+        (0, 0, 0),
+        (1, 1, 0),
+        (1, 2, 1),
+        (1, 3, 2),
+    ]
 
 
 def test_freeze_stops_the_gradients_of_a_letter(write):
-    free, frozen = load(write("good.yaml", GOOD)), load(write("frozen.yaml", GOOD + "freeze: [P]\n"))
+    free, frozen = (
+        load(write("good.yaml", GOOD)),
+        load(write("frozen.yaml", GOOD + "freeze: [P]\n")),
+    )
     assert [p.requires_grad for p in free.parameters()] == [True]
     assert [p.requires_grad for p in frozen.parameters()] == [False]
 
@@ -145,8 +155,13 @@ def test_freeze_stops_the_gradients_of_a_letter(write):
 def test_overrides_are_the_last_layer(write):
     name = write("good.yaml", GOOD)
     assert load(name, repeat=1)(y=Y).x.flatten()[0] == 1
-    assert load(name, **{"modules.P.factor": 0.5})(y=Y).x.flatten()[0] == ((0 + 1) / 2 + 2) / 2 / 2 + 3 / 2
-    spec = parse(gather(name, assignments=["repeat=2", "modules.P={prior: toy-blind}", "return=[x]"]), name)
+    assert (
+        load(name, **{"modules.P.factor": 0.5})(y=Y).x.flatten()[0]
+        == ((0 + 1) / 2 + 2) / 2 / 2 + 3 / 2
+    )
+    spec = parse(
+        gather(name, assignments=["repeat=2", "modules.P={prior: toy-blind}", "return=[x]"]), name
+    )
     assert spec.iterations == 2 and spec.modules["P"].name == "toy-blind" and spec.returns == ("x",)
 
 
@@ -230,24 +245,64 @@ def test_all_problems_of_a_file_at_once(write):
 
 
 STEPS = [
-    ("z = D(y, k, x, alpha[i])", "D wants image as 'x', but k is kernel", "D is the solver toy-pull: D(y, x, k, weight) -> image"),
-    ("z = D(y, x, k)", "D wants 4 inputs, but 3 stand here", "D is the solver toy-pull: D(y, x, k, weight) -> image"),
-    ("z = D(y, x, k, alpha)", "D wants level as 'weight', but alpha is levels", "write alpha[i] for the level of iteration i"),
-    ("z = D(y, x, k, s)", "D wants level as 'weight', but s is number", "D is the solver toy-pull: D(y, x, k, weight) -> image"),
-    ("z = B(y, x, 1)", "B wants 1 to 2 inputs, but 3 stand here", "B is the prior toy-blind: B(x[, level]) -> image"),
-    ("z, w = B(x)", "B gives 1 (image), but 2 stand left of '='", "B is the prior toy-blind: B(x[, level]) -> image"),
+    (
+        "z = D(y, k, x, alpha[i])",
+        "D wants image as 'x', but k is kernel",
+        "D is the solver toy-pull: D(y, x, k, weight) -> image",
+    ),
+    (
+        "z = D(y, x, k)",
+        "D wants 4 inputs, but 3 stand here",
+        "D is the solver toy-pull: D(y, x, k, weight) -> image",
+    ),
+    (
+        "z = D(y, x, k, alpha)",
+        "D wants level as 'weight', but alpha is levels",
+        "write alpha[i] for the level of iteration i",
+    ),
+    (
+        "z = D(y, x, k, s)",
+        "D wants level as 'weight', but s is number",
+        "D is the solver toy-pull: D(y, x, k, weight) -> image",
+    ),
+    (
+        "z = B(y, x, 1)",
+        "B wants 1 to 2 inputs, but 3 stand here",
+        "B is the prior toy-blind: B(x[, level]) -> image",
+    ),
+    (
+        "z, w = B(x)",
+        "B gives 1 (image), but 2 stand left of '='",
+        "B is the prior toy-blind: B(x[, level]) -> image",
+    ),
     ("z = B(q)", "'q' is used before it has a value", "variables: alpha, beta, k, s, sigma, x, y"),
-    ("z = B(sigm)", "'sigm' is used before it has a value", "did you mean 'sigma'? variables: alpha, beta, k, s, sigma, x, y"),
+    (
+        "z = B(sigm)",
+        "'sigm' is used before it has a value",
+        "did you mean 'sigma'? variables: alpha, beta, k, s, sigma, x, y",
+    ),
     ("z = B(z)", "'z' is used before it has a value", "no step before this one gives it"),
     ("k = B(x)", "'k' was kernel before and would become image", "give it a name of its own"),
-    ("z = B(x[i])", "'x' is image: it has no element [i]", "only levels (one per iteration) are indexed"),
+    (
+        "z = B(x[i])",
+        "'x' is image: it has no element [i]",
+        "only levels (one per iteration) are indexed",
+    ),
     ("z = Q(x)", "there is no module 'Q'", "modules: B, D, G, H, P, U"),
-    ("z = b(x)", "this is not a step", "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'"),
+    (
+        "z = b(x)",
+        "this is not a step",
+        "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'",
+    ),
     ("i = B(x)", "'i' cannot be assigned", "i is the index of the iteration and n their number"),
     ("z, z = B(x)", "an output stands twice", ""),
     ("z = B(x.T)", "'x.T' is not an input", "an input is a variable, variable[i] or a number"),
-    ("z = B(__import__('os'))", "'__import__('os')' is not an input", "an input is a variable, variable[i] or a number"),
-]  # fmt: skip
+    (
+        "z = B(__import__('os'))",
+        "'__import__('os')' is not an input",
+        "an input is a variable, variable[i] or a number",
+    ),
+]
 
 
 @pytest.mark.parametrize(("step", "reason", "cure"), STEPS, ids=[s[0] for s in STEPS])
@@ -255,40 +310,100 @@ def test_message_of_a_step(write, step, reason, cure):
     text = GOOD.replace("  - z = D(y, x, k, alpha[i])\n  - x = P(z, beta[i])", f"  - {step}")
     text = text.replace("return: [x, sigma]", "return: x")
     expected = f"one.yaml:15: {reason}\n    15 | - {step}"
-    assert message(write("one.yaml", text)).startswith(expected + (f"\n       = {cure}" if cure else ""))
+    assert message(write("one.yaml", text)).startswith(
+        expected + (f"\n       = {cure}" if cure else "")
+    )
 
 
 LINES = [
-    ("repeat: 3", "repeat: many", "one.yaml:13: repeat wants a whole number of at least 1, not 'many'"),
+    (
+        "repeat: 3",
+        "repeat: many",
+        "one.yaml:13: repeat wants a whole number of at least 1, not 'many'",
+    ),
     ("repeat: 3", "repeat: 3\nrepeat: 4", "one.yaml:14: 'repeat' stands twice"),
     ("return: [x, sigma]", "return: [x, q]", "one.yaml:17: 'q' is returned, but no step gives it"),
     ("return: [x, sigma]", "freeze: Q\nreturn: x", "one.yaml:17: there is no module 'Q' to freeze"),
-    ("return: [x, sigma]", "swap: {last 4: {P: B}}\nreturn: x", "one.yaml:17: 'last 4' goes beyond the loop, which has 3 iterations (0..2), not 4"),
-    ("return: [x, sigma]", "swap: {2..1: {P: B}}\nreturn: x", "one.yaml:17: '2..1' names no iteration"),
-    ("return: [x, sigma]", "swap: {last 4: {P: Q}}\nreturn: x", "one.yaml:17: there is no module 'Q'"),
-    ("return: [x, sigma]", "swap: {sometimes: {P: B}}\nreturn: x", "one.yaml:17: 'sometimes' does not say which iterations"),
-    ("return: [x, sigma]", "swap: {last 2: {P: B}, 1: {P: D}}\nreturn: x", "one.yaml:17: '1' swaps again what the swap on line 17 swaps in the same iterations"),
-    ("return: [x, sigma]", "swap: {last 2: {P: U}}\nreturn: x", "one.yaml:16: U wants number as 's', but beta[i] is level"),
+    (
+        "return: [x, sigma]",
+        "swap: {last 4: {P: B}}\nreturn: x",
+        "one.yaml:17: 'last 4' goes beyond the loop, which has 3 iterations (0..2), not 4",
+    ),
+    (
+        "return: [x, sigma]",
+        "swap: {2..1: {P: B}}\nreturn: x",
+        "one.yaml:17: '2..1' names no iteration",
+    ),
+    (
+        "return: [x, sigma]",
+        "swap: {last 4: {P: Q}}\nreturn: x",
+        "one.yaml:17: there is no module 'Q'",
+    ),
+    (
+        "return: [x, sigma]",
+        "swap: {sometimes: {P: B}}\nreturn: x",
+        "one.yaml:17: 'sometimes' does not say which iterations",
+    ),
+    (
+        "return: [x, sigma]",
+        "swap: {last 2: {P: B}, 1: {P: D}}\nreturn: x",
+        "one.yaml:17: '1' swaps again what the swap on line 17 swaps in the same iterations",
+    ),
+    (
+        "return: [x, sigma]",
+        "swap: {last 2: {P: U}}\nreturn: x",
+        "one.yaml:16: U wants number as 's', but beta[i] is level",
+    ),
     ("return: [x, sigma]", "", "one.yaml:1: nothing is returned"),
     ("about: a toy", "about: [a, toy]", "one.yaml:1: about wants a line of text"),
-    ("given: [y, s = 1, k = G(y), sigma = 2e-2]", "given:\n  - y\n  - s = 1\n  - k = U(y, s)\n  - sigma = 2e-2", "one.yaml:5: 'k' is a kernel, but its default gives image"),
+    (
+        "given: [y, s = 1, k = G(y), sigma = 2e-2]",
+        "given:\n  - y\n  - s = 1\n  - k = U(y, s)\n  - sigma = 2e-2",
+        "one.yaml:5: 'k' is a kernel, but its default gives image",
+    ),
     ("k = G(y)", "k = G(x)", "one.yaml:2: 'x' is used before it has a value"),
     ("sigma = 2e-2", "sigma = 2e-2, sigma", "one.yaml:2: 'sigma' is given twice"),
     ("s = 1", "s = 1.5", "one.yaml:2: 's' is a number, so 1.5 cannot be its default"),
     ("  - x = U(y, s)", "  - x = U(y, i)", "one.yaml:11: 'i' exists only in a loop"),
-    ("  - x = U(y, s)", "  x: U(y, s)", "one.yaml:12: this is not YAML: expected <block end>, but found '-'"),
-    ("P: {prior: toy-scale, factor: 1}", "P: {prior: toy-scale}", "one.yaml:8: P: the option 'factor' is missing"),
+    (
+        "  - x = U(y, s)",
+        "  x: U(y, s)",
+        "one.yaml:12: this is not YAML: expected <block end>, but found '-'",
+    ),
+    (
+        "P: {prior: toy-scale, factor: 1}",
+        "P: {prior: toy-scale}",
+        "one.yaml:8: P: the option 'factor' is missing",
+    ),
     ("P: {prior: toy-scale, factor: 1}", "P: {factor: 1}", "one.yaml:8: P does not say what it is"),
-    ("P: {prior: toy-scale, factor: 1}", "P: {prior: toy-scale, solver: toy-pull}", "one.yaml:8: P is both solver and prior"),
+    (
+        "P: {prior: toy-scale, factor: 1}",
+        "P: {prior: toy-scale, solver: toy-pull}",
+        "one.yaml:8: P is both solver and prior",
+    ),
     ("P: {prior: toy-scale, factor: 1}", "P: toy-scale", "one.yaml:8: P is not a module"),
-    ("P: {prior: toy-scale, factor: 1}", "P: !!python/name:os.system x", "one.yaml:8: the tag 'tag:yaml.org,2002:python/name:os.system' is not part of the language"),
-    ("start:\n  - x = U(y, s)\n", "before: [x = U(y, s)]\nstart:\n", "one.yaml:10: this is not a step"),
-    ("about: a toy", "extends: one.yaml", "one.yaml:1: 'one.yaml' extends itself, by way of this line"),
+    (
+        "P: {prior: toy-scale, factor: 1}",
+        "P: !!python/name:os.system x",
+        "one.yaml:8: the tag 'tag:yaml.org,2002:python/name:os.system' is not part of the language",
+    ),
+    (
+        "start:\n  - x = U(y, s)\n",
+        "before: [x = U(y, s)]\nstart:\n",
+        "one.yaml:10: this is not a step",
+    ),
+    (
+        "about: a toy",
+        "extends: one.yaml",
+        "one.yaml:1: 'one.yaml' extends itself, by way of this line",
+    ),
     ("about: a toy", "extends: nothing.yaml", "one.yaml:1: nothing.yaml: there is no such file"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), LINES, ids=[n[:40] or "no return" for _, n, _ in LINES])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"), LINES, ids=[n[:40] or "no return" for _, n, _ in LINES]
+)
 def test_message_of_a_line(write, old, new, expected):
     assert old in GOOD
     said = message(write("one.yaml", GOOD.replace(old, new, 1)))
@@ -303,7 +418,9 @@ def test_weights_that_no_module_takes_are_refused(write):
 
 def test_messages_about_overrides(write):
     name = write("good.yaml", GOOD)
-    assert message(name, **{"modules.X.a": 1}).startswith("load(modules.X.a=...): there is no module 'X'")
+    assert message(name, **{"modules.X.a": 1}).startswith(
+        "load(modules.X.a=...): there is no module 'X'"
+    )
     assert "did you mean 'repeat'?" in message(name, repaet=3)
     with pytest.raises(pnp.PnpError, match="write it as key=value"):
         gather(name, assignments=["repeat"])
@@ -331,10 +448,22 @@ def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
         ({"y": Y, "s": 0}, "s is 0, but it must be a whole number"),
         ({"y": Y, "sigma": 15}, "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15%"),
         ({"y": Y, "sigma": torch.tensor(15.0)}, "sigma is 15, but noise levels are on [0, 1]"),
-        ({"y": Y, "sigma": -0.1}, "sigma: -0.1 is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255"),
-        ({"y": Y, "sigma": "150%"}, "sigma: 150% is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255"),
-        ({"y": Y, "sigma": 15}, "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant"),
-        ({"y": Y, "k": torch.ones(1, 3, 5, 5)}, "k has shape (1, 3, 5, 5), but a kernel is (B, 1, K, K)"),
+        (
+            {"y": Y, "sigma": -0.1},
+            "sigma: -0.1 is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
+        ),
+        (
+            {"y": Y, "sigma": "150%"},
+            "sigma: 150% is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
+        ),
+        (
+            {"y": Y, "sigma": 15},
+            "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant",
+        ),
+        (
+            {"y": Y, "k": torch.ones(1, 3, 5, 5)},
+            "k has shape (1, 3, 5, 5), but a kernel is (B, 1, K, K)",
+        ),
         ({"y": Y, "k": torch.ones(5, 5).double()}, "k is torch.float64, but y is torch.float32"),
     ],
 )
@@ -351,14 +480,18 @@ def test_a_failing_step_names_itself_its_iteration_and_shapes(write):
     with pytest.raises(pnp.PnpError) as caught:
         pipeline(y=Y)
     said = str(caught.value)
-    assert said.startswith("good.yaml:16: the step 'x = P(z, beta[i])' failed (iteration 1 of 3): RuntimeError: ")
+    assert said.startswith(
+        "good.yaml:16: the step 'x = P(z, beta[i])' failed (iteration 1 of 3): RuntimeError: "
+    )
     assert "inputs: z (1, 1, 2, 2), beta[i] (1, 1, 1, 1)" in said
 
 
 def test_a_module_whose_constructor_forgets_its_base_is_told(write, monkeypatch):
     name = write("good.yaml", GOOD)
     monkeypatch.setattr(pnp.prior.get("toy-blind"), "__init__", lambda self: None)
-    assert message(name).startswith("good.yaml:9: B: toy-blind: its constructor must begin with super().__init__()")
+    assert message(name).startswith(
+        "good.yaml:9: B: toy-blind: its constructor must begin with super().__init__()"
+    )
 
 
 def test_a_step_that_asks_for_a_level_too_many_names_itself(write):
@@ -366,7 +499,9 @@ def test_a_step_that_asks_for_a_level_too_many_names_itself(write):
     with pytest.raises(pnp.PnpError) as caught:
         pipeline(y=Y)
     said = str(caught.value)
-    assert said.startswith("good.yaml:15: the step 'z = D(y, x, k, alpha[9])' failed (iteration 1 of 3): alpha has 3 ")
+    assert said.startswith(
+        "good.yaml:15: the step 'z = D(y, x, k, alpha[9])' failed (iteration 1 of 3): alpha has 3 "
+    )
     assert said.endswith("inputs: y (1, 1, 2, 2), x (1, 1, 2, 2), k (1, 1, 1, 1)")
 
 
@@ -375,6 +510,7 @@ def test_a_step_that_gives_too_little_or_too_much_names_itself(write, gives):
     pipeline = load(write("good.yaml", GOOD))
     pipeline.U.forward = lambda y, s: gives
     with pytest.raises(
-        pnp.PnpError, match=r"good.yaml:11: the step 'x = U\(y, s\)' failed .* a value for each of x is"
+        pnp.PnpError,
+        match=r"good.yaml:11: the step 'x = U\(y, s\)' failed .* a value for each of x is",
     ):
         pipeline(y=Y)

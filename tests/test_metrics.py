@@ -37,21 +37,33 @@ def as_bytes(image, border=0):
     return levels[border : levels.shape[0] - border, border : levels.shape[1] - border]
 
 
-@given(st.integers(0, 999), st.sampled_from([1, 3]), st.integers(0, 6), st.sampled_from([torch.float32, torch.float64]))
+@given(
+    st.integers(0, 999),
+    st.sampled_from([1, 3]),
+    st.integers(0, 6),
+    st.sampled_from([torch.float32, torch.float64]),
+)
 def test_psnr_and_ssim_are_those_of_scikit_image_on_bytes(seed, channels, border, dtype):
     x, ref = (image.to(dtype) for image in images(seed, channels=channels))
     for i in range(2):
         a, b = as_bytes(x[i], border), as_bytes(ref[i], border)
         want = metrics.peak_signal_noise_ratio(b, a, data_range=255)
         assert abs(float(psnr(x, ref, border)[i]) - want) < 1e-6
-        options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 2}
+        options = {
+            "gaussian_weights": True,
+            "sigma": 1.5,
+            "use_sample_covariance": False,
+            "channel_axis": 2,
+        }
         want = metrics.structural_similarity(b, a, data_range=255, **options)
         assert abs(float(ssim(x, ref, border)[i]) - want) < 1e-6
 
 
 def test_unrounded_psnr_is_that_of_scikit_image_on_floats():
     x, ref = images(0)
-    want = metrics.peak_signal_noise_ratio(ref[0].double().numpy(), x[0].double().numpy(), data_range=1)
+    want = metrics.peak_signal_noise_ratio(
+        ref[0].double().numpy(), x[0].double().numpy(), data_range=1
+    )
     assert abs(float(psnr(x, ref, rounded=False)[0]) - want) < 1e-6
 
 
@@ -59,9 +71,16 @@ def test_unrounded_psnr_is_that_of_scikit_image_on_floats():
 def test_psnr_y_is_that_of_the_luma_of_scikit_image(seed, border):
     x, ref = images(seed)
     a, b = (color.rgb2ycbcr(as_bytes(image[0], border))[..., 0] for image in (x, ref))
-    assert abs(float(psnr_y(x, ref, border)[0]) - metrics.peak_signal_noise_ratio(b, a, data_range=255)) < 1e-2
+    assert (
+        abs(
+            float(psnr_y(x, ref, border)[0]) - metrics.peak_signal_noise_ratio(b, a, data_range=255)
+        )
+        < 1e-2
+    )
     x, ref = x[:, :1], ref[:, :1]
-    assert torch.allclose(psnr_y(x, ref), psnr_y(x.expand(-1, 3, -1, -1), ref.expand(-1, 3, -1, -1)))
+    assert torch.allclose(
+        psnr_y(x, ref), psnr_y(x.expand(-1, 3, -1, -1), ref.expand(-1, 3, -1, -1))
+    )
 
 
 def test_equal_images_are_infinitely_near():
@@ -80,12 +99,18 @@ def test_what_an_8_bit_file_cannot_hold_does_not_count():
 def smooth(height=72, width=90, seed=0):
     """A periodic image of low frequencies, as a function of a shift."""
     rng = np.random.default_rng(seed)
-    waves = [(rng.integers(-6, 7), rng.integers(-6, 7), rng.uniform(0, 6.3), rng.normal()) for _ in range(30)]
+    waves = [
+        (rng.integers(-6, 7), rng.integers(-6, 7), rng.uniform(0, 6.3), rng.normal())
+        for _ in range(30)
+    ]
     r, c = torch.arange(height)[:, None], torch.arange(width)[None, :]
 
     def image(shift=(0.0, 0.0)):
         terms = [
-            a * torch.cos(2 * math.pi * (u * (r - shift[0]) / height + v * (c - shift[1]) / width) + p)
+            a
+            * torch.cos(
+                2 * math.pi * (u * (r - shift[0]) / height + v * (c - shift[1]) / width) + p
+            )
             for u, v, p, a in waves
         ]
         return (0.5 + 0.05 * sum(terms)).float().expand(1, 3, -1, -1)
@@ -119,10 +144,16 @@ def test_flat_images_have_no_shift():
 
 @given(st.integers(0, 999))
 def test_kernel_error_is_the_mean_square_of_the_taps(seed):
-    k, ref = torch.rand(2, 3, 1, 5, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    want = [metrics.mean_squared_error(a[0].numpy(), b[0].numpy()) for a, b in zip(k, ref, strict=True)]
+    k, ref = torch.rand(
+        2, 3, 1, 5, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    want = [
+        metrics.mean_squared_error(a[0].numpy(), b[0].numpy()) for a, b in zip(k, ref, strict=True)
+    ]
     assert np.allclose(kernel_error(k, ref), want)
-    assert np.allclose(kernel_error(k[:1], ref)[1], metrics.mean_squared_error(k[0, 0].numpy(), ref[1, 0].numpy()))
+    assert np.allclose(
+        kernel_error(k[:1], ref)[1], metrics.mean_squared_error(k[0, 0].numpy(), ref[1, 0].numpy())
+    )
 
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 5))
@@ -130,14 +161,18 @@ def test_of_two_sizes_the_smaller_lies_in_the_larger_centre_on_centre(rows, colu
     k = torch.rand(1, 1, rows, columns)
     large = resize_kernel(k, rows + more, columns + more)
     assert float(kernel_error(k, large)) == 0 == float(kernel_error(large, k))
-    assert torch.allclose(kernel_error(large, torch.zeros(1, 1, 1, 1)), (large.double() ** 2).mean().reshape(1))
+    assert torch.allclose(
+        kernel_error(large, torch.zeros(1, 1, 1, 1)), (large.double() ** 2).mean().reshape(1)
+    )
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_a_shifted_kernel_is_the_same_kernel_when_registered(rows, columns):
     std = torch.tensor([1.6])
     ref = gaussian_kernels(25, std, std * 1.5, torch.tensor([0.5]))
-    moved = gaussian_kernels(25, std, std * 1.5, torch.tensor([0.5]), torch.tensor([[rows, columns]]))
+    moved = gaussian_kernels(
+        25, std, std * 1.5, torch.tensor([0.5]), torch.tensor([[rows, columns]])
+    )
     assert float(kernel_error_registered(moved, ref)) < 1e-3 * float((ref**2).mean())
 
 
@@ -147,7 +182,11 @@ def test_an_exact_explanation_of_the_observation_is_infinitely_good():
     k = k / k.sum()
     y = observe(x, k, 4)
     assert float(psnr_lr(x, k, y).min()) > 60
-    assert torch.allclose(psnr_lr(x, k, y + 0.1, rounded=False), torch.full((2,), 20.0, dtype=torch.float64), atol=1e-3)
+    assert torch.allclose(
+        psnr_lr(x, k, y + 0.1, rounded=False),
+        torch.full((2,), 20.0, dtype=torch.float64),
+        atol=1e-3,
+    )
 
 
 def test_the_all_zero_guess_scores_what_is_known_of_it(data):
@@ -179,7 +218,10 @@ def test_photographs_blurred_off_centre_are_registered(data, shift):
         (lambda x: ssim(x, x, border=5), "window has 11 pixels"),
         (lambda x: psnr_lr(x, x[:1, :1, :3, :3], x[..., :9, :9]), "s times as large"),
         (lambda x: kernel_error(x, x), "should be finite kernels"),
-        (lambda x: kernel_error(x[:, :1], x[:1, :1].repeat(3, 1, 1, 1)), "2 kernels cannot be compared with 3"),
+        (
+            lambda x: kernel_error(x[:, :1], x[:1, :1].repeat(3, 1, 1, 1)),
+            "2 kernels cannot be compared with 3",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(call, message):

@@ -26,7 +26,10 @@ def test_it_is_adam_for_what_is_no_matrix():
     theirs = copy.deepcopy(ours)
     assert not any(is_matrix(p) for p in ours.parameters())
     settings = {"lr": 1e-2, "betas": (0.9, 0.99)}
-    optimisers = Muon(ours.parameters(), **settings), torch.optim.Adam(theirs.parameters(), **settings)
+    optimisers = (
+        Muon(ours.parameters(), **settings),
+        torch.optim.Adam(theirs.parameters(), **settings),
+    )
     for _ in range(5):
         x = torch.randn(2, 3, 9, 9)
         for network, optimiser in zip((ours, theirs), optimisers, strict=True):

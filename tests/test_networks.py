@@ -124,7 +124,9 @@ def test_every_parameter_learns(name):
 def test_memory_format_does_not_change_the_result(name):
     network, x = build(name), torch.rand(2, 3, 20, 12)
     expected = network(x, 0.1)
-    last = network.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last), 0.1)
+    last = network.to(memory_format=torch.channels_last)(
+        x.to(memory_format=torch.channels_last), 0.1
+    )
     torch.testing.assert_close(last, expected, rtol=0, atol=1e-5)
 
 
@@ -151,7 +153,10 @@ def test_shifted_windows_are_attention_among_true_neighbours():
         nn.init.normal_(attention.relative_position_params)
         start = window // 2 if shifted else 0
         group = torch.stack(
-            [(row - start).div(window, rounding_mode="floor"), (column - start).div(window, rounding_mode="floor")]
+            [
+                (row - start).div(window, rounding_mode="floor"),
+                (column - start).div(window, rounding_mode="floor"),
+            ]
         )
         same = (group[:, :, None] == group[:, None, :]).all(0)
         down, across = row[:, None] - row, column[:, None] - column
@@ -164,8 +169,12 @@ def test_shifted_windows_are_attention_among_true_neighbours():
             .reshape(2, -1, 3, dim // head_dim, head_dim)
             .permute(2, 0, 3, 1, 4)
         )
-        logits = (q @ k.transpose(-1, -2) / head_dim**0.5 + position).masked_fill(~same, float("-inf"))
-        expected = attention.linear((logits.softmax(-1) @ v).transpose(1, 2).reshape(2, rows, columns, dim))
+        logits = (q @ k.transpose(-1, -2) / head_dim**0.5 + position).masked_fill(
+            ~same, float("-inf")
+        )
+        expected = attention.linear(
+            (logits.softmax(-1) @ v).transpose(1, 2).reshape(2, rows, columns, dim)
+        )
         torch.testing.assert_close(attention(x), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -206,11 +215,15 @@ def test_H_gives_positive_parameters_of_every_iteration():
 def test_H_starts_as_a_schedule():
     torch.manual_seed(0)
     alpha, beta = (v.detach() for v in HyPaNet(n=6)(0.02, 4, 6))
-    assert float(beta[0, 0]) == pytest.approx(49 / 255, rel=0.5) and float(beta[0, -1]) == pytest.approx(0.01, rel=0.8)
+    assert float(beta[0, 0]) == pytest.approx(49 / 255, rel=0.5) and float(
+        beta[0, -1]
+    ) == pytest.approx(0.01, rel=0.8)
     torch.testing.assert_close(alpha, 0.23 * (0.02 / beta) ** 2, rtol=3, atol=0)
     assert float(HyPaNet(n=1)(0.02, 4, 1)[1].detach()) == pytest.approx(0.01, rel=0.8)
 
 
 def test_H_refuses_another_number_of_iterations():
-    with pytest.raises(PnpError, match="hypanet is built for 8 iterations, but the pipeline runs 4"):
+    with pytest.raises(
+        PnpError, match="hypanet is built for 8 iterations, but the pipeline runs 4"
+    ):
         HyPaNet(n=8)(0.02, 2, 4)

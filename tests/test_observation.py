@@ -35,10 +35,19 @@ INDEX = {
 
 
 @given(
-    st.sampled_from(sorted(INDEX)), st.integers(1, 3), st.integers(1, 3), st.integers(5, 9), st.integers(5, 9),
-    st.integers(1, 5), st.integers(1, 5), st.booleans(), st.integers(0, 99),
-)  # fmt: skip
-def test_blur_is_convolution_by_its_definition(boundary, batch, channels, height, width, rows, columns, shared, seed):
+    st.sampled_from(sorted(INDEX)),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(5, 9),
+    st.integers(5, 9),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_blur_is_convolution_by_its_definition(
+    boundary, batch, channels, height, width, rows, columns, shared, seed
+):
     g = torch.Generator().manual_seed(seed)
     x = torch.rand(batch, channels, height, width, generator=g, dtype=torch.float64)
     k = torch.rand(1 if shared else batch, 1, rows, columns, generator=g, dtype=torch.float64)
@@ -71,7 +80,10 @@ def test_the_model_is_differentiable_in_image_and_kernel():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x, k: blur(x, k.repeat(1, 1, 5, 1)), r"kernel \(15 x 3\) is larger than the image \(12 x 8\)"),
+        (
+            lambda x, k: blur(x, k.repeat(1, 1, 5, 1)),
+            r"kernel \(15 x 3\) is larger than the image \(12 x 8\)",
+        ),
         (lambda x, k: blur(x, k[0]), "want kernels"),
         (lambda x, k: blur(x.repeat(3, 1, 1, 1), k.repeat(2, 1, 1, 1)), "3 images want kernels"),
         (lambda x, k: blur(x, k, "wrap"), "boundaries: circular"),
@@ -88,7 +100,10 @@ def test_the_model_is_differentiable_in_image_and_kernel():
         (lambda x, k: degrade(x, 255 * k, 2), "kernel sums to 255, not to one"),
         (lambda x, k: degrade(x, k * torch.nan, 2), "kernel sums to nan"),
         (lambda x, k: observe(x, k, 2, math.nan), "standard deviation"),
-        (lambda x, k: degrade(x, k.repeat(1, 1, 5, 1) / 5, 2, name="ikrnet"), "larger than the image"),
+        (
+            lambda x, k: degrade(x, k.repeat(1, 1, 5, 1) / 5, 2, name="ikrnet"),
+            "larger than the image",
+        ),
         (lambda x, k: degrade(x.repeat(2, 1, 1, 1), k), "one image"),
     ],
 )
@@ -111,7 +126,9 @@ def published(hr, k, s, sigma, multiple):
 @pytest.mark.parametrize(("name", "multiple"), [("usrnet", 8), ("ikrnet", 1)])
 def test_protocols_do_what_the_published_codes_do(s, name, multiple):
     rng = np.random.default_rng(0)
-    pixels = np.clip(ndimage.gaussian_filter(rng.normal(128, 300, (53, 47, 3)), (2, 2, 0)), 0, 255).astype(np.uint8)
+    pixels = np.clip(
+        ndimage.gaussian_filter(rng.normal(128, 300, (53, 47, 3)), (2, 2, 0)), 0, 255
+    ).astype(np.uint8)
     k = rng.random((7, 7)).astype(np.float32)
     k /= k.sum()
     want, cropped = published(pixels, k, s, 0.05, multiple)

@@ -20,7 +20,12 @@ from pnp.registry import estimator, prior, solver
 from pnp.testing import check_prior
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"pnp": "pnp", "solvers": "pnp/solvers", "priors": "pnp/priors", "pipelines": "pnp/pipelines"}
+FOLDERS = {
+    "pnp": "pnp",
+    "solvers": "pnp/solvers",
+    "priors": "pnp/priors",
+    "pipelines": "pnp/pipelines",
+}
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 OFFLINE = ["--no-deps", "--no-index", "--no-build-isolation"]
 
@@ -30,7 +35,9 @@ def call(*command, cwd, path=None, status=0):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     if path is not None:
         environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
-    done = subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout if status == 0 else done.stderr
 
@@ -43,7 +50,9 @@ def pnp(*arguments, **keywords):
 def source(tmp_path_factory):
     """A copy of the project's source, so that building leaves nothing in the checkout."""
     folder = tmp_path_factory.mktemp("source") / "pnp"
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*", "build", "dist", "out", "results", "img")
+    ignore = shutil.ignore_patterns(
+        "__pycache__", "*.egg-info", ".*", "build", "dist", "out", "results", "img"
+    )
     shutil.copytree(ROOT, folder, ignore=ignore)
     return folder
 
@@ -86,8 +95,15 @@ def files_of_the_package():
 
 def test_every_folder_of_code_is_in_packages():
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    named = {f"pnp.{name}" if name != "pnp" else name for name in FOLDERS} | {"pnp.initializers", "pnp.estimators"}
-    code = {Path(f).parent.as_posix().replace("/", ".") for f in files_of_the_package() if f.endswith(".py")}
+    named = {f"pnp.{name}" if name != "pnp" else name for name in FOLDERS} | {
+        "pnp.initializers",
+        "pnp.estimators",
+    }
+    code = {
+        Path(f).parent.as_posix().replace("/", ".")
+        for f in files_of_the_package()
+        if f.endswith(".py")
+    }
     assert set(setuptools["packages"]) == code >= named
 
 
@@ -139,19 +155,35 @@ def test_help_imports_nothing_heavy(tmp_path):
                 pass
         print([name for name in ("torch", "numpy", "yaml", "skimage", "matplotlib", "tqdm") if name in sys.modules])
     """
-    assert call(sys.executable, "-c", textwrap.dedent(script), cwd=tmp_path, path=[ROOT]).endswith("[]\n")
+    assert call(sys.executable, "-c", textwrap.dedent(script), cwd=tmp_path, path=[ROOT]).endswith(
+        "[]\n"
+    )
 
 
 # ---------------------------------------------------------------- plugins
 
 
-def test_an_installed_plugin_is_there_by_name_beside_what_pnp_has(installed, plugin, tmp_path, photograph):
+def test_an_installed_plugin_is_there_by_name_beside_what_pnp_has(
+    installed, plugin, tmp_path, photograph
+):
     path = [installed, plugin]
     listed = pnp("list", cwd=tmp_path, path=path)
     own = ("ikrnet", "fft-image", "resunet", "bicubic", "wavelet-noise")
     for name in (*own, "gradient-image", "box", "grey", "falling", "example"):
         assert f"  {name} " in listed
-    pnp("run", "example", photograph, "-o", "out", "--scale", "2", "--kernel", "kernel.npy", cwd=tmp_path, path=path)
+    pnp(
+        "run",
+        "example",
+        photograph,
+        "-o",
+        "out",
+        "--scale",
+        "2",
+        "--kernel",
+        "kernel.npy",
+        cwd=tmp_path,
+        path=path,
+    )
     assert (tmp_path / "out" / "photograph_x2.png").is_file()
 
 
@@ -196,30 +228,61 @@ def test_a_plugin_that_claims_a_taken_name_is_refused_with_both_places(installed
     assert f"{installed / 'pnp' / 'priors' / 'tv.py'}:" in said and f"{site / 'rival.py'}:" in said
 
 
-def test_a_pipeline_that_claims_a_taken_name_is_refused_with_both_places(installed, plugin, tmp_path):
+def test_a_pipeline_that_claims_a_taken_name_is_refused_with_both_places(
+    installed, plugin, tmp_path
+):
     site = fake_package(tmp_path / "site", "twin", "[pnp.pipelines]\ntwin = twin_pipelines\n")
     (site / "twin_pipelines").mkdir()
     (site / "twin_pipelines" / "__init__.py").touch()
     shutil.copy(plugin / "pnp_example" / "example.yaml", site / "twin_pipelines")
     said = pnp("list", "pipelines", cwd=tmp_path, path=[installed, plugin, site], status=1)
     assert said.count("\n") == 1
-    assert "two pipelines are called 'example': one in pnp_example, one in twin_pipelines; rename" in said
+    assert (
+        "two pipelines are called 'example': one in pnp_example, one in twin_pipelines; rename"
+        in said
+    )
 
 
 @pytest.mark.parametrize("group", ["pnp.priors", "pnp.pipelines"])
 def test_a_plugin_that_cannot_be_imported_gives_one_message(installed, tmp_path, group):
     points = f"[{group}]\nbroken = broken{':Thing' if group == 'pnp.priors' else ''}\n"
-    site = fake_package(tmp_path / "site", "broken-plugin", points, broken="import a_module_that_is_missing\n")
+    site = fake_package(
+        tmp_path / "site", "broken-plugin", points, broken="import a_module_that_is_missing\n"
+    )
     said = pnp("list", group.removeprefix("pnp."), cwd=tmp_path, path=[installed, site], status=1)
     assert said.count("\n") == 1 and "Traceback" not in said
     assert "broken" in said and "a_module_that_is_missing" in said
 
 
 def test_a_plugin_can_be_a_single_file(installed, tmp_path, photograph):
-    text = textwrap.dedent(TAKEN).replace('"tv"', '"mine"').replace("Claims a name that pnp has.", "Does nothing.")
+    text = (
+        textwrap.dedent(TAKEN)
+        .replace('"tv"', '"mine"')
+        .replace("Claims a name that pnp has.", "Does nothing.")
+    )
     (tmp_path / "mine.py").write_text(text)
-    run = ["run", "hqs-tv", photograph, "-o", "out", "--scale", "1", "--kernel", "kernel.npy", "--set", "repeat=2"]
-    pnp(*run, "--set", "modules.P={prior: mine}", "--plugin", "mine.py", cwd=tmp_path, path=[installed])
+    run = [
+        "run",
+        "hqs-tv",
+        photograph,
+        "-o",
+        "out",
+        "--scale",
+        "1",
+        "--kernel",
+        "kernel.npy",
+        "--set",
+        "repeat=2",
+    ]
+    pnp(
+        *run,
+        "--set",
+        "modules.P={prior: mine}",
+        "--plugin",
+        "mine.py",
+        cwd=tmp_path,
+        path=[installed],
+    )
     assert (tmp_path / "out" / "photograph_x1.png").is_file()
 
 
@@ -230,7 +293,11 @@ def test_a_plugin_can_be_a_single_file(installed, tmp_path, photograph):
         ("mine.txt", "", "--plugin mine.txt: not a Python file (its name should end in .py)"),
         ("mine.py", "def", "--plugin mine.py: SyntaxError: "),
         ("mine.py", "1 / 0", "--plugin mine.py: ZeroDivisionError: division by zero"),
-        ("mine.py", "from pnp import prior\n@prior('x')\nclass X: pass", "so it must derive from pnp.Prior"),
+        (
+            "mine.py",
+            "from pnp import prior\n@prior('x')\nclass X: pass",
+            "so it must derive from pnp.Prior",
+        ),
         ("mine.py", TAKEN, "two priors are called 'tv': one in "),
     ],
 )

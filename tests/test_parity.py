@@ -1,6 +1,7 @@
 """Public weights, public inputs: our networks against outputs of the original implementations.
 
-The folder of references is not part of the project (environment variable PNP_PARITY); without it these tests skip.
+The folder of references is not part of the project (environment variable PNP_PARITY); without it
+these tests skip.
 """
 
 import importlib.util
@@ -37,7 +38,9 @@ def distance(x, reference):
 
 def listed(path):
     """Names and shapes of a checkpoint, from lines such as `m_head.weight (16, 4, 3, 3)`."""
-    return {key: shape for key, shape in (line.split(" ", 1) for line in path.read_text().splitlines())}
+    return {
+        key: shape for key, shape in (line.split(" ", 1) for line in path.read_text().splitlines())
+    }
 
 
 def shapes(network):
@@ -46,14 +49,20 @@ def shapes(network):
 
 @torch.no_grad()
 def test_scunet(parity):
-    network, reference = filled(parity, SCUNet(config=(2,) * 7)), read(parity / "scunet_dim64_depth2.npz")
+    network, reference = (
+        filled(parity, SCUNet(config=(2,) * 7)),
+        read(parity / "scunet_dim64_depth2.npz"),
+    )
     assert shapes(network) == listed(parity / "scunet_dim64_depth2.keys.txt")
     assert distance(network(reference["x"]), reference["out"]) < 1e-4
 
 
 @torch.no_grad()
 def test_drunet(parity):
-    network, reference = filled(parity, DRUNet(nc=(16, 32, 64, 64))), read(parity / "drunet_colour_nb4.npz")
+    network, reference = (
+        filled(parity, DRUNet(nc=(16, 32, 64, 64))),
+        read(parity / "drunet_colour_nb4.npz"),
+    )
     assert shapes(network) == listed(parity / "drunet_colour_nb4.keys.txt")
     # The reference's fourth channel is random, not the constant map that a level gives.
     assert distance(network.body(reference["x"]), reference["out"]) < 1e-4
@@ -73,7 +82,9 @@ def usrnet_tiny(parity, case, dtype=torch.float32, bf16=False, **changes):
     pipeline.to(dtype).prepare(torch.bfloat16 if bf16 else torch.float32)
     reference = read(parity / f"usrnet_tiny_{case}.npz")
     y, k = reference["y"].to(dtype), reference["k"].to(dtype)
-    return pipeline(y=y, k=k, s=int(reference["scale"]), sigma=float(reference["sigma"])).x, reference
+    return pipeline(
+        y=y, k=k, s=int(reference["scale"]), sigma=float(reference["sigma"])
+    ).x, reference
 
 
 @pytest.mark.parametrize("case", USRNET)

@@ -36,8 +36,8 @@ FIXED_SCALE = {"dpsr": 4}
 """Pipelines that a network ties to one scale."""
 
 NO_GRADIENT = {"ikrnet-authors": ["I"]}
-"""Letters that a pipeline cuts off from its results: the authors' code lets no gradient pass from D to the kernel, and
-pulls w to zero, so that I learns in a stage of its own."""
+"""Letters that a pipeline cuts off from its results: the authors' code lets no gradient pass from D
+to the kernel, and pulls w to zero, so that I learns in a stage of its own."""
 
 NEW = ("blind-dpir", "denoise-usrnet", "fkp-dpir", "usrnet-tv-start")
 """Combinations that are in no paper: they need no Python."""
@@ -95,7 +95,11 @@ def near(a, b, tolerance):
 @functools.cache
 def trained(name):
     """Letters of a pipeline whose modules have parameters."""
-    return [letter for letter, module in load(name).letters.items() if next(module.parameters(), None) is not None]
+    return [
+        letter
+        for letter, module in load(name).letters.items()
+        if next(module.parameters(), None) is not None
+    ]
 
 
 every_pipeline = pytest.mark.parametrize("name", names())
@@ -137,7 +141,9 @@ def test_what_has_a_default_need_not_be_given(name):
     pipeline = load(name).eval()
     y = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     required = {g.name for g in pipeline.spec.given if g.default is None}
-    values = {key: value for key, value in given(pipeline, scale_of(name)).items() if key in required}
+    values = {
+        key: value for key, value in given(pipeline, scale_of(name)).items() if key in required
+    }
     mask = {"mask": torch.ones(1, 1, SIDE, SIDE)} if "mask" in values else {}
     with torch.no_grad():
         assert bool(pipeline(**values | {"y": y} | mask).x.isfinite().all())
@@ -155,8 +161,12 @@ def test_it_back_propagates_to_every_trainable_module(name):
         if letter in NO_GRADIENT.get(name, []):
             assert all(g is None for g in gradients.values())
             continue
-        assert not [n for n, g in gradients.items() if g is None], f"parameters of {letter} have no gradient"
-        assert all(bool(g.isfinite().all()) for g in gradients.values()), f"gradients of {letter} are not finite"
+        assert not [n for n, g in gradients.items() if g is None], (
+            f"parameters of {letter} have no gradient"
+        )
+        assert all(bool(g.isfinite().all()) for g in gradients.values()), (
+            f"gradients of {letter} are not finite"
+        )
         assert any(bool(g.any()) for g in gradients.values()), f"gradients of {letter} are all zero"
 
 
@@ -197,7 +207,9 @@ def test_images_of_a_batch_do_not_touch_each_other(name):
                 assert near(together[variable][i : i + 1], alone[variable], 1e-8), variable
 
 
-swapping = [name for name in names() if any(stage.swap for stage in parse(gather(name), name).stages)]
+swapping = [
+    name for name in names() if any(stage.swap for stage in parse(gather(name), name).stages)
+]
 
 
 @pytest.mark.parametrize("name", swapping)
@@ -217,9 +229,14 @@ def test_a_swap_changes_its_iterations_and_no_others(name):
         if i is None:
             continue
         swapped = swap.first <= i < swap.last
-        expected = {letter: swap.letters.get(letter, letter) if swapped else letter for letter in plain_letters}
+        expected = {
+            letter: swap.letters.get(letter, letter) if swapped else letter
+            for letter in plain_letters
+        }
         assert letters == expected
-        assert torch.equal(x, plain_x) == (i < swap.first), "until the swap begins the two runs are one"
+        assert torch.equal(x, plain_x) == (i < swap.first), (
+            "until the swap begins the two runs are one"
+        )
     assert {"ikrnet-scunet", "usrnet-tv-start"} <= set(swapping)
 
 

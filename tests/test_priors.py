@@ -184,7 +184,9 @@ def test_level_zero_gives_the_input_back_and_levels_may_differ_in_a_batch(photo,
 def test_tv_is_the_minimiser_that_scikit_image_finds(photo, level):
     gray = photo[..., :64, :64].mean(1, keepdim=True)
     ours = pnp.priors.build("tv", strength=1.0, iterations=400)(gray, level)
-    theirs = denoise_tv_chambolle(gray[0, 0].double().numpy(), weight=level, eps=1e-9, max_num_iter=3000)
+    theirs = denoise_tv_chambolle(
+        gray[0, 0].double().numpy(), weight=level, eps=1e-9, max_num_iter=3000
+    )
     assert (ours[0, 0] - torch.from_numpy(theirs)).square().mean().sqrt() < 2e-3
 
 
@@ -236,7 +238,8 @@ def test_simplex_is_the_nearest_point(k):
     w = pnp.priors.build("simplex")(k)
     assert (w >= 0).all()
     assert w.sum() == pytest.approx(1)
-    # w is the nearest point of a convex set exactly if no vertex v of the simplex has <k - w, v - w> > 0
+    # w is the nearest point of a convex set exactly if no vertex v of the simplex has <k - w, v -
+    # w> > 0
     misfit = k - w
     assert (misfit - (misfit * w).sum()).max() <= 1e-9
 

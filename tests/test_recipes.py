@@ -41,17 +41,30 @@ def test_every_recipe_that_ships_is_sound_and_says_what_it_is(name):
 
 def test_there_is_a_recipe_for_each_stage_of_the_paper():
     stages = {
-        "kernel-autoencoder", "initializer-latents", "initializer-kernels", "image-prior",
-        "image-prior-initial-kernels", "kernel-prior", "noise", "joint",
-        "denoise-scunet", "denoise-resunet", "denoise-drunet",
-    }  # fmt: skip
+        "kernel-autoencoder",
+        "initializer-latents",
+        "initializer-kernels",
+        "image-prior",
+        "image-prior-initial-kernels",
+        "kernel-prior",
+        "noise",
+        "joint",
+        "denoise-scunet",
+        "denoise-resunet",
+        "denoise-drunet",
+    }
     assert stages <= set(names())
 
 
 def test_image_prior_draws_the_scales_in_turn():
     assert load_recipe("image-prior").degradations.scales == (1, 2, 3, 4)
     mini = load_recipe("image-prior-mini")
-    assert dict(zip(mini.degradations.scales, mini.shares, strict=True)) == {1: 0.1, 2: 0.3, 3: 0.15, 4: 0.45}
+    assert dict(zip(mini.degradations.scales, mini.shares, strict=True)) == {
+        1: 0.1,
+        2: 0.3,
+        3: 0.15,
+        4: 0.45,
+    }
 
 
 def test_the_stages_freeze_what_the_paper_freezes():
@@ -66,11 +79,20 @@ def test_a_recipe_starts_from_what_the_earlier_stages_leave():
         recipe = load_recipe(name)
         for letter, node in recipe.start.items():
             source, _, part = str(node.value).partition("#")
-            earlier = Path(source).parts[1] if source.startswith("runs/") else read_manifest()[source]["recipe"]
-            here, there = recipe.spec.modules[letter.partition(".")[0]], load_recipe(earlier).spec.modules
+            earlier = (
+                Path(source).parts[1]
+                if source.startswith("runs/")
+                else read_manifest()[source]["recipe"]
+            )
+            here, there = (
+                recipe.spec.modules[letter.partition(".")[0]],
+                load_recipe(earlier).spec.modules,
+            )
             before = there[part.partition(".")[0] or here.letter]
             if before.name == here.name:
-                assert before.options == here.options, f"{letter} of {name} does not fit what {source} holds"
+                assert before.options == here.options, (
+                    f"{letter} of {name} does not fit what {source} holds"
+                )
 
 
 def test_all_problems_at_once_in_the_order_of_the_lines(tmp_path):
@@ -119,15 +141,21 @@ def test_bad_recipes(case, tmp_path):
 
 def test_a_pipeline_that_wants_what_training_cannot_make(tmp_path):
     text = "pipeline: {given: [y, mask], modules: {P: {prior: drunet}}, after: ['x = P(y, 0.1)'], return: [x]}"
-    [message] = messages(tmp_path, GOOD.replace("pipeline: usrnet-tiny", text).replace("[P, H]", "[P]"))
+    [message] = messages(
+        tmp_path, GOOD.replace("pipeline: usrnet-tiny", text).replace("[P, H]", "[P]")
+    )
     assert "the pipeline wants 'mask', which training does not make" in message
 
 
 def test_an_assignment_goes_to_the_recipe_or_else_to_its_pipeline():
-    recipe = load_recipe("image-prior", ["batch=3", "optimiser.lr=1e-5", "repeat=2", "modules.H.n=2"])
+    recipe = load_recipe(
+        "image-prior", ["batch=3", "optimiser.lr=1e-5", "repeat=2", "modules.H.n=2"]
+    )
     assert (recipe.batch, recipe.optimiser.lr, recipe.spec.iterations) == (3, 1e-5, 2)
     assert recipe.spec.modules["H"].options["n"] == 2
-    with pytest.raises(PipelineError, match=r"--set trian=.*neither a recipe nor a pipeline has a key 'trian'"):
+    with pytest.raises(
+        PipelineError, match=r"--set trian=.*neither a recipe nor a pipeline has a key 'trian'"
+    ):
         load_recipe("image-prior", ["trian=[P]"])
     with pytest.raises(PnpError, match="write it as key=value"):
         load_recipe("image-prior", ["batch"])

@@ -46,7 +46,9 @@ def kernel_by_matrix(y, x, k, weight):
     A = torch.stack([observe(x, tap[None], s).flatten(1) for tap in basis], -1)
     pull = k.expand(len(x), -1, -1, -1).flatten(1)[..., None]
     normal = A.mT @ A + weight * torch.eye(kh * kw, dtype=x.dtype)
-    return torch.linalg.solve(normal, A.mT @ y.flatten(1)[..., None] + weight * pull).reshape(len(x), 1, kh, kw)
+    return torch.linalg.solve(normal, A.mT @ y.flatten(1)[..., None] + weight * pull).reshape(
+        len(x), 1, kh, kw
+    )
 
 
 def image_objective(z, p):
@@ -78,7 +80,8 @@ def test_observe_is_convolution_with_the_centre_at_half_the_size(size, s):
             for m in range(size[0]):
                 for n in range(size[1]):
                     y[..., i, j] += (
-                        k[0, 0, m, n] * x[..., (s * i - m + size[0] // 2) % 6, (s * j - n + size[1] // 2) % 6]
+                        k[0, 0, m, n]
+                        * x[..., (s * i - m + size[0] // 2) % 6, (s * j - n + size[1] // 2) % 6]
                     )
     agree(observe(x, k, s), y, 1e-12)
 
@@ -116,7 +119,9 @@ def test_D_has_the_gradients_of_the_minimiser_by_matrices(p):
 
 @given(problems(weights=(1e-2, 1e2), most_pixels=6))
 def test_D_passes_gradcheck(p):
-    assert torch.autograd.gradcheck(FftImage(), [t.clone().requires_grad_() for t in p.args], fast_mode=True)
+    assert torch.autograd.gradcheck(
+        FftImage(), [t.clone().requires_grad_() for t in p.args], fast_mode=True
+    )
 
 
 @given(problems(scales=(5, 7), most_pixels=21))
@@ -126,7 +131,11 @@ def test_D_takes_any_scale(p):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_D_computes_half_precision_in_float32(dtype):
-    y, x, k = tensors(1, 3, 8, 8).to(dtype), tensors(1, 3, 16, 16).to(dtype), kernels(0, 1, 5, 5).to(dtype)
+    y, x, k = (
+        tensors(1, 3, 8, 8).to(dtype),
+        tensors(1, 3, 16, 16).to(dtype),
+        kernels(0, 1, 5, 5).to(dtype),
+    )
     z = FftImage()(y, x, k, 0.1)
     assert z.dtype == dtype
     assert torch.equal(z, FftImage()(y.float(), x.float(), k.float(), 0.1).to(dtype))
@@ -150,7 +159,9 @@ def test_what_depends_on_y_and_k_is_computed_once_per_run(monkeypatch):
         assert len(calls) == 1
         D(y, x, k.clone(), 0.1)
         assert len(calls) == 2
-    assert all(torch.equal(z, D(y, x, k, weight)) for z, weight in zip(first, (0.1, 0.2), strict=True))
+    assert all(
+        torch.equal(z, D(y, x, k, weight)) for z, weight in zip(first, (0.1, 0.2), strict=True)
+    )
 
 
 # --- Dk
@@ -164,7 +175,9 @@ def test_Dk_over_the_whole_image_is_the_minimiser(p, gamma, pull):
     target = embed_kernel(p.k, H, W) * (pull == "last")
 
     def objective(t):
-        return (p.y - observe(p.x, t, p.s)).square().sum() + Dk.gamma * H * W * (t - target).square().sum()
+        return (p.y - observe(p.x, t, p.s)).square().sum() + Dk.gamma * H * W * (
+            t - target
+        ).square().sum()
 
     assert w.shape == (len(p.x), 1, H, W)
     assert slope(objective, w) < 1e-9
@@ -190,7 +203,9 @@ def test_Dk_in_float32_is_the_minimiser_up_to_rounding(p):
 @given(problems(most_pixels=8), st.booleans())
 def test_Dk_passes_gradcheck(p, on_support):
     Dk = SupportKernel(1e-2) if on_support else FftKernel(1e-2)
-    assert torch.autograd.gradcheck(Dk, [t[:1, :2].clone().requires_grad_() for t in p.args[:3]], fast_mode=True)
+    assert torch.autograd.gradcheck(
+        Dk, [t[:1, :2].clone().requires_grad_() for t in p.args[:3]], fast_mode=True
+    )
 
 
 @given(problems())
@@ -223,7 +238,9 @@ def test_one_channel_of_Dk_is_the_solution_for_that_channel():
 def test_size_of_fft_kernel_is_a_crop_after_the_solution():
     y, x, k = tensors(1, 3, 5, 6), tensors(1, 3, 10, 12, seed=1), kernels(0, 1, 7, 7)
     for size in (1, 4, 7):
-        assert torch.equal(FftKernel(1e-3, size=size)(y, x, k), crop_kernel(FftKernel(1e-3)(y, x, k), size))
+        assert torch.equal(
+            FftKernel(1e-3, size=size)(y, x, k), crop_kernel(FftKernel(1e-3)(y, x, k), size)
+        )
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(6, 9), st.integers(6, 9))
@@ -236,7 +253,9 @@ def test_cropping_undoes_embedding_and_the_centre_stays_the_centre(kh, kw, H, W)
 
 def test_support_kernel_finds_the_kernel_that_blurred_the_image():
     x, k = tensors(1, 3, 48, 44), kernels(3, 1, 7, 7)
-    found = SupportKernel(1e-9, size=7, pull="zero")(observe(x, k, 2), x, torch.full_like(k, 1 / 49))
+    found = SupportKernel(1e-9, size=7, pull="zero")(
+        observe(x, k, 2), x, torch.full_like(k, 1 / 49)
+    )
     agree(found, k, 1e-5)
 
 
@@ -245,15 +264,26 @@ def test_support_kernel_finds_the_kernel_that_blurred_the_image():
 
 @given(problems(), st.sampled_from(BOUNDARIES))
 def test_the_operator_is_spatial_convolution_and_its_adjoint_is_exact(p, boundary):
-    assume(boundary != "reflect" or all(n > m // 2 for n, m in zip(p.x.shape[-2:], p.k.shape[-2:], strict=True)))
+    assume(
+        boundary != "reflect"
+        or all(n > m // 2 for n, m in zip(p.x.shape[-2:], p.k.shape[-2:], strict=True))
+    )
     A = Blur(p.k, p.s, p.y.shape[-2:], boundary)
     agree(A(p.x), observe(p.x, p.k, p.s, boundary), 1e-12)
     assert torch.allclose((A(p.x) * p.y).sum(), (p.x * A.adjoint(p.y)).sum(), rtol=1e-12)
 
 
-@given(problems(weights=(1e-2, 1e2), most_pixels=9), st.sampled_from(BOUNDARIES), st.booleans(), st.data())
+@given(
+    problems(weights=(1e-2, 1e2), most_pixels=9),
+    st.sampled_from(BOUNDARIES),
+    st.booleans(),
+    st.data(),
+)
 def test_D_by_conjugate_gradients_is_the_minimiser(p, boundary, masked, data):
-    assume(boundary != "reflect" or all(n > m // 2 for n, m in zip(p.x.shape[-2:], p.k.shape[-2:], strict=True)))
+    assume(
+        boundary != "reflect"
+        or all(n > m // 2 for n, m in zip(p.x.shape[-2:], p.k.shape[-2:], strict=True))
+    )
     channels = data.draw(st.sampled_from([1, p.y.shape[1]]))
     mask = tensors(1, channels, *p.y.shape[-2:], low=-0.5).clamp_min(0) if masked else None
     inputs = [t.clone().requires_grad_() for t in (*p.args, *([mask] if masked else []))]
@@ -261,7 +291,9 @@ def test_D_by_conjugate_gradients_is_the_minimiser(p, boundary, masked, data):
     true = image_by_matrix(*inputs[:4], p.s, boundary, *inputs[4:])
     agree(z, true, 1e-8)
     seen = tensors(*z.shape, low=-1)
-    for a, b in zip(torch.autograd.grad(z, inputs, seen), torch.autograd.grad(true, inputs, seen), strict=True):
+    for a, b in zip(
+        torch.autograd.grad(z, inputs, seen), torch.autograd.grad(true, inputs, seen), strict=True
+    ):
         agree(a, b, 1e-7)
 
 
@@ -350,21 +382,51 @@ def with_nan(t):
 
 
 MESSAGES = [
-    (bad(y=lambda y: y[0]), "y has shape (3, 8, 8); it needs four dimensions, (B, C, H, W); add them with [None]"),
-    (bad(k=lambda k: k[0]), "k has shape (1, 5, 5); it needs four dimensions, (B, 1, K, K); add them with [None]"),
-    (bad(x=lambda x: x.numpy()), "x is a ndarray; give a tensor, for example torch.from_numpy(...)"),
-    (bad(y=lambda y: (255 * y).byte()), "y is uint8; give floating point numbers; divide an 8-bit image by 255"),
+    (
+        bad(y=lambda y: y[0]),
+        "y has shape (3, 8, 8); it needs four dimensions, (B, C, H, W); add them with [None]",
+    ),
+    (
+        bad(k=lambda k: k[0]),
+        "k has shape (1, 5, 5); it needs four dimensions, (B, 1, K, K); add them with [None]",
+    ),
+    (
+        bad(x=lambda x: x.numpy()),
+        "x is a ndarray; give a tensor, for example torch.from_numpy(...)",
+    ),
+    (
+        bad(y=lambda y: (255 * y).byte()),
+        "y is uint8; give floating point numbers; divide an 8-bit image by 255",
+    ),
     (
         bad(y=lambda y: y.permute(0, 2, 3, 1)),
         "y has shape (1, 8, 8, 3), with the channels last; use .permute(0, 3, 1, 2) to give (B, C, H, W)",
     ),
-    (bad(x=lambda x: x[:, :, :0]), "x is empty, its shape is (1, 3, 0, 16); look at where it was read or cropped"),
-    (bad(x=lambda x: x.float()), "y is float64 but x is float32; convert one of them, for example x.to(y.dtype)"),
-    (bad(k=lambda k: k.float()), "y is float64 but k is float32; convert one of them, for example k.to(y.dtype)"),
-    (bad(k=lambda k: k.to("meta")), "y is on cpu but k is on meta; move one of them, for example k.to(y.device)"),
+    (
+        bad(x=lambda x: x[:, :, :0]),
+        "x is empty, its shape is (1, 3, 0, 16); look at where it was read or cropped",
+    ),
+    (
+        bad(x=lambda x: x.float()),
+        "y is float64 but x is float32; convert one of them, for example x.to(y.dtype)",
+    ),
+    (
+        bad(k=lambda k: k.float()),
+        "y is float64 but k is float32; convert one of them, for example k.to(y.dtype)",
+    ),
+    (
+        bad(k=lambda k: k.to("meta")),
+        "y is on cpu but k is on meta; move one of them, for example k.to(y.device)",
+    ),
     (bad(y=lambda y: y[:, :1]), "y has 1 channel but x has 3; give both the same channels"),
-    (bad(x=lambda x: x.repeat(2, 1, 1, 1)), "y is a batch of 1 but x is a batch of 2; give one x for each y"),
-    (bad(k=lambda k: k.repeat(2, 1, 1, 1)), "there are 2 kernels for 1 image; give one kernel, or one for each image"),
+    (
+        bad(x=lambda x: x.repeat(2, 1, 1, 1)),
+        "y is a batch of 1 but x is a batch of 2; give one x for each y",
+    ),
+    (
+        bad(k=lambda k: k.repeat(2, 1, 1, 1)),
+        "there are 2 kernels for 1 image; give one kernel, or one for each image",
+    ),
     (
         bad(k=lambda k: k.repeat(1, 3, 1, 1)),
         "k has 3 channels; all channels share one kernel: give k the shape (B, 1, K, K)",
@@ -391,19 +453,27 @@ MESSAGES = [
         bad(y=lambda y: 200 * torch.ones_like(y)),
         "y has values up to 200, but images are on [0, 1]; divide an 8-bit image by 255",
     ),
-    (bad(k=lambda k: 255 * k), "the kernel sums to 255, but a blur kernel sums to one; divide it by its sum"),
+    (
+        bad(k=lambda k: 255 * k),
+        "the kernel sums to 255, but a blur kernel sums to one; divide it by its sum",
+    ),
 ]
 WEIGHTS = [
     (bad(weight=0), "the weight is 0; it must be a finite number above zero"),
     (bad(weight=-0.5), "the weight is -0.5; it must be a finite number above zero"),
     (bad(weight=math.nan), "the weight is nan; it must be a finite number above zero"),
-    (bad(weight=torch.ones(2, 1, 1, 1)), "there are 2 weights for 1 image; give one weight, or one for each image"),
+    (
+        bad(weight=torch.ones(2, 1, 1, 1)),
+        "there are 2 weights for 1 image; give one weight, or one for each image",
+    ),
 ]
 IMAGE_SOLVERS = {"fft-image": FftImage(), "cg-image": CgImage()}
 KERNEL_SOLVERS = {"fft-kernel": FftKernel(1e-3), "support-kernel": SupportKernel(1e-3)}
 
 
-@pytest.mark.parametrize(("values", "message"), MESSAGES + WEIGHTS, ids=[m for _, m in MESSAGES + WEIGHTS])
+@pytest.mark.parametrize(
+    ("values", "message"), MESSAGES + WEIGHTS, ids=[m for _, m in MESSAGES + WEIGHTS]
+)
 @pytest.mark.parametrize("name", IMAGE_SOLVERS)
 def test_D_says_what_is_wrong_with_its_inputs(name, values, message):
     with pytest.raises(PnpError) as error:
@@ -422,13 +492,19 @@ def test_Dk_says_what_is_wrong_with_its_inputs(name, values, message):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (torch.ones(8, 8), "mask has shape (8, 8); it needs four dimensions, (B, C, H, W); add them with [None]"),
+        (
+            torch.ones(8, 8),
+            "mask has shape (8, 8); it needs four dimensions, (B, C, H, W); add them with [None]",
+        ),
         (
             torch.ones(1, 1, 16, 16, dtype=double),
             "the mask has shape (1, 1, 16, 16) but y has (1, 3, 8, 8); the mask lies on y: the same height and width, "
             "its batch and channels may be 1",
         ),
-        (torch.ones(1, 1, 8, 8), "y is float64 but the mask is float32; convert it, for example mask.to(y.dtype)"),
+        (
+            torch.ones(1, 1, 8, 8),
+            "y is float64 but the mask is float32; convert it, for example mask.to(y.dtype)",
+        ),
         (
             torch.ones(1, 1, 8, 8, dtype=torch.bool),
             "mask is bool; give floating point numbers; divide an 8-bit image by 255",
@@ -464,13 +540,22 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
             lambda: SupportKernel(1e-3, size=2.5),
             "support-kernel: size is 2.5; it is the side of the kernel in pixels, a whole number from 1",
         ),
-        (lambda: FftKernel(1e-3, pull="first"), "fft-kernel: pull is 'first'; it is one of: last, zero"),
+        (
+            lambda: FftKernel(1e-3, pull="first"),
+            "fft-kernel: pull is 'first'; it is one of: last, zero",
+        ),
         (
             lambda: FftKernel(1e-3, channel=-1),
             "fft-kernel: channel is -1; it is the number of a colour channel from 0, or null for all",
         ),
-        (lambda: CgImage("periodic"), "cg-image: boundary is 'periodic'; it is one of: circular, replicate, reflect"),
-        (lambda: CgImage(tolerance=0), "cg-image: tolerance is 0; it is a relative residual, above 0 and below 1"),
+        (
+            lambda: CgImage("periodic"),
+            "cg-image: boundary is 'periodic'; it is one of: circular, replicate, reflect",
+        ),
+        (
+            lambda: CgImage(tolerance=0),
+            "cg-image: tolerance is 0; it is a relative residual, above 0 and below 1",
+        ),
         (lambda: CgImage(iterations=0), "cg-image: iterations is 0; it is a whole number from 1"),
         (
             lambda: FftKernel(1e-3, channel=3)(*list(bad().values())[:3]),
@@ -485,7 +570,9 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
             "support-kernel: size is 17, larger than the image x, which is 16 x 16; take a smaller size",
         ),
         (
-            lambda: SupportKernel(1e-30)(**{n: v for n, v in bad(x=torch.ones_like).items() if n != "weight"}),
+            lambda: SupportKernel(1e-30)(
+                **{n: v for n, v in bad(x=torch.ones_like).items() if n != "weight"}
+            ),
             "support-kernel: the normal matrix of image 0 of the batch is singular: "
             "x has too little detail for a kernel of this size; take a larger gamma or a smaller size",
         ),

@@ -48,13 +48,24 @@ TINY = {  # sizes with which a step takes milliseconds, by module
     "scunet": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]", "window": 4},
     "scunet-level": {"dim": 8, "head_dim": 4, "config": "[1,1,1,1,1,1,1]", "window": 4},
 }
-MINI = [*SMALL, "save=0", "modules.P.nc=[16,16,16,16]", "modules.P.nb=1", "modules.H.n=2", "repeat=2"]
+MINI = [
+    *SMALL,
+    "save=0",
+    "modules.P.nc=[16,16,16,16]",
+    "modules.P.nb=1",
+    "modules.H.n=2",
+    "repeat=2",
+]
 
 
 def tiny(name: str) -> list[str]:
     """Assignments that make a recipe as small as a test wants it."""
     spec = load_recipe(name).spec
-    changes = [f"modules.{m.letter}.{k}={v}" for m in spec.modules.values() for k, v in TINY.get(m.name, {}).items()]
+    changes = [
+        f"modules.{m.letter}.{k}={v}"
+        for m in spec.modules.values()
+        for k, v in TINY.get(m.name, {}).items()
+    ]
     if spec.stages:
         repeat = 5 if any(stage.swap for stage in spec.stages) else 2
         changes += [f"modules.H.n={repeat}", f"repeat={repeat}"]
@@ -67,7 +78,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     for i in range(6):
         noise = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(i))
-        write_image(folder / f"{i}.png", torch.nn.functional.interpolate(noise, (60, 52), mode="bicubic").clamp(0, 1))
+        write_image(
+            folder / f"{i}.png",
+            torch.nn.functional.interpolate(noise, (60, 52), mode="bicubic").clamp(0, 1),
+        )
     return folder
 
 
@@ -102,17 +116,35 @@ def test_recipe_trains(name, images, tmp_path):
     after = trainer.pipeline.state_dict()
     moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert moved, "nothing was learned"
-    assert all(key.startswith(tuple(f"{t}." for t in recipe.train)) for key in moved), "something frozen has moved"
-    assert {t for t in recipe.train if any(key.startswith(f"{t}.") for key in moved)} == set(recipe.train)
+    assert all(key.startswith(tuple(f"{t}." for t in recipe.train)) for key in moved), (
+        "something frozen has moved"
+    )
+    assert {t for t in recipe.train if any(key.startswith(f"{t}.") for key in moved)} == set(
+        recipe.train
+    )
 
-    for letter in {t.partition(".")[0] for t in recipe.train}:  # what was written fits a pipeline again
-        load_weights(trainer.pipeline.get_submodule(letter), tmp_path / "run" / "weights.safetensors", letter=letter)
-    for file in ("curves.png", "samples/00000000.png", "samples/00000050.png", "stable.safetensors", "weights.yaml"):
+    for letter in {
+        t.partition(".")[0] for t in recipe.train
+    }:  # what was written fits a pipeline again
+        load_weights(
+            trainer.pipeline.get_submodule(letter),
+            tmp_path / "run" / "weights.safetensors",
+            letter=letter,
+        )
+    for file in (
+        "curves.png",
+        "samples/00000000.png",
+        "samples/00000050.png",
+        "stable.safetensors",
+        "weights.yaml",
+    ):
         assert (tmp_path / "run" / file).stat().st_size > 0
 
 
 def test_training_learns(tmp_path):
-    recipe = load_recipe("kernel-autoencoder", [*SMALL, "batch=32", "modules.A.size=9", "degradations.size=9"])
+    recipe = load_recipe(
+        "kernel-autoencoder", [*SMALL, "batch=32", "modules.A.size=9", "degradations.size=9"]
+    )
     trainer = train(recipe, tmp_path, steps=150)
     first = yaml.safe_load((tmp_path / "weights.yaml").read_text())["measured"]["kernel"]
     started = float((tmp_path / "log.csv").read_text().splitlines()[1].split(",")[9])
@@ -122,9 +154,21 @@ def test_training_learns(tmp_path):
 def test_kill_9_and_resume_gives_the_same_loss_curve(images, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = [v for change in MINI for v in ("--set", change)]
-    command = [sys.executable, "-m", "pnp", "train", "image-prior-mini", "-o", str(killed), "--data", str(images)]
+    command = [
+        sys.executable,
+        "-m",
+        "pnp",
+        "train",
+        "image-prior-mini",
+        "-o",
+        str(killed),
+        "--data",
+        str(images),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*command, *arguments, "--steps", "100000"], env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, *arguments, "--steps", "100000"], env=environment, stderr=subprocess.DEVNULL
+    )
     while process.poll() is None and len(list((killed / "checkpoints").glob("0*"))) < 2:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -145,7 +189,9 @@ def test_a_run_killed_before_its_first_checkpoint_resumes_from_the_start(images,
     recipe = load_recipe("image-prior-mini", MINI)
     train(recipe, tmp_path / "whole", [images], steps=3)
     train(recipe, tmp_path / "killed", [images], steps=2)
-    for path in (tmp_path / "killed").iterdir():  # what is there before the first checkpoint: the log, a file half done
+    for path in (
+        tmp_path / "killed"
+    ).iterdir():  # what is there before the first checkpoint: the log, a file half done
         if path.name != "log.csv":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     (tmp_path / "killed" / "checkpoints" / ".half").mkdir(parents=True)
@@ -162,22 +208,38 @@ def launches(machines: int) -> list[list[str]]:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         address = ["--master-addr", "127.0.0.1", "--master-port", str(s.getsockname()[1])]
-    return [[*torchrun, "--nnodes", "2", "--node-rank", str(i), "--nproc-per-node", "1", *address] for i in (0, 1)]
+    return [
+        [*torchrun, "--nnodes", "2", "--node-rank", str(i), "--nproc-per-node", "1", *address]
+        for i in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize("machines", [1, 2])
 def test_two_processes_give_the_result_of_one(images, tmp_path, machines):
     changes = [*MINI, "optimiser.method=adam"]  # Muon enlarges rounding differences
     settings = [v for change in changes for v in ("--set", change)]
-    arguments = ["-o", str(tmp_path / "two"), "--data", str(images), "--steps", "6", "--device", "cpu", *settings]
+    arguments = [
+        "-o",
+        str(tmp_path / "two"),
+        "--data",
+        str(images),
+        "--steps",
+        "6",
+        "--device",
+        "cpu",
+        *settings,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     started = [
         subprocess.Popen(
             [*launch, "-m", "pnp", "train", "image-prior-mini", *arguments],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for launch in launches(machines)
-    ]  # fmt: skip
+    ]
     try:
         for process in started:
             told = process.communicate(timeout=200)[1]
@@ -185,7 +247,9 @@ def test_two_processes_give_the_result_of_one(images, tmp_path, machines):
     finally:
         for process in started:
             process.kill()
-    train(load_recipe("image-prior-mini", changes), tmp_path / "one", [images], steps=6, device="cpu")
+    train(
+        load_recipe("image-prior-mini", changes), tmp_path / "one", [images], steps=6, device="cpu"
+    )
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for key, value in one.items():
@@ -206,7 +270,10 @@ def test_a_signal_ends_the_run_with_a_checkpoint(images, tmp_path, monkeypatch):
     assert (trainer.signal, trainer.step) == ("SIGTERM", 3)
     assert not (tmp_path / "weights.safetensors").exists(), "it was not finished"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-    assert train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=5, resume=True).first == 3
+    assert (
+        train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=5, resume=True).first
+        == 3
+    )
     assert (tmp_path / "weights.safetensors").exists()
 
 
@@ -224,7 +291,10 @@ def test_checkpoints_rotate(images, tmp_path):
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(images, tmp_path):
     train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=5)
     (tmp_path / "checkpoints" / "00000005" / "state.pt").write_bytes(b"half")
-    assert train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=6, resume=True).first == 4
+    assert (
+        train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=6, resume=True).first
+        == 4
+    )
 
 
 def test_state_holds_no_code(images, tmp_path):
@@ -234,7 +304,10 @@ def test_state_holds_no_code(images, tmp_path):
 
 
 def test_final_decays_to_zero_and_keeps_the_state_before(images, tmp_path):
-    final = load_recipe("image-prior-mini", [*MINI, "schedule.final=true", "schedule.decay=0.5", "schedule.warmup=0"])
+    final = load_recipe(
+        "image-prior-mini",
+        [*MINI, "schedule.final=true", "schedule.decay=0.5", "schedule.warmup=0"],
+    )
     train(final, tmp_path, [images], steps=8)
     rows = [r.split(",") for r in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     rates = [float(r[3]) / final.optimiser.lr for r in rows if r[2]]
@@ -250,13 +323,25 @@ def test_stable_weights_alone_are_enough_to_go_on(images, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "stable.safetensors").rename(tmp_path / "b" / "stable.safetensors")
     expected = weights(tmp_path / "a")
-    trainer = Trainer(load_recipe("image-prior-mini", MINI), tmp_path / "b", [images], "cpu", True, time.monotonic())
+    trainer = Trainer(
+        load_recipe("image-prior-mini", MINI),
+        tmp_path / "b",
+        [images],
+        "cpu",
+        True,
+        time.monotonic(),
+    )
     for key, value in trainer.learned.items():
         torch.testing.assert_close(value.detach(), expected[key].half().float(), rtol=0, atol=0)
 
 
 def test_bf16_is_for_the_networks_alone(images, tmp_path):
-    trainer = train(load_recipe("image-prior-mini", [*MINI, "precision=bf16"]), tmp_path / "low", [images], steps=3)
+    trainer = train(
+        load_recipe("image-prior-mini", [*MINI, "precision=bf16"]),
+        tmp_path / "low",
+        [images],
+        steps=3,
+    )
     assert trainer.pipeline.precision == torch.bfloat16
     assert all(p.dtype == torch.float32 for p in trainer.parameters)
     train(load_recipe("image-prior-mini", MINI), tmp_path / "full", [images], steps=3)
@@ -286,20 +371,27 @@ def test_a_loss_that_is_not_finite_stops_with_step_line_and_last_good_checkpoint
     message = str(caught.value)
     assert "mine.yaml:3: training stops at step" in message and "- {l2: x}" in message
     good = Path(message.split("the last good checkpoint is ")[1].split(" ")[0])
-    assert all(value.isfinite().all() for value in safetensors.torch.load_file(good / "weights.safetensors").values())
+    assert all(
+        value.isfinite().all()
+        for value in safetensors.torch.load_file(good / "weights.safetensors").values()
+    )
 
 
 def test_starts_from_a_checkpoint_of_the_stand_alone_trainer(tmp_path):
     recipe = load_recipe("image-prior-mini", MINI)
     state = build(recipe.spec, random_weights=True).state_dict()
     public = {f"{key[0].lower()}{key[1:]}": value for key, value in state.items()}
-    torch.save({"model": public, "ema": public, "opt": {"state": {}}, "step": 3}, tmp_path / "last.pt")
+    torch.save(
+        {"model": public, "ema": public, "opt": {"state": {}}, "step": 3}, tmp_path / "last.pt"
+    )
     pipeline = prepare(load_recipe("image-prior-mini", [*MINI, f"start={tmp_path / 'last.pt'}"]))
     for key, value in pipeline.state_dict().items():
         assert torch.equal(value, state[key])
 
 
-def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(images, tmp_path, capsys):
+def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
+    images, tmp_path, capsys
+):
     arguments = [v for change in MINI for v in ("--set", change)]
     assert (
         main(
@@ -320,13 +412,17 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(ima
     printed = yaml.safe_load(capsys.readouterr().out.split("manifest:")[1])
     entry = printed["image-prior-mini"]
     assert entry == yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
-    assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(entry)
+    assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(
+        entry
+    )
     assert shlex.split(entry["recipe"]) == ["image-prior-mini", *arguments]
     assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
     shipped = read_manifest(tmp_path / "shipped")["test/mini"]
     assert shipped["sha256"] == sha256(target)
-    assert shipped["stable"] == sha256(tmp_path / "shipped" / "stable" / "test" / "mini.safetensors")
+    assert shipped["stable"] == sha256(
+        tmp_path / "shipped" / "stable" / "test" / "mini.safetensors"
+    )
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(PnpError, match="is not the file that"):
         ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
@@ -345,7 +441,9 @@ def test_the_manifest_is_true():
             assert sha256(SHIPPED / f"{name}.safetensors") == entry["sha256"]
             assert {"data", "steps", "machine", "licence", "measured"} <= set(entry)
     stable = {p.relative_to(STABLE).with_suffix("").as_posix(): sha256(p) for p in files - shipped}
-    assert stable == {name: entry["stable"] for name, entry in manifest.items() if "stable" in entry}
+    assert stable == {
+        name: entry["stable"] for name, entry in manifest.items() if "stable" in entry
+    }
     assert all(p.stat().st_size <= 16e6 for p in files)
 
 
@@ -363,15 +461,26 @@ def test_a_name_that_is_not_shipped_says_which_recipe_makes_it():
 
 
 def test_bad_input_is_one_clear_error(images, tmp_path):
-    def refused(match: str, changes: list[str] = MINI, data: tuple[Path, ...] = (images,), **more: object) -> None:
+    def refused(
+        match: str, changes: list[str] = MINI, data: tuple[Path, ...] = (images,), **more: object
+    ) -> None:
         with pytest.raises(PnpError, match=match):
-            train(load_recipe("image-prior-mini", changes), tmp_path / "new", list(data), steps=1, **more)
+            train(
+                load_recipe("image-prior-mini", changes),
+                tmp_path / "new",
+                list(data),
+                steps=1,
+                **more,
+            )
 
     (tmp_path / "empty").mkdir()
     refused("there are no images in this folder", data=(tmp_path / "empty",))
     refused("there is no such folder", data=(tmp_path / "nowhere",))
     refused("name folders of them with --data", data=())
-    refused("6 of 6 images are smaller than the crop of 64 pixels: 0.png, 1.png, 2.png ...; ", [*MINI, "crop=64"])
+    refused(
+        "6 of 6 images are smaller than the crop of 64 pixels: 0.png, 1.png, 2.png ...; ",
+        [*MINI, "crop=64"],
+    )
     refused("holds no checkpoint; leave --resume out", resume=True)
     refused("--device gpu7: cannot be used here", device="gpu7")
     refused("'D' is to be trained, but it has no parameters", [*MINI, "train=[D]"])
@@ -380,9 +489,16 @@ def test_bad_input_is_one_clear_error(images, tmp_path):
         "P is frozen, but no weights are given for it\n(.|\n)*start: {P: FILE}",
         [*MINI, "pipeline=usrnet-tiny", "train=[H]"],
     )
-    refused("there is no such file\n.*'pnp train joint' makes it", [*MINI, "train=[H]", "start.P=runs/joint/w.pt"])
+    refused(
+        "there is no such file\n.*'pnp train joint' makes it",
+        [*MINI, "train=[H]", "start.P=runs/joint/w.pt"],
+    )
     with pytest.raises(PnpError, match="say when that is"):
-        train(load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]), tmp_path / "new", [images])
+        train(
+            load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]),
+            tmp_path / "new",
+            [images],
+        )
     assert not (tmp_path / "new").exists(), "a run that could not begin leaves nothing"
 
 
@@ -391,13 +507,25 @@ def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path
     with pytest.raises(PnpError, match="holds a run already: --resume goes on"):
         train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=2)
     with pytest.raises(PnpError, match=r"another recipe: modules differ: P: nb: 1 there, 2 here"):
-        train(load_recipe("image-prior-mini", [*MINI, "modules.P.nb=2"]), tmp_path, [images], steps=2, resume=True)
-    other = load_recipe("image-prior-mini", [*MINI, "batch=3", "optimiser.lr=1e-5"])  # another machine, other habits
+        train(
+            load_recipe("image-prior-mini", [*MINI, "modules.P.nb=2"]),
+            tmp_path,
+            [images],
+            steps=2,
+            resume=True,
+        )
+    other = load_recipe(
+        "image-prior-mini", [*MINI, "batch=3", "optimiser.lr=1e-5"]
+    )  # another machine, other habits
     assert train(other, tmp_path, [images], steps=2, resume=True).step == 2
-    other = load_recipe("image-prior-mini", [*MINI, "optimiser.method=adam"])  # its state is no use to the other one
+    other = load_recipe(
+        "image-prior-mini", [*MINI, "optimiser.method=adam"]
+    )  # its state is no use to the other one
     assert train(other, tmp_path, [images], steps=3, resume=True).step == 3
     assert "was trained by muon, the recipe says adam" in capsys.readouterr().err
-    resumed = train(other, tmp_path, [images], steps=4, resume=True)  # the new rise of the learning rate goes on too
+    resumed = train(
+        other, tmp_path, [images], steps=4, resume=True
+    )  # the new rise of the learning rate goes on too
     assert resumed.warm_from == 2 and resumed.optimiser.param_groups[0]["lr"] == pytest.approx(
         other.optimiser.lr * 2 / 5
     )
@@ -407,5 +535,10 @@ def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path
 def test_compiled_networks_train(images, tmp_path):
     recipe = load_recipe("image-prior-mini", [*MINI, "compile=true", "degradations.scales=[2]"])
     train(recipe, tmp_path / "compiled", [images], steps=3)
-    train(load_recipe("image-prior-mini", [*MINI, "degradations.scales=[2]"]), tmp_path / "plain", [images], steps=3)
+    train(
+        load_recipe("image-prior-mini", [*MINI, "degradations.scales=[2]"]),
+        tmp_path / "plain",
+        [images],
+        steps=3,
+    )
     assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)

@@ -77,7 +77,10 @@ def test_of_several_sets_one_is_chosen_by_name(tmp_path):
 
 def test_the_checkpoint_of_a_pipeline_serves_each_of_its_modules(tmp_path):
     P, p, Q, H = network(0), network(1), network(2), HyPaNet(2, 4)
-    torch.save(prefixed(P, "P.") | prefixed(p, "p.") | prefixed(Q, "Q.") | prefixed(H, "H."), tmp_path / "run.pth")
+    torch.save(
+        prefixed(P, "P.") | prefixed(p, "p.") | prefixed(Q, "Q.") | prefixed(H, "H."),
+        tmp_path / "run.pth",
+    )
     for letter, expected, other in [
         ("P", P, network(9)),
         ("Q", Q, network(9)),
@@ -101,7 +104,10 @@ def test_half_precision_is_converted(tmp_path):
 
 
 def test_mismatches_are_listed_by_name_and_shape(tmp_path):
-    state = prefixed(network(), "p.") | {"p.m_extra.weight": torch.zeros(3), "h.mlp.0.weight": torch.zeros(2)}
+    state = prefixed(network(), "p.") | {
+        "p.m_extra.weight": torch.zeros(3),
+        "h.mlp.0.weight": torch.zeros(2),
+    }
     del state["p.m_body.0.res.2.weight"]
     torch.save(state, tmp_path / "w.pth")
     other = network(1, channels=1)
@@ -136,7 +142,9 @@ class Bomb:
         return os.mkdir, (self.path,)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o, 2))], ids=["torch", "pickle"])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o, 2))], ids=["torch", "pickle"]
+)
 def test_a_malicious_pickle_is_refused_and_never_runs(tmp_path, save):
     save({"m_head.weight": torch.zeros(2), "x": Bomb(tmp_path / "ran")}, tmp_path / "bomb.pth")
     with pytest.raises(PnpError, match=r"bomb.pth: refused.*run any code"):
@@ -214,7 +222,8 @@ def test_shipped_weights_are_found_by_name(tmp_path, monkeypatch):
     load_weights(other, "ikrnet/P")
     assert_same(network(), other)
     with pytest.raises(
-        PnpError, match=r"'ikrnet/Pk'.*there are: ikrnet/P.*pnp train ikrnet-small.*modules.LETTER.weights"
+        PnpError,
+        match=r"'ikrnet/Pk'.*there are: ikrnet/P.*pnp train ikrnet-small.*modules.LETTER.weights",
     ):
         load_weights(other, "ikrnet/Pk")
     with pytest.raises(PnpError, match=r"no weights called '\.\./secret'") as e:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pnp.interfaces import DataSolver, Estimator, Image, Initializer, Kernel, Level, Levels, Noise, Number, Prior
+from pnp.interfaces import (
+    DataSolver,
+    Estimator,
+    Image,
+    Initializer,
+    Kernel,
+    Level,
+    Levels,
+    Noise,
+    Number,
+    Prior,
+)
 from pnp.registry import REGISTRIES
 
 

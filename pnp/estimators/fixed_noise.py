@@ -14,7 +14,9 @@ class FixedNoise(Estimator):
     def __init__(self, sigma: Noise):
         super().__init__()
         if not 0 <= sigma <= 1:
-            raise PnpError(f"fixed-noise: sigma is {sigma}, but images are on [0, 1]; write it as 0.02, 2% or 5/255")
+            raise PnpError(
+                f"fixed-noise: sigma is {sigma}, but images are on [0, 1]; write it as 0.02, 2% or 5/255"
+            )
         self.sigma = sigma
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:

@@ -19,17 +19,19 @@ FIRST, LAST, SIGMA, STRENGTH = 49 / 255, 0.01, 0.02, 0.23  # of the start, as in
 
 @estimator("hypanet")
 class HyPaNet(Estimator):
-    """HyPaNet, the H of USRNet: alpha and beta of all iterations from the noise level and the scale.
+    """HyPaNet, the H of USRNet: alpha and beta of all iterations from the noise level and the
+    scale.
 
-    alpha, beta = H(sigma, s, n): softplus(mlp(sigma, s)) + 1e-6, where the perceptron (sigma, s) -> width -> width
-    -> 2n has ReLUs between.  sigma: standard deviation on [0, 1], float or (B, 1, 1, 1); s: the scale; n: the number
-    of iterations; alpha (weights of D) and beta (levels of P): (B, n, 1, 1), `alpha[i]` being that of iteration i.
-    Source: Zhang, Van Gool, Timofte (2020).  Ours is the start, near a schedule as DPIR's, so that P may start
-    from a Gaussian denoiser: beta falls from 49/255 to 1 % by equal factors, alpha is 0.23 (2 % / beta)^2.
+    alpha, beta = H(sigma, s, n): softplus(mlp(sigma, s)) + 1e-6, where the perceptron (sigma, s) ->
+    width -> width -> 2n has ReLUs between.  sigma: standard deviation on [0, 1], float or (B, 1, 1,
+    1); s: the scale; n: the number of iterations; alpha (weights of D) and beta (levels of P): (B,
+    n, 1, 1), `alpha[i]` being that of iteration i. Source: Zhang, Van Gool, Timofte (2020).  Ours
+    is the start, near a schedule as DPIR's, so that P may start from a Gaussian denoiser: beta
+    falls from 49/255 to 1 % by equal factors, alpha is 0.23 (2 % / beta)^2.
 
-    Options: `n`, the iterations that it is built for; `width`.  5,392 parameters with the defaults; USRNet-tiny has
-    n 6, width 32.  Reads the H of USRNet's checkpoints.
-    Errors: PnpError if a pipeline runs another number of iterations.
+    Options: `n`, the iterations that it is built for; `width`.  5,392 parameters with the defaults;
+    USRNet-tiny has n 6, width 32.  Reads the H of USRNet's checkpoints. Errors: PnpError if a
+    pipeline runs another number of iterations.
     """
 
     cite: ClassVar = ("zhang2020usrnet",)
@@ -37,7 +39,9 @@ class HyPaNet(Estimator):
     def __init__(self, n: int = 8, width: int = 64):
         super().__init__()
         if n < 1 or width < 1:
-            raise PnpError(f"hypanet: n is {n} and width {width}, but both count something; give 1 or more")
+            raise PnpError(
+                f"hypanet: n is {n} and width {width}, but both count something; give 1 or more"
+            )
         self.n = n
         last = nn.Conv2d(width, 2 * n, 1)
         self.mlp = nn.Sequential(
@@ -49,7 +53,9 @@ class HyPaNet(Estimator):
         )
         beta = torch.logspace(math.log10(LAST), math.log10(FIRST), n).flip(0)
         alpha = STRENGTH * (SIGMA / beta) ** 2
-        last.bias = nn.Parameter(torch.cat([alpha, beta]).expm1().log())  # what softplus makes alpha and beta of
+        last.bias = nn.Parameter(
+            torch.cat([alpha, beta]).expm1().log()
+        )  # what softplus makes alpha and beta of
 
     def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:
         """Alpha and beta of n iterations."""
@@ -59,6 +65,8 @@ class HyPaNet(Estimator):
                 f"write repeat: {self.n}, or give it n: {n} and weights made for that"
             )
         level = as_level(sigma, like=next(self.parameters()))
-        parameters = F.softplus(self.mlp(torch.cat([level, torch.full_like(level, s)], dim=1))) + FLOOR
+        parameters = (
+            F.softplus(self.mlp(torch.cat([level, torch.full_like(level, s)], dim=1))) + FLOOR
+        )
         alpha, beta = parameters.chunk(2, dim=1)
         return alpha, beta

@@ -20,12 +20,13 @@ class ResidualNoise(Estimator):
 
         sigma = max_sigma * softplus(sum over 64 features of the mean over pixels of net((y - (x * k)|s) / max_sigma))
 
-    net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which with `max_sigma` 3 % are the sizes of
-    the authors' code (Ates et al. 2023, section 3.4).  Ours are the softplus (sharp, beta 20), as a standard deviation
-    is never negative, and the division, which brings a residual of order 0.01 to where layers are initialised for.
-    s is the ratio of the sizes of x and y.  The paper's F also holds the fully connected part that turns sigma and s
-    into alpha and beta; here that is an estimator of its own, `hypanet`.
-    PnpError if y has other than `channels` channels or the shapes do not fit together.
+    net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which with `max_sigma` 3 %
+    are the sizes of the authors' code (Ates et al. 2023, section 3.4).  Ours are the softplus
+    (sharp, beta 20), as a standard deviation is never negative, and the division, which brings a
+    residual of order 0.01 to where layers are initialised for. s is the ratio of the sizes of x and
+    y.  The paper's F also holds the fully connected part that turns sigma and s into alpha and
+    beta; here that is an estimator of its own, `hypanet`. PnpError if y has other than `channels`
+    channels or the shapes do not fit together.
     """
 
     cite: ClassVar = ("ates2023ikrnet",)
@@ -33,9 +34,13 @@ class ResidualNoise(Estimator):
     def __init__(self, channels: int = 3, features: int = 64, max_sigma: Noise = 0.03):
         super().__init__()
         if channels < 1 or features < 1:
-            raise PnpError(f"residual-noise: channels is {channels} and features {features}; both must be 1 or more")
+            raise PnpError(
+                f"residual-noise: channels is {channels} and features {features}; both must be 1 or more"
+            )
         if not 0 < max_sigma <= 1:
-            raise PnpError(f"residual-noise: max_sigma is {max_sigma}, but levels are on [0, 1]; write 3% or 7.65/255")
+            raise PnpError(
+                f"residual-noise: max_sigma is {max_sigma}, but levels are on [0, 1]; write 3% or 7.65/255"
+            )
         self.channels, self.max_sigma = channels, max_sigma
         self.net = nn.Sequential(
             nn.Conv2d(channels, features, 3, padding=1),
@@ -53,5 +58,7 @@ class ResidualNoise(Estimator):
                 f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
             )
         residual = y - downsample(blur(x, k), scale)
-        strength = self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)
+        strength = (
+            self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)
+        )
         return self.max_sigma * F.softplus(strength, beta=20)  # a ReLU that cannot start dead

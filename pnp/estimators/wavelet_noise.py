@@ -18,9 +18,9 @@ class WaveletNoise(Estimator):
 
         sigma = median |d| / 0.6745,   d: the finest diagonal wavelet coefficients (db2) of y
 
-    averaged over channels, for each image of the batch.  Noise fills d, edges are few of them, so the median hardly
-    sees them.  Exact on white noise; on a sharp image or a strongly downsampled one it takes fine texture for noise.
-    No gradients.
+    averaged over channels, for each image of the batch.  Noise fills d, edges are few of them, so
+    the median hardly sees them.  Exact on white noise; on a sharp image or a strongly downsampled
+    one it takes fine texture for noise. No gradients.
     """
 
     cite: ClassVar = ("donoho1994ideal",)

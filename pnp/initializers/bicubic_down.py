@@ -18,9 +18,10 @@ from pnp.registry import initializer
 class BicubicDown(Initializer):
     """Bicubic downsampling with anti-aliasing, y[i, j] centred at x[s i, s j]; s = 1 copies.
 
-    The kernel of cubic convolution (a = -1/2) widened by s and normalised, so that y = (x * b)↓s with a symmetric b;
-    the border is repeated outwards.  Aligned to the upper-left pixel as every image here is: public super-resolvers
-    that were trained on centre-aligned images see a shift of (s - 1)/2 pixels.
+    The kernel of cubic convolution (a = -1/2) widened by s and normalised, so that y = (x * b)↓s
+    with a symmetric b; the border is repeated outwards.  Aligned to the upper-left pixel as every
+    image here is: public super-resolvers that were trained on centre-aligned images see a shift of
+    (s - 1)/2 pixels.
     """
 
     cite: ClassVar = ("keys1981cubic",)
@@ -30,13 +31,17 @@ class BicubicDown(Initializer):
         check_scale(s, "bicubic-down")
         height, width = y.shape[-2:]
         if height % s or width % s:
-            raise PnpError(f"bicubic-down: the image is {height} x {width}, which {s} does not divide; crop it first")
+            raise PnpError(
+                f"bicubic-down: the image is {height} x {width}, which {s} does not divide; crop it first"
+            )
         reach = 2 * s - 1
         taps = keys(torch.arange(-reach, reach + 1, dtype=y.dtype, device=y.device).abs() / s)
         taps = taps / taps.sum()
         padded = F.pad(y, (reach, reach, reach, reach), mode="replicate")
         single = rearrange(padded, "b c h w -> (b c) 1 h w")
         single = F.conv2d(
-            F.conv2d(single, taps.reshape(1, 1, -1, 1), stride=(s, 1)), taps.reshape(1, 1, 1, -1), stride=(1, s)
+            F.conv2d(single, taps.reshape(1, 1, -1, 1), stride=(s, 1)),
+            taps.reshape(1, 1, 1, -1),
+            stride=(1, s),
         )
         return rearrange(single, "(b c) 1 h w -> b c h w", b=y.shape[0])

@@ -14,7 +14,9 @@ class DeltaKernel(Initializer):
     def __init__(self, size: int = 1):
         super().__init__()
         if size < 1:
-            raise PnpError(f"delta-kernel: size is {size}; write the side of the kernel in pixels, 1 or more")
+            raise PnpError(
+                f"delta-kernel: size is {size}; write the side of the kernel in pixels, 1 or more"
+            )
         self.size = size
 
     def forward(self, y: Image) -> Kernel:

@@ -1,8 +1,8 @@
 """Borders of real photographs: made periodic before the FFT solvers, and cut off after them.
 
-A photograph does not continue at its right border as it begins at its left one; solvers with circular convolution take
-the jump for image and ring.  `extend` widens the observation by a margin that leads smoothly from each border to the
-opposite one, `trim` takes the margin off the result:
+A photograph does not continue at its right border as it begins at its left one; solvers with
+circular convolution take the jump for image and ring.  `extend` widens the observation by a margin
+that leads smoothly from each border to the opposite one, `trim` takes the margin off the result:
 
     before: [y = E(y)]      E: {initializer: extend, margin: 16}
     after: ["x = T(x, s)"]  T: {initializer: trim, margin: 16}
@@ -20,11 +20,13 @@ from pnp.registry import initializer
 
 @initializer("extend")
 class Extend(Initializer):
-    """The observation with a margin all around that makes it periodic: each border is blended into the opposite one.
+    """The observation with a margin all around that makes it periodic: each border is blended into
+    the opposite one.
 
-    In the gap of 2 `margin` pixels between a border and the next period, both borders are continued by reflection and
-    mixed with weights that go linearly from one to the other; columns first, then rows.  (B, C, h, w) ->
-    (B, C, h + 2 margin, w + 2 margin).  Wider than half the kernel (in pixels of y) is wide enough.
+    In the gap of 2 `margin` pixels between a border and the next period, both borders are continued
+    by reflection and mixed with weights that go linearly from one to the other; columns first, then
+    rows.  (B, C, h, w) -> (B, C, h + 2 margin, w + 2 margin).  Wider than half the kernel (in
+    pixels of y) is wide enough.
     """
 
     def __init__(self, margin: int = 16):
@@ -62,7 +64,9 @@ class Trim(Initializer):
         """The inner part (B, C, H - 2 s margin, W - 2 s margin)."""
         width = s * self.margin
         if min(x.shape[-2:]) <= 2 * width:
-            raise PnpError(f"trim: {x.shape[-2]} x {x.shape[-1]} is too small to take {width} pixels off every side")
+            raise PnpError(
+                f"trim: {x.shape[-2]} x {x.shape[-1]} is too small to take {width} pixels off every side"
+            )
         return x[..., width : x.shape[-2] - width, width : x.shape[-1] - width]
 
 

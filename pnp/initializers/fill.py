@@ -15,8 +15,9 @@ from pnp.registry import initializer
 class Fill(Initializer):
     """Fills the pixels where the mask is 0, from coarse to fine, and keeps the others.
 
-    The known pixels of every 2 x 2 block are averaged, which gives an image of half the size with fewer unknown
-    pixels; that is filled in the same way and interpolated back.  An image without any known pixel becomes 1/2.
+    The known pixels of every 2 x 2 block are averaged, which gives an image of half the size with
+    fewer unknown pixels; that is filled in the same way and interpolated back.  An image without
+    any known pixel becomes 1/2.
     """
 
     def forward(self, y: Image, mask: Image) -> Image:
@@ -41,5 +42,7 @@ def fill(y: Tensor, mask: Tensor) -> Tensor:
     known = F.avg_pool2d(mask, 2, ceil_mode=True)
     mean = F.avg_pool2d(mask * y, 2, ceil_mode=True) / known.clamp(min=torch.finfo(y.dtype).tiny)
     coarse = fill(mean, (known > 0).to(y))
-    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear")[..., :height, :width]  # blocks: centres aligned
+    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear")[
+        ..., :height, :width
+    ]  # blocks: centres aligned
     return mask * y + (1 - mask) * fine

@@ -15,14 +15,19 @@ from pnp.registry import initializer
 class GaussianKernel(Initializer):
     """A Gaussian kernel with given standard deviations, in pixels of the restored image.
 
-    `std` is along the axis at `angle` degrees from the horizontal, counter-clockwise; `std2` is across it (by
-    default the same: isotropic).  Sampled at the pixels, centre at size // 2, divided by its sum.
+    `std` is along the axis at `angle` degrees from the horizontal, counter-clockwise; `std2` is
+    across it (by default the same: isotropic).  Sampled at the pixels, centre at size // 2, divided
+    by its sum.
     """
 
-    def __init__(self, size: int = 21, std: float = 1.6, std2: float | None = None, angle: float = 0.0):
+    def __init__(
+        self, size: int = 21, std: float = 1.6, std2: float | None = None, angle: float = 0.0
+    ):
         super().__init__()
         if size < 1:
-            raise PnpError(f"gaussian-kernel: size is {size}; write the side of the kernel in pixels, for example 21")
+            raise PnpError(
+                f"gaussian-kernel: size is {size}; write the side of the kernel in pixels, for example 21"
+            )
         for name, value in {"std": std, "std2": std if std2 is None else std2}.items():
             if not value > 0:
                 raise PnpError(

@@ -1,7 +1,8 @@
 """U: bilinear and bicubic interpolation, aligned to the pixel that downsampling kept.
 
-`|s` keeps the upper-left pixel of every s x s block, so y[i, j] belongs at x[s i, s j].  Image libraries align the
-centres of the blocks instead, which shifts the result by (s - 1)/2 pixels: 1 dB of PSNR at s = 4.
+`|s` keeps the upper-left pixel of every s x s block, so y[i, j] belongs at x[s i, s j].  Image
+libraries align the centres of the blocks instead, which shifts the result by (s - 1)/2 pixels: 1 dB
+of PSNR at s = 4.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ from pnp.registry import initializer
 def check_scale(s: int, name: str) -> None:
     """PnpError unless s is a whole number from 1 up."""
     if s != int(s) or s < 1:
-        raise PnpError(f"{name}: the scale is {s}, but pixels are multiplied by a whole number; write s = 1, 2, 3 or 4")
+        raise PnpError(
+            f"{name}: the scale is {s}, but pixels are multiplied by a whole number; write s = 1, 2, 3 or 4"
+        )
 
 
 def interpolate(y: Tensor, s: int, weight: Callable[[Tensor], Tensor], reach: int) -> Tensor:
-    """Separable interpolation x[s i + p] = sum over j of weight(j - p / s) y[i + j], for p in 0..s-1.
+    """Separable interpolation x[s i + p] = sum over j of weight(j - p / s) y[i + j], for p in
+    0..s-1.
 
     `weight(distance)` is zero from `reach` on.  The border of y is repeated outwards.
     """
     offset = torch.arange(1 - reach, reach + 1, dtype=y.dtype, device=y.device)  # j
     phase = torch.arange(s, dtype=y.dtype, device=y.device) / s  # p / s
     rows = weight((offset - phase[:, None]).abs())  # (s, 2 reach)
-    filters = torch.einsum("pi,qj->pqij", rows, rows).flatten(0, 1)[:, None]  # one for each pixel of a block
+    filters = torch.einsum("pi,qj->pqij", rows, rows).flatten(0, 1)[
+        :, None
+    ]  # one for each pixel of a block
     padded = F.pad(y, (reach - 1, reach, reach - 1, reach), mode="replicate").flatten(0, 1)[:, None]
     return F.pixel_shuffle(F.conv2d(padded, filters), s).unflatten(0, y.shape[:2])[:, :, 0]
 

@@ -1,7 +1,9 @@
-"""I: a first kernel from the observation by an encoder of images and a decoder of kernels (equation 6, section 3.1).
+"""I: a first kernel from the observation by an encoder of images and a decoder of kernels (equation
+6, section 3.1).
 
-The decoder belongs to an auto-encoder of kernels.  Training has three stages: the auto-encoder on kernels; the image
-encoder on the auto-encoder's latents, |encoder(y) - auto.encoder(k)|^2; both ends together on kernels.
+The decoder belongs to an auto-encoder of kernels.  Training has three stages: the auto-encoder on
+kernels; the image encoder on the auto-encoder's latents, |encoder(y) - auto.encoder(k)|^2; both
+ends together on kernels.
 """
 
 from __future__ import annotations
@@ -21,28 +23,42 @@ HIDDEN = (25, 100, 225, 400)
 
 @initializer("kernel-encoder")
 class KernelEncoder(Initializer):
-    """First kernel read off the observation by a network that runs an image encoder into a kernel decoder.
+    """First kernel read off the observation by a network that runs an image encoder into a kernel
+    decoder.
 
         k = decoder(encoder(y)),   encoder: (B, C, H, W) -> (B, latent),   decoder: (B, latent) -> (B, 1, size, size)
 
-    Both parts are modules of their own (`.encoder`, `.decoder`), so each can be trained, frozen and exchanged alone.
-    Layer sizes are those of the authors' code (Ates et al. 2023, section 3.1; training on latents: Yaar et al. 2021);
-    that no activation follows the encoder's last convolution is our choice, because a latent has a sign.
+    Both parts are modules of their own (`.encoder`, `.decoder`), so each can be trained, frozen and
+    exchanged alone. Layer sizes are those of the authors' code (Ates et al. 2023, section 3.1;
+    training on latents: Yaar et al. 2021); that no activation follows the encoder's last
+    convolution is our choice, because a latent has a sign.
 
-    `normalise` divides the kernel by its sum, which the interface promises; the authors leave the sigmoid's values as
-    they are (`normalise: false`), and their kernel sums to one only as far as training brought it there.
-    PnpError if y has other than `channels` channels.
+    `normalise` divides the kernel by its sum, which the interface promises; the authors leave the
+    sigmoid's values as they are (`normalise: false`), and their kernel sums to one only as far as
+    training brought it there. PnpError if y has other than `channels` channels.
     """
 
     cite: ClassVar = ("ates2023ikrnet", "yaar2021bisrnet")
 
     def __init__(
-        self, size: int = 21, channels: int = 3, latent: int = 10, features: int = 64, normalise: bool = True
+        self,
+        size: int = 21,
+        channels: int = 3,
+        latent: int = 10,
+        features: int = 64,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
-        for name, value in {"size": size, "channels": channels, "latent": latent, "features": features}.items():
+        for name, value in {
+            "size": size,
+            "channels": channels,
+            "latent": latent,
+            "features": features,
+        }.items():
             if value < 1:
-                raise PnpError(f"kernel-encoder: {name} is {value}; write a whole number of 1 or more")
+                raise PnpError(
+                    f"kernel-encoder: {name} is {value}; write a whole number of 1 or more"
+                )
         self.channels = channels
         self.encoder = ImageEncoder(channels, latent, features)
         self.decoder = KernelDecoder(size, latent, normalise)
@@ -63,7 +79,10 @@ class ImageEncoder(nn.Sequential):
     def __init__(self, channels: int, latent: int, features: int):
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise([channels, *[features] * 5, latent])):
-            layers += [nn.Conv2d(before, after, 5, stride=2 if i == 3 else 1, padding=2), nn.LeakyReLU(0.2)]
+            layers += [
+                nn.Conv2d(before, after, 5, stride=2 if i == 3 else 1, padding=2),
+                nn.LeakyReLU(0.2),
+            ]
         super().__init__(*layers[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
@@ -74,7 +93,9 @@ class KernelDecoder(nn.Module):
         super().__init__()
         self.normalise = normalise
         self.layers = nn.Sequential(
-            fully_connected(latent, *HIDDEN, size**2), nn.Sigmoid(), nn.Unflatten(1, (1, size, size))
+            fully_connected(latent, *HIDDEN, size**2),
+            nn.Sigmoid(),
+            nn.Unflatten(1, (1, size, size)),
         )
 
     def forward(self, code: Tensor) -> Tensor:
@@ -86,12 +107,15 @@ class KernelDecoder(nn.Module):
 class KernelAutoEncoder(nn.Module):
     """Kernel -> latent -> kernel: what gives the initializer its latent space and its decoder.
 
-    Once it is trained, `initializer.decoder.load_state_dict(auto.decoder.state_dict())` hands the decoder over.
+    Once it is trained, `initializer.decoder.load_state_dict(auto.decoder.state_dict())` hands the
+    decoder over.
     """
 
     def __init__(self, size: int = 21, latent: int = 10, normalise: bool = True):
         super().__init__()
-        self.encoder = nn.Sequential(PerMeanTap(), nn.Flatten(), fully_connected(size**2, *reversed(HIDDEN), latent))
+        self.encoder = nn.Sequential(
+            PerMeanTap(), nn.Flatten(), fully_connected(size**2, *reversed(HIDDEN), latent)
+        )
         self.decoder = KernelDecoder(size, latent, normalise)
 
     def forward(self, k: Tensor) -> Tensor:

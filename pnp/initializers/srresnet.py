@@ -31,9 +31,10 @@ class _Block(nn.Module):
 class SRResNet(Initializer):
     """SRResNet+ - a super-resolver of bicubic images that is told their noise level, for one scale.
 
-    (B, channels, h, w) and a level -> (B, channels, s h, s w).  The level is a constant map beside the channels, as in
-    DPSR; `blocks` residual blocks without batch normalisation, then pixel shuffles.  A pixel shuffle fixes the scale:
-    this is the one module here whose nature demands its own weights for every s.
+    (B, channels, h, w) and a level -> (B, channels, s h, s w).  The level is a constant map beside
+    the channels, as in DPSR; `blocks` residual blocks without batch normalisation, then pixel
+    shuffles.  A pixel shuffle fixes the scale: this is the one module here whose nature demands its
+    own weights for every s.
     """
 
     cite: ClassVar = ("zhang2019dpsr",)
@@ -59,15 +60,21 @@ class SRResNet(Initializer):
                 nn.ReLU(inplace=True),
             )
         ]
-        self.grow = nn.Sequential(*grow, nn.Conv2d(features, features, 3, padding=1), nn.ReLU(inplace=True))
+        self.grow = nn.Sequential(
+            *grow, nn.Conv2d(features, features, 3, padding=1), nn.ReLU(inplace=True)
+        )
         self.tail = nn.Conv2d(features, channels, 3, padding=1)
 
     def forward(self, y: Image, s: Number, level: Level) -> Image:
         """The super-resolved image; PnpError if s is not the scale that it was built for."""
         if s != self.scale:
-            raise PnpError(f"srresnet: it was built for scale {self.scale}, but s is {s}; set its option scale: {s}")
+            raise PnpError(
+                f"srresnet: it was built for scale {self.scale}, but s is {s}; set its option scale: {s}"
+            )
         if y.shape[1] != self.channels:
-            raise PnpError(f"srresnet: it takes {self.channels} channels, but the image has {y.shape[1]}")
+            raise PnpError(
+                f"srresnet: it takes {self.channels} channels, but the image has {y.shape[1]}"
+            )
         known = as_level(level, y).expand(y.shape[0], 1, *y.shape[-2:])
         x = self.head(torch.cat((y, known), 1))
         return self.tail(self.grow(x + self.body(x)))

@@ -40,7 +40,9 @@ class GradientImage(DataSolver):
             z = x
             for _ in range(self.iterations):
                 point = z.detach().requires_grad_()
-                misfit = (y - observe(point, k, s)).square().sum() + (weight * (point - x).square()).sum()
+                misfit = (y - observe(point, k, s)).square().sum() + (
+                    weight * (point - x).square()
+                ).sum()
                 (slope,) = torch.autograd.grad(misfit, point)
                 z = point.detach() - slope / (2 * (1 + weight))
         return z
