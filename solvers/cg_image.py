@@ -9,12 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pnp.errors import PnpError
-from pnp.interfaces import DataSolver, Image, Kernel, Level
-from pnp.registry import solver
-
-from .fourier import blur_down, kernel_spectra, row_spectra, up_blur
-from .inputs import (
+from pnp.checks import (
     check_choice,
     check_kernel,
     check_mask,
@@ -24,6 +19,11 @@ from .inputs import (
     check_weight,
     compute_dtype,
 )
+from pnp.errors import PnpError
+from pnp.interfaces import DataSolver, Image, Kernel, Level
+from pnp.registry import solver
+
+from .fourier import blur_down, kernel_spectra, row_spectra, up_blur
 
 NAME = "cg-image"
 BOUNDARIES = ("circular", "replicate", "reflect")

@@ -9,10 +9,9 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import pad
 
+from pnp.checks import check_kernel, check_observation, check_shapes, check_weight
 from pnp.interfaces import DataSolver, Image, Kernel, Level
 from pnp.registry import solver
-
-from .inputs import check_kernel, check_observation, check_shapes, check_weight
 
 NAME = "equation-8"
 

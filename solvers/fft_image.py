@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pnp.interfaces import DataSolver, Image, Kernel, Level
-from pnp.registry import solver
-
-from .fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
-from .inputs import (
+from pnp.checks import (
     check_kernel,
     check_observation,
     check_result,
@@ -20,6 +16,10 @@ from .inputs import (
     check_weight,
     compute_dtype,
 )
+from pnp.interfaces import DataSolver, Image, Kernel, Level
+from pnp.registry import solver
+
+from .fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
 
 NAME = "fft-image"
 

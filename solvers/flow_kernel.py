@@ -7,12 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from pnp.checks import check_observation, check_shapes
 from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.priors.flow_kernel import KernelFlow, check_search, from_fkp
 from pnp.registry import solver
 
 from .fourier import row_spectra
-from .inputs import check_observation, check_shapes
 from .support_kernel import Taps
 
 NAME = "flow-kernel"

@@ -6,13 +6,12 @@ from typing import ClassVar
 
 import torch
 
+from pnp.checks import check_shapes
 from pnp.errors import PnpError
 from pnp.initializers.kernel_encoder import ImageEncoder, KernelAutoEncoder, fully_connected
 from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.observation import blur, downsample
 from pnp.registry import solver
-
-from .inputs import check_shapes
 
 
 @solver("kernel-corrector")

@@ -7,12 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pnp.errors import PnpError
-from pnp.interfaces import DataSolver, Image, Kernel
-from pnp.registry import solver
-
-from .fourier import blur_down, crop_kernel, embed_kernel, kernel_spectra, row_spectra
-from .inputs import (
+from pnp.checks import (
     check_choice,
     check_gamma,
     check_kernel,
@@ -22,6 +17,11 @@ from .inputs import (
     check_size,
     check_support,
 )
+from pnp.errors import PnpError
+from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.registry import solver
+
+from .fourier import blur_down, crop_kernel, embed_kernel, kernel_spectra, row_spectra
 
 NAME = "support-kernel"
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import nn
 
+from pnp.checks import check_shapes
 from pnp.errors import PnpError
 from pnp.interfaces import Estimator, Image, Kernel, Level, Noise
 from pnp.observation import blur, downsample
 from pnp.registry import estimator
-from pnp.solvers.inputs import check_shapes
 
 
 @estimator("residual-noise")
