@@ -130,6 +130,11 @@ class Degradations:
     """... except for this share, which has no noise."""
     rounded: float = 0.0
     """Share of the observations that are clamped and rounded to 8 bits, as files are."""
+    grey: float = 0.0
+    """Share of the images that are grey: all channels the same, their noise too."""
+    correlated: float = 0.0
+    """Share of the other images whose noise is correlated between channels, as JPEG and demosaicking leave it:
+    (1 - c)^(1/2) n + c^(1/2) m, with m the same in all channels and c uniform between 0 and 1."""
 
     def __post_init__(self) -> None:
         check_kinds(self.kinds)
@@ -143,7 +148,7 @@ class Degradations:
                 raise PnpError(
                     f"degradations: {name} should be a range (low, high), not negative, but is {low, high}"
                 )
-        for name in ("noise", "clean", "rounded"):
+        for name in ("noise", "clean", "rounded", "grey", "correlated"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PnpError(
                     f"degradations: {name} should be between 0 and 1, but is {getattr(self, name)}"
@@ -184,12 +189,30 @@ class Degradations:
             device=x.device,
         )
         sigma = random_levels(len(x), self.noise, self.clean, generator, x.device)
-        y = downsample(blur(x, k), s)
         source = generator.device if generator is not None else x.device
-        y = y + sigma * torch.randn(y.shape, generator=generator, device=source).to(x.device)
+
+        def coin(share: float) -> Tensor:
+            drawn = torch.rand(len(x), 1, 1, 1, generator=generator, device=source)
+            return (drawn < share).to(x.device)
+
+        grey = (
+            coin(self.grey)
+            if self.grey
+            else torch.zeros(len(x), 1, 1, 1, dtype=torch.bool).to(x.device)
+        )
+        if self.grey and x.shape[1] == 3:
+            luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+            x = torch.where(grey, luma, x)
+        y = downsample(blur(x, k), s)
+        noise = torch.randn(y.shape, generator=generator, device=source).to(x.device)
+        if self.grey or self.correlated:
+            shared = torch.randn(y[:, :1].shape, generator=generator, device=source).to(x.device)
+            c = torch.rand(len(x), 1, 1, 1, generator=generator, device=source).to(x.device)
+            c = torch.where(grey, 1.0, c * coin(self.correlated))
+            noise = (1 - c).sqrt() * noise + c.sqrt() * shared
+        y = y + sigma * noise
         if self.rounded:
-            coin = torch.rand(len(x), 1, 1, 1, generator=generator, device=source).to(x.device)
-            y = torch.where(coin < self.rounded, (y.clamp(0, 1) * 255).round() / 255, y)
+            y = torch.where(coin(self.rounded), (y.clamp(0, 1) * 255).round() / 255, y)
         return Batch(x, y, k, sigma, s)
 
     def _scale(self, generator: torch.Generator | None) -> int:

@@ -113,6 +113,17 @@ def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
     return k
 
 
+def mirror_kernel(k: Tensor) -> Tensor:
+    """The kernel turned by 180 degrees about its centre (K // 2, L // 2), which has the same power spectrum.
+
+    On an even side, the taps of row or column 0, which have no partner, stay where they are.
+    """
+    for dim in (-2, -1):
+        turned = k.flip(dim)
+        k = turned if k.shape[dim] % 2 else turned.roll(1, dim)
+    return k
+
+
 def centre_kernel(k: Tensor, steps: int = 4) -> Tensor:
     """Bring the centre of mass to the centre by tilting the weights, k exp(a . position): the taps
     stay non-negative.

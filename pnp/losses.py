@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pnp.errors import PnpError
+from pnp.kernels import mirror_kernel
 from pnp.pipeline import Pipeline, State
 from pnp.recipe import Loss, Recipe
 
@@ -83,5 +84,31 @@ def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
             f"{loss.origin}: '{loss.of}' is {tuple(value.shape)}, but '{loss.target}' is {tuple(target.shape)}; "
             "are the kernels of the degradations as large as those of the pipeline (degradations.size)?"
         )
+    if loss.measure == "kernel":
+        error = kernel_distance(value, target)
+        if loss.mirror:
+            error = torch.minimum(error, kernel_distance(value, mirror_kernel(target)))
+        return error.mean()
     error = value - target
-    return error.abs().mean() if loss.power == 1 else error.square().mean()
+    return error.abs().mean() if loss.measure == "l1" else error.square().mean()
+
+
+def kernel_distance(estimate: Tensor, k: Tensor) -> Tensor:
+    """How far estimated kernels are from the true ones, one number for each: (B, 1, K, K) -> (B,).
+
+        KL(k || k^) + 2 (sum over f of |K^(f) - K(f)|^2 / (f^2 + 1/n^2))^(1/2),    n = 2 K
+
+    The second term is the energy of the error of a blurred image whose power spectrum falls as
+    1/f^2, f in cycles per pixel on an orthonormal FFT of n x n points.
+    """
+    estimate, k = estimate.float(), k.float()
+    kl = (k * ((k + 1e-8).log() - (estimate + 1e-8).log())).sum((1, 2, 3))
+    n = 2 * k.shape[-1]
+    rows = torch.fft.fftfreq(n, device=k.device)[:, None]
+    columns = torch.fft.rfftfreq(n, device=k.device)[None]
+    once = torch.full((n // 2 + 1,), 2.0, device=k.device)  # a half spectrum holds the others twice
+    once[0] = once[-1] = 1.0
+    weights = once / (rows.square() + columns.square() + 1 / n**2)
+    error = torch.fft.rfft2(estimate - k, s=(n, n), norm="ortho")
+    energy = ((error.real.square() + error.imag.square()) * weights).sum((1, 2, 3))
+    return kl + 2 * (energy + 1e-8).sqrt()

@@ -72,13 +72,18 @@ class Validation:
 
 @dataclass(frozen=True)
 class Loss:
-    """weight * mean |of - target|^p, at the end, in every iteration (their mean), or weighted by iteration."""
+    """weight * mean |of - target|, squared for l2, or the distance of kernels `losses.kernel_distance`.
 
-    power: Literal[1, 2]
+    At the end, in every iteration (their mean), or weighted by iteration; with `mirror`, to the
+    nearer of a kernel and its mirror image.
+    """
+
+    measure: Literal["l1", "l2", "kernel"]
     of: str
     target: str
     iterations: str | tuple[float, ...]
     weight: float
+    mirror: bool
     origin: Origin
 
 
@@ -144,7 +149,8 @@ class Recipe:
             "repeat": [stage.repeat for stage in spec.stages],
             "train": list(self.train),
             "losses": [
-                f"l{loss.power} {loss.of} {loss.target} {loss.iterations}" for loss in self.losses
+                f"{loss.measure} {loss.of} {loss.target} {loss.iterations}{' mirror' * loss.mirror}"
+                for loss in self.losses
             ],
         }
 
@@ -516,20 +522,32 @@ class _Reader:
 
     def loss(self, item: Node, spec: Spec | None) -> Loss | None:
         form = "for example {l1: x}, {l2: k, iterations: all, weight: 100} or {l2: I.encoder, target: A.encoder}"
-        kinds = [k for k in ("l1", "l2") if item.is_map and k in item.value]
+        kinds = [k for k in ("l1", "l2", "kernel") if item.is_map and k in item.value]
         if len(kinds) != 1 or not isinstance(item.value[kinds[0]].value, str):
-            self.say(item.origin, "a loss says l1 or l2, and of what", form)
+            self.say(item.origin, "a loss says l1, l2 or kernel, and of what", form)
             return None
-        unknown = [k for k in item.value if k not in ("l1", "l2", "target", "iterations", "weight")]
+        unknown = [
+            k for k in item.value if k not in (*kinds, "target", "iterations", "weight", "mirror")
+        ]
         for key in unknown:
             self.say(item.value[key].origin, f"a loss has no key '{key}'", form)
         of = item.value[kinds[0]].value
-        values: dict[str, Any] = {"target": of, "iterations": "last", "weight": 1.0}
-        wanted = {"target": str, "iterations": str | tuple[float, ...], "weight": float}
+        values: dict[str, Any] = {
+            "target": of,
+            "iterations": "last",
+            "weight": 1.0,
+            "mirror": False,
+        }
+        wanted = {
+            "target": str,
+            "iterations": str | tuple[float, ...],
+            "weight": float,
+            "mirror": bool,
+        }
         for key, annotation in wanted.items():
             if key in item.value:
                 self.option(values, key, annotation, item.value[key])
-        loss = Loss(1 if kinds[0] == "l1" else 2, of, **values, origin=item.origin)
+        loss = Loss(kinds[0], of, **values, origin=item.origin)
         if spec is not None:
             self.check_loss(loss, spec)
         return loss
@@ -556,6 +574,16 @@ class _Reader:
         if of is not None and target is not None and of != target:
             self.say(
                 loss.origin, f"'{loss.of}' is {of}, but the target '{loss.target}' is {target}"
+            )
+        if loss.measure == "kernel" and "kernel" not in (of, target):
+            self.say(
+                loss.origin, f"'{loss.of}' is not a kernel", "write l1 or l2 in place of kernel"
+            )
+        if loss.mirror and loss.measure != "kernel":
+            self.say(
+                loss.origin,
+                "'mirror' belongs to a loss of kernels",
+                "write {kernel: k, mirror: true}",
             )
         iterations = loss.iterations
         if isinstance(iterations, str) and iterations not in ("last", "all"):

@@ -1,0 +1,147 @@
+"""I: a first kernel from the power spectrum of the observation, by a small network."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pnp.errors import PnpError
+from pnp.interfaces import Image, Initializer, Kernel, Number
+from pnp.registry import initializer
+
+SCALES = 4
+LEAST = 8
+"""The shortest side of an observation that holds a window."""
+
+
+@initializer("spectral-kernel")
+class SpectralKernel(Initializer):
+    """Blur kernel from the power spectrum of y, which is that of x times |K|^2, aliased, plus noise.
+
+        S_m = mean over windows and colours of |FFT(hann * (window - its mean))|^2,   m in `windows`
+        k   = softmax(network(log S_m, s)),                       network: residual MLP, told s
+
+    y is first divided by its standard deviation.  Windows of m x m pixels lie `hop` m pixels apart;
+    along a side of y that is shorter than m they are as long as that side, and the FFT has m points
+    all the same, so every size of 8 x 8 or more gives the same number of inputs.  Colours share one
+    kernel, so grey and colour images are treated alike.  The softmax makes the taps non-negative
+    and their sum one.
+
+    A power spectrum has no phase: k and its mirror image (turned by 180 degrees) have the same.  The
+    network gives one of the two for kernels that are not symmetric.
+
+    Args:
+        size: Side of the kernel.
+        windows: Sides of the windows, in pixels of y.
+        hop: Distance between windows, as a share of their side.
+        width: Width of the network's hidden layers.
+        depth: Number of its residual blocks.
+    Returns:
+        The kernel (B, 1, size, size).
+    Raises:
+        PnpError: y has a side below 8 pixels, or s is above 4.
+    Source:
+        pnp's own; Welch (1967) for the averaged spectrum.
+    """
+
+    cite: ClassVar = ("welch1967",)
+
+    def __init__(
+        self,
+        size: int = 25,
+        windows: tuple[int, ...] = (32, 64),
+        hop: float = 0.5,
+        width: int = 768,
+        depth: int = 2,
+    ) -> None:
+        super().__init__()
+        if (
+            size < 1
+            or not 0 < hop <= 1
+            or width < 1
+            or depth < 0
+            or not windows
+            or min(windows) < LEAST
+        ):
+            raise PnpError(
+                f"spectral-kernel: size and width should be 1 or more, depth 0 or more, hop above 0 and at "
+                f"most 1, windows {LEAST} or more, but they are {size}, {width}, {depth}, {hop} and "
+                f"{list(windows)}"
+            )
+        self.size, self.windows, self.hop = size, tuple(windows), hop
+        self.norms = nn.ModuleList(nn.LayerNorm(m * (m // 2 + 1)) for m in windows)
+        self.first = nn.Linear(sum(m * (m // 2 + 1) for m in windows), width)
+        self.scale = nn.Embedding(SCALES, width)
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.last = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, size**2))
+        nn.init.zeros_(self.scale.weight)
+
+    def forward(self, y: Image, s: Number) -> Kernel:
+        """The kernel of each observation, at the resolution of x, s times that of y."""
+        if not 1 <= s <= SCALES:
+            raise PnpError(f"spectral-kernel: the scale is {s}, but it is made for 1 to {SCALES}")
+        if min(y.shape[-2:]) < LEAST:
+            raise PnpError(
+                f"spectral-kernel: y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
+                f"{LEAST} x {LEAST} or more; give the kernel (-k), or a larger image"
+            )
+        with torch.autocast(y.device.type, enabled=False):
+            image = y.to(self.first.weight.dtype)
+            image = image - image.mean((-3, -2, -1), keepdim=True)
+            image = image / (image.std((-3, -2, -1), keepdim=True, unbiased=False) + 1e-3)
+            inputs = [
+                norm(log_power_spectrum(image, m, max(1, round(m * self.hop))).flatten(1))
+                for m, norm in zip(self.windows, self.norms, strict=True)
+            ]
+            scale = torch.full((1,), s - 1, device=y.device)
+            hidden = self.first(torch.cat(inputs, 1)) + self.scale(scale)
+            for block in self.blocks:
+                hidden = block(hidden)
+            taps = self.last(hidden).softmax(-1)
+        return taps.reshape(-1, 1, self.size, self.size).to(y.dtype)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = self.layers(x)
+        return x + added
+
+
+def log_power_spectrum(y: Tensor, window: int, hop: int) -> Tensor:
+    """Logarithm of Welch's estimate of the power spectrum: (B, C, H, W) -> (B, m, m // 2 + 1).
+
+    The mean over colours and over Hann windows of m = `window` pixels, `hop` apart (shorter ones,
+    padded with zeros, along a side shorter than m).  It is computed row of windows by row, so that
+    its memory is a few times `window` rows of y.
+    """
+    height, width = (min(window, side) for side in y.shape[-2:])
+    hann = torch.outer(_hann(height, y), _hann(width, y))
+    hann = hann / hann.square().sum().sqrt()
+    weights = hann / hann.sum()
+    total: Tensor | None = None
+    rows = range(0, y.shape[-2] - height + 1, hop)
+    for row in rows:
+        patches = y[..., row : row + height, :].unfold(-1, width, hop).movedim(-2, 2)
+        patches = patches - (patches * weights).sum((-2, -1), keepdim=True)
+        spectrum = torch.fft.rfft2(patches * hann, s=(window, window))
+        power = (spectrum.real.square() + spectrum.imag.square()).mean((1, 2))
+        total = power if total is None else total + power
+    assert total is not None
+    return (total / len(rows) + 1e-7).log()
+
+
+def _hann(n: int, like: Tensor) -> Tensor:
+    """Hann window of n samples without the zeros at its ends."""
+    return torch.hann_window(n + 2, periodic=False, dtype=like.dtype, device=like.device)[1:-1]
