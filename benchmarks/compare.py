@@ -30,7 +30,7 @@ from tqdm import tqdm
 from pnp import metrics
 from pnp.errors import PnpError, hint
 from pnp.images import ImageFile, read_image
-from pnp.kernels import read_kernels
+from pnp.kernel_files import read_kernels
 from pnp.machine import processor
 from pnp.pipeline import Pipeline, build
 from pnp.protocols import degrade, protocol

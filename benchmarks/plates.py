@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pnp.degradations import Degradations, ImageBank
 from pnp.files import atomic
-from pnp.kernels import centre_of_mass
+from pnp.kernels import centre_of_mass, gaussian_kernels
 from pnp.observation import add_noise, blur, observe
-from pnp.random_kernels import disturb, gaussian_kernels, motion_kernels, random_kernels
+from pnp.random_kernels import disturb, motion_kernels, random_kernels
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -50,7 +50,7 @@ def gaussians():
     return rows(
         {
             "std 0.2 to 4, isotropic": gaussian_kernels(21, std, std),
-            "std 3.5 and 1.2, angle 0 to 162°": gaussian_kernels(21, half + 2.3, half, angle),
+            "std 3.5 and 1.2, angle 0° to 162°": gaussian_kernels(21, half + 2.3, half, angle),
             "random, isotropic": random_kernels(PER_ROW, 21, "isotropic", generator=seeded()),
             "random, anisotropic": random_kernels(PER_ROW, 21, "anisotropic", generator=seeded()),
         }
@@ -99,7 +99,7 @@ def model(photo: Tensor):
     x = photo[None, :, 32:160, 160:288].float() / 255
     kernels = {
         "Gaussian, std 1.6": gaussian_kernels(21, torch.tensor([1.6]), torch.tensor([1.6])),
-        "Gaussian, std 4 and 1": gaussian_kernels(21, *torch.tensor([[4.0], [1.0], [0.6]])),
+        "Gaussian, std 4 and 1": gaussian_kernels(21, *torch.tensor([[4.0], [1.0], [-0.6]])),
         "motion, linear": motion_kernels(1, 21, (0, 0), generator=seeded(4)),
         "motion, bent": motion_kernels(1, 21, (0.7, 0.7), generator=seeded(20)),
     }

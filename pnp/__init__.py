@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pnp.interfaces import Noise as Noise
     from pnp.interfaces import Number as Number
     from pnp.interfaces import Prior as Prior
-    from pnp.kernels import read_kernel as read_kernel
-    from pnp.kernels import write_kernel as write_kernel
+    from pnp.kernel_files import read_kernel as read_kernel
+    from pnp.kernel_files import write_kernel as write_kernel
     from pnp.observation import observe as observe
     from pnp.pipeline import Pipeline as Pipeline
     from pnp.pipeline import Result as Result
@@ -75,7 +75,7 @@ _HOME = {
         "Number",
         "Prior",
     ],
-    "kernels": ["read_kernel", "write_kernel"],
+    "kernel_files": ["read_kernel", "write_kernel"],
     "observation": ["observe"],
     "pipeline": ["Pipeline", "Result", "State", "load"],
     "protocols": ["degrade"],

@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _DEFAULT = "default: %(default)s"
-_KERNEL = "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, gaussian:3,1,45 (degrees), delta"
+_KERNEL = "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), delta"
 _LEVEL = "noise level, as 2%%, 5/255 or 0.02"
 
 

@@ -15,7 +15,7 @@ from pnp.files import atomic, make_folder
 from pnp.images import read_image, write_image
 from pnp.initializers import build
 
-PIPELINE, SCALE, KERNEL, SIGMA = "usrnet-small", 2, "gaussian:2.4,0.9,30", "1%"
+PIPELINE, SCALE, KERNEL, SIGMA = "usrnet-small", 2, "gaussian:2.4,0.9,-30", "1%"
 DETAIL = (0.33, 0.31)
 """Where the detail of the picture lies, from 0 (top, left) to 1: the cat's eye."""
 

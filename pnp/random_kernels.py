@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pnp.errors import PnpError, hint
-from pnp.kernels import centre_kernel, resize_kernel
+from pnp.kernels import centre_kernel, gaussian_kernels, resize_kernel
 
 KINDS = ("isotropic", "anisotropic", "motion", "mixed")
 Range = tuple[float, float]
@@ -52,8 +52,8 @@ def random_kernels(
     shift = draw.uniform(-off_centre, off_centre, 2)
     made: dict[str, Tensor] = {}
     if {"anisotropic", "mixed"} & shares.keys():
-        std_u, std_v, angle = draw.uniform(*std), draw.uniform(*std), draw.uniform(0, math.pi)
-        made["anisotropic"] = gaussian_kernels(size, std_u, std_v, angle, shift)
+        std_u, std_v, clockwise = draw.uniform(*std), draw.uniform(*std), draw.uniform(0, math.pi)
+        made["anisotropic"] = gaussian_kernels(size, std_u, std_v, -clockwise, shift)
     if "isotropic" in shares:
         width = draw.uniform(*std)
         made["isotropic"] = gaussian_kernels(size, width, width, shift=shift)
@@ -86,38 +86,6 @@ def check_kinds(kinds: str | Mapping[str, float]) -> dict[str, float]:
     if not shares:
         raise PnpError("random kernels: no kind has a share above 0")
     return shares
-
-
-def gaussian_kernels(
-    size: int,
-    std_u: Tensor,
-    std_v: Tensor,
-    angle: Tensor | None = None,
-    shift: Tensor | None = None,
-) -> Tensor:
-    """Gaussians sampled at the pixels: standard deviations (n,) along two axes, the first turned by
-    `angle` (n,).
-
-    The angle goes from the direction of the columns (to the right) to that of the rows (down);
-    `shift` (n, 2) is the centre's offset, row and column.  Widths above size / 5 are cut off by the
-    support, and measure smaller.
-    """
-    odd = (
-        size - 1 + size % 2
-    )  # on an even side one row stays empty: else the cut-off tail moves the centre of mass
-    position = torch.arange(odd, dtype=std_u.dtype, device=std_u.device) - odd // 2
-    shift = torch.zeros(len(std_u), 2).to(std_u) if shift is None else shift
-    angle = torch.zeros_like(std_u) if angle is None else angle
-    rows = position[None, :, None] - shift[:, 0, None, None]
-    columns = position[None, None, :] - shift[:, 1, None, None]
-    cos, sin, u, v = (t[:, None, None] for t in (angle.cos(), angle.sin(), std_u, std_v))
-    exponent = -0.5 * (
-        ((columns * cos + rows * sin) / u) ** 2 + ((rows * cos - columns * sin) / v) ** 2
-    )
-    taps = (
-        exponent - exponent.amax((-2, -1), keepdim=True)
-    ).exp()  # the peak is one even between the pixels
-    return resize_kernel((taps / taps.sum((-2, -1), keepdim=True))[:, None], size)
 
 
 def motion_kernels(

@@ -19,11 +19,10 @@ import pnp
 from pnp.errors import PnpError
 from pnp.files import make_folder, result_names, write_json
 from pnp.images import ImageFile, read_image, write_image
-from pnp.kernels import kernel_picture, write_kernel
+from pnp.kernel_files import kernel_picture, make_kernel, write_kernel
 from pnp.metrics import psnr, psnr_lr, psnr_registered
 from pnp.options import read_noise
 from pnp.pipeline import Pipeline, Result, State, build
-from pnp.simulate import make_kernel
 from pnp.trace import Recorder
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -201,7 +200,7 @@ def _given(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     if args.scale is not None:
         given["s"] = args.scale
     if args.kernel is not None:
-        given["k"] = make_kernel(args.kernel).to(device)
+        given["k"] = make_kernel(args.kernel, "--kernel").to(device)
     if args.sigma is not None:
         try:
             given["sigma"] = read_noise(args.sigma)

@@ -1,63 +1,20 @@
-"""`pnp degrade`: observations simulated from image files, and kernels from a few words."""
+"""`pnp degrade`: observations simulated from image files."""
 
 from __future__ import annotations
 
 import argparse
-import math
-import re
 import sys
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 import pnp
 from pnp.errors import PnpError
 from pnp.files import make_folder, result_names, write_json
 from pnp.images import read_image, write_image
-from pnp.kernels import kernel_picture, read_kernel, write_kernel
+from pnp.kernel_files import kernel_picture, make_kernel, write_kernel
 from pnp.options import read_noise
 from pnp.protocols import degrade
-from pnp.random_kernels import gaussian_kernels, motion_kernels
-
-SIZE = 25
-"""Side of the kernels made from words."""
-
-
-def make_kernel(text: str) -> Tensor:
-    """The kernel (1, 1, K, K) of a text: a file, or `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`,
-    `delta`.
-
-    A Gaussian has one width, or two and the angle of the first in degrees (from right towards
-    down), in pixels of the result; `motion` has a seed.
-    """
-    word, _, rest = text.partition(":")
-    if word == "delta" and not rest:
-        k = torch.zeros(1, 1, SIZE, SIZE)
-        k[..., SIZE // 2, SIZE // 2] = 1
-        return k
-    if word == "gaussian":
-        numbers = [
-            float(part) for part in rest.split(",") if re.fullmatch(r"\s*\d*\.?\d+\s*", part)
-        ]
-        if (
-            len(numbers) != rest.count(",") + 1
-            or len(numbers) not in (1, 3)
-            or not all(0 < n < SIZE for n in numbers[:2])
-        ):
-            raise PnpError(
-                f"--kernel {text}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES, in pixels, less than {SIZE}"
-            )
-        wide, narrow, degrees = numbers if len(numbers) == 3 else (*numbers * 2, 0.0)
-        widths = torch.tensor([wide]), torch.tensor([narrow])
-        return gaussian_kernels(SIZE, *widths, angle=torch.tensor([math.radians(degrees)]))
-    if word == "motion":
-        if not rest.isdigit():
-            raise PnpError(
-                f"--kernel {text}: write motion:SEED with a whole number, for example motion:1"
-            )
-        return motion_kernels(1, SIZE, generator=torch.Generator().manual_seed(int(rest)))
-    return read_kernel(text)
 
 
 def degrade_files(args: argparse.Namespace) -> int:
@@ -66,7 +23,7 @@ def degrade_files(args: argparse.Namespace) -> int:
         sigma = read_noise(args.sigma)
     except PnpError as e:
         raise PnpError(f"--sigma {e}") from None
-    k = make_kernel(args.kernel)
+    k = make_kernel(args.kernel, "--kernel")
     names = result_names(args.images)
     out = make_folder(args.out)
     failed = 0

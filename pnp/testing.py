@@ -20,9 +20,10 @@ from torch.nn import functional
 
 from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Prior, signature_of
+from pnp.kernels import resize_kernel
 
 
-def observe(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circular") -> Tensor:
+def observe_spatially(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circular") -> Tensor:
     """(x * k)|s by spatial convolution: pad, slide the mirrored kernel, keep the upper-left pixel
     of every s x s block.
 
@@ -112,17 +113,19 @@ class _Case:
         """What the result should minimise, added over the batch."""
         y, x, k, weight, mask = self.values.values()
         if self.of_image:
-            misfit = y - observe(result, k, self.s, getattr(solver, "boundary", "circular"))
+            misfit = y - observe_spatially(
+                result, k, self.s, getattr(solver, "boundary", "circular")
+            )
             return (mask * misfit if "mask" in self.names else misfit).square().sum() + (
                 weight * (result - x).square()
             ).sum()
         channel = getattr(solver, "channel", None)
-        misfit = y - observe(x, result, self.s, getattr(solver, "boundary", "circular"))
+        misfit = y - observe_spatially(x, result, self.s, getattr(solver, "boundary", "circular"))
         misfit = misfit if channel is None else misfit[:, channel]
         target = (
             torch.zeros_like(result)
             if getattr(solver, "pull", "last") == "zero"
-            else _recentred(k, result.shape[-2:])
+            else resize_kernel(k, *result.shape[-2:])
         )
         return (
             misfit.square().sum()
@@ -412,13 +415,6 @@ class _PriorCase:
     def require(self, holds: bool, otherwise: str) -> None:
         if not holds:
             raise AssertionError(f"{self.what} {otherwise} (input {tuple(self.x.shape)})")
-
-
-def _recentred(k: Tensor, size: Sequence[int]) -> Tensor:
-    """A kernel cropped or padded with zeros to a size, its centre staying at size // 2."""
-    before = [new // 2 - old // 2 for new, old in zip(size, k.shape[-2:], strict=True)]
-    after = [new - old - b for new, old, b in zip(size, k.shape[-2:], before, strict=True)]
-    return functional.pad(k, (before[1], after[1], before[0], after[0]))
 
 
 def _gap(a: Tensor, b: Tensor) -> float:

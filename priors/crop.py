@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pnp.errors import PnpError
 from pnp.interfaces import Kernel, Level, Prior
+from pnp.kernels import resize_kernel
 from pnp.registry import prior
-from pnp.solvers.fourier import crop_kernel
 
 
 @prior("crop")
@@ -34,4 +34,4 @@ class Crop(Prior):
             raise PnpError(
                 f"crop: the kernel is {rows} x {columns}, smaller than size {self.size}; write a size that fits in it"
             )
-        return crop_kernel(k, self.size)
+        return resize_kernel(k, self.size)

@@ -19,9 +19,10 @@ from pnp.checks import (
 )
 from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.kernels import resize_kernel
 from pnp.registry import solver
 
-from .fourier import blur_down, crop_kernel, embed_kernel, row_spectra, rows_of
+from .fourier import blur_down, row_spectra, rows_of
 
 NAME = "fft-kernel"
 
@@ -33,7 +34,7 @@ class FftKernel(DataSolver):
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2
 
     The minimiser is as large as the image, H x W, its centre at (H // 2, W // 2), and much of its
-    mass can lie far from the centre.  `size` crops it afterwards (`fourier.crop_kernel`), as the
+    mass can lie far from the centre.  `size` crops it afterwards, as the
     paper does; the crop is no longer a minimiser: `support-kernel` gives that.  Float32 would lose
     small gammas, so everything is float64 inside.
 
@@ -87,7 +88,7 @@ class FftKernel(DataSolver):
             s,
             y.shape[-1],
         )
-        return (w if self.size is None else crop_kernel(w, self.size)).to(k.dtype)
+        return (w if self.size is None else resize_kernel(w, self.size)).to(k.dtype)
 
 
 def _spectrum_of(y: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ def _minimiser(Y: Tensor, x: Tensor, k: Tensor | None, weight: float, s: int, wi
     """
     H, W = x.shape[-2:]
     R = torch.stack(list(row_spectra(x.flip(-2, -1).roll((1, 1), (-2, -1)), s)), 1)
-    start = None if k is None else embed_kernel(k, H, W).roll((-(H // 2), -(W // 2)), (-2, -1))
+    start = None if k is None else resize_kernel(k, H, W).roll((-(H // 2), -(W // 2)), (-2, -1))
     E = Y if start is None else Y - blur_down(row_spectra(start, s), R)
     check_result(NAME, R[..., 0, 0])
     A = R.flatten(1, 2).permute(0, 3, 4, 2, 1).conj()  # (B, h, w // 2 + 1, C, s s)

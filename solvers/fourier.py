@@ -25,8 +25,6 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from pnp.errors import PnpError
-
 
 def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
     """Rows (K, 1) and columns (K') that the taps of k have in the mirrored kernel r of the size of the image."""
@@ -87,26 +85,3 @@ def up_blur(U: Tensor, R: Tensor, w: int) -> Tensor:
     for p in range(s):
         x[:, :, p::s] = rows_of(torch.fft.irfft2(R[:, p] * U[:, None], s=(h, w)))
     return x
-
-
-def embed_kernel(k: Tensor, height: int, width: int) -> Tensor:
-    """A kernel (B, 1, K, K') as large as an image, zero outside its support, its centre at half the size."""
-    kh, kw = k.shape[-2:]
-    if kh > height or kw > width:
-        raise PnpError(
-            f"a kernel of {kh} x {kw} does not fit into {height} x {width}; crop it first"
-        )
-    top, left = height // 2 - kh // 2, width // 2 - kw // 2
-    return torch.nn.functional.pad(k, (left, width - kw - left, top, height - kh - top))
-
-
-def crop_kernel(w: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """The central `size` x `size` taps of a kernel (B, 1, H, W), its centre at size // 2; the sum is not restored."""
-    height, width = (size, size) if isinstance(size, int) else size
-    H, W = w.shape[-2:]
-    if not (0 < height <= H and 0 < width <= W):
-        raise PnpError(
-            f"a kernel of {H} x {W} cannot be cropped to {height} x {width}; ask for a size from 1 to its own"
-        )
-    top, left = H // 2 - height // 2, W // 2 - width // 2
-    return w[..., top : top + height, left : left + width]

@@ -19,9 +19,10 @@ from pnp.checks import (
 )
 from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.kernels import resize_kernel
 from pnp.registry import solver
 
-from .fourier import blur_down, crop_kernel, embed_kernel, kernel_spectra, row_spectra
+from .fourier import blur_down, kernel_spectra, row_spectra
 
 NAME = "support-kernel"
 
@@ -55,7 +56,7 @@ class SupportKernel(DataSolver):
         check_kernel(NAME, k)
         H, W = x.shape[-2:]
         check_support(NAME, self.size, x)
-        start = self._start(k.double())
+        start = k.double() if self.size is None else resize_kernel(k.double(), self.size)
         E = self.once(_spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
         check_result(NAME, X[..., 0, 0])
@@ -65,12 +66,6 @@ class SupportKernel(DataSolver):
         step = _solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
         w = step.reshape(-1, 1, *start.shape[-2:])
         return (w + start if self.pull == "last" else w).to(k.dtype)
-
-    def _start(self, k: Tensor) -> Tensor:
-        if self.size is None:
-            return k
-        kept = crop_kernel(k, (min(self.size, k.shape[-2]), min(self.size, k.shape[-1])))
-        return embed_kernel(kept, self.size, self.size)
 
 
 def _spectrum_of(y: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from skimage.data import astronaut
 
 import pnp
-from pnp.testing import observe
+from pnp.testing import observe_spatially
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def psnr(estimate, photo):
 
 
 def observation(photo, k, s, sigma):
-    y = observe(photo, k, s)
+    y = observe_spatially(photo, k, s)
     return y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
 
 

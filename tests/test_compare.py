@@ -12,7 +12,7 @@ import torch
 import pnp
 from pnp.errors import PnpError
 from pnp.images import read_image, write_image
-from pnp.kernels import read_kernels
+from pnp.kernel_files import read_kernels
 from pnp.metrics import psnr
 from pnp.protocols import degrade
 

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from pnp.degradations import Degradations, ImageBank, random_levels
 from pnp.errors import PnpError
-from pnp.kernels import centre_of_mass, second_moments
+from pnp.kernels import centre_of_mass, gaussian_kernels, second_moments
 from pnp.observation import observe
 from pnp.random_kernels import (
     KINDS,
     dan_setting1_kernels,
     dan_setting2_kernels,
     disturb,
-    gaussian_kernels,
     motion_kernels,
     random_kernels,
 )
@@ -55,8 +54,8 @@ def test_kernels_sum_to_one_are_not_negative_and_centred(kind, size, disturbance
 def test_gaussians_have_the_moments_that_were_asked_for(a, b, angle, size):
     a, b, angle = (torch.tensor([v], dtype=torch.float64) for v in (a, b, angle))
     k = gaussian_kernels(size, a, b, angle)
-    across = torch.stack((angle.sin(), angle.cos()))[:, 0]  # row and column of the first axis
-    along = torch.stack((angle.cos(), -angle.sin()))[:, 0]
+    across = torch.stack((-angle.sin(), angle.cos()))[:, 0]  # row and column of the first axis
+    along = torch.stack((angle.cos(), angle.sin()))[:, 0]
     want = a**2 * torch.outer(across, across) + b**2 * torch.outer(along, along)
     assert torch.allclose(second_moments(k)[0], want, atol=2e-2 * float(want.max()))
 

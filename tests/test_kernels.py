@@ -1,5 +1,6 @@
 """Kernel files of all kinds give the same kernel, what is not a kernel is refused by name, measures measure."""
 
+import math
 import sys
 
 import numpy as np
@@ -9,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+import pnp
 from pnp.errors import PnpError
 from pnp.images import write_image
-from pnp.kernels import (
-    centre_kernel,
-    centre_of_mass,
-    kernel_picture,
-    read_kernel,
-    read_kernels,
-    resize_kernel,
-    second_moments,
-    write_kernel,
-)
+from pnp.kernel_files import kernel_picture, make_kernel, read_kernel, read_kernels, write_kernel
+from pnp.kernels import centre_kernel, centre_of_mass, resize_kernel, second_moments
 
 rng = np.random.default_rng(0)
 
@@ -207,3 +201,32 @@ def test_centring_keeps_the_sum_and_the_sign(seed):
     assert (
         torch.allclose(centred.sum((-2, -1)), torch.ones(4, 1), atol=1e-5) and (centred >= 0).all()
     )
+
+
+def test_the_angle_of_a_gaussian_turns_counter_clockwise_as_seen_on_the_screen():
+    k = make_kernel("gaussian:4,1,30")
+    drawn = np.zeros((25, 25))  # a line that rises to the right: rows point down
+    for step in range(-10, 11):
+        drawn[
+            round(12 - step * math.sin(math.pi / 6)), round(12 + step * math.cos(math.pi / 6))
+        ] = 1
+    assert float((k[0, 0] * torch.from_numpy(drawn)).sum()) > 0.3
+    assert float((k[0, 0].flip(0) * torch.from_numpy(drawn)).sum()) < 0.2
+    assert float(second_moments(k)[0, 0, 1]) < -5
+
+
+@given(st.floats(0.8, 3), st.floats(0.8, 3), st.integers(-180, 180))
+def test_words_and_initializer_give_the_same_gaussian(std, std2, degrees):
+    initial = pnp.initializers.build(
+        "gaussian-kernel", size=25, std=std, std2=std2, angle=float(degrees)
+    )(torch.zeros(1, 1, 1, 1))
+    words = make_kernel(f"gaussian:{std:.9f},{std2:.9f},{degrees}")
+    assert torch.allclose(words, initial, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["gaussian:", "gaussian:0", "gaussian:2,1", "gaussian:-2,1,3", "gaussian:2,1,x"]
+)
+def test_words_that_are_no_gaussian_are_refused(text):
+    with pytest.raises(PnpError, match=f"--kernel {text}: write gaussian:WIDTH or"):
+        make_kernel(text, "--kernel")

@@ -11,7 +11,8 @@ from skimage import color, metrics
 
 from pnp.errors import PnpError
 from pnp.images import read_image
-from pnp.kernels import read_kernels, resize_kernel
+from pnp.kernel_files import read_kernels
+from pnp.kernels import gaussian_kernels, resize_kernel
 from pnp.metrics import (
     best_shift,
     kernel_error,
@@ -23,7 +24,6 @@ from pnp.metrics import (
     ssim,
 )
 from pnp.observation import observe
-from pnp.random_kernels import gaussian_kernels
 
 
 def images(seed, batch=2, channels=3, height=24, width=31, noise=0.1):

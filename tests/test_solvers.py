@@ -10,14 +10,14 @@ from strategies import kernels, problems, tensors
 
 from pnp.errors import PnpError
 from pnp.interfaces import one_run
+from pnp.kernels import resize_kernel
 from pnp.registry import solver as registry
 from pnp.solvers import fft_image
 from pnp.solvers.cg_image import BOUNDARIES, Blur, CgImage
 from pnp.solvers.fft_image import FftImage
 from pnp.solvers.fft_kernel import FftKernel
-from pnp.solvers.fourier import crop_kernel, embed_kernel
 from pnp.solvers.support_kernel import SupportKernel
-from pnp.testing import check_solver, observe
+from pnp.testing import check_solver, observe_spatially
 
 double = torch.float64
 
@@ -26,7 +26,9 @@ def dense(x, k, s, boundary="circular"):
     """The matrix (B, h w, s h s w) of z -> (z * k)|s for one channel, column by column by spatial convolution."""
     H, W = x.shape[-2:]
     basis = torch.eye(H * W, dtype=x.dtype).reshape(-1, 1, H, W)
-    return torch.stack([observe(basis, kernel[None], s, boundary).flatten(1).T for kernel in k])
+    return torch.stack(
+        [observe_spatially(basis, kernel[None], s, boundary).flatten(1).T for kernel in k]
+    )
 
 
 def image_by_matrix(y, x, k, weight, s, boundary="circular", mask=None):
@@ -43,7 +45,7 @@ def kernel_by_matrix(y, x, k, weight):
     """Dk on the support of k by normal equations, without any FFT."""
     s, (kh, kw) = x.shape[-1] // y.shape[-1], k.shape[-2:]
     basis = torch.eye(kh * kw, dtype=x.dtype).reshape(-1, 1, kh, kw)
-    A = torch.stack([observe(x, tap[None], s).flatten(1) for tap in basis], -1)
+    A = torch.stack([observe_spatially(x, tap[None], s).flatten(1) for tap in basis], -1)
     pull = k.expand(len(x), -1, -1, -1).flatten(1)[..., None]
     normal = A.mT @ A + weight * torch.eye(kh * kw, dtype=x.dtype)
     return torch.linalg.solve(normal, A.mT @ y.flatten(1)[..., None] + weight * pull).reshape(
@@ -52,7 +54,9 @@ def kernel_by_matrix(y, x, k, weight):
 
 
 def image_objective(z, p):
-    return (p.y - observe(z, p.k, p.s)).square().sum() + (p.weight * (z - p.x).square()).sum()
+    return (p.y - observe_spatially(z, p.k, p.s)).square().sum() + (
+        p.weight * (z - p.x).square()
+    ).sum()
 
 
 def slope(objective, point):
@@ -83,7 +87,7 @@ def test_observe_is_convolution_with_the_centre_at_half_the_size(size, s):
                         k[0, 0, m, n]
                         * x[..., (s * i - m + size[0] // 2) % 6, (s * j - n + size[1] // 2) % 6]
                     )
-    agree(observe(x, k, s), y, 1e-12)
+    agree(observe_spatially(x, k, s), y, 1e-12)
 
 
 # --- D
@@ -172,10 +176,10 @@ def test_Dk_over_the_whole_image_is_the_minimiser(p, gamma, pull):
     Dk = FftKernel(10**gamma, pull=pull)
     w = Dk(p.y, p.x, p.k)
     H, W = p.x.shape[-2:]
-    target = embed_kernel(p.k, H, W) * (pull == "last")
+    target = resize_kernel(p.k, H, W) * (pull == "last")
 
     def objective(t):
-        return (p.y - observe(p.x, t, p.s)).square().sum() + Dk.gamma * H * W * (
+        return (p.y - observe_spatially(p.x, t, p.s)).square().sum() + Dk.gamma * H * W * (
             t - target
         ).square().sum()
 
@@ -211,7 +215,7 @@ def test_Dk_passes_gradcheck(p, on_support):
 @given(problems())
 def test_Dk_on_a_support_as_large_as_the_image_is_Dk_over_the_whole_image(p):
     assume(p.x.shape[-1] * p.x.shape[-2] <= 150)
-    whole = embed_kernel(p.k, *p.x.shape[-2:])
+    whole = resize_kernel(p.k, *p.x.shape[-2:])
     agree(SupportKernel(1e-3)(p.y, p.x, whole), FftKernel(1e-3)(p.y, p.x, p.k), 1e-7)
 
 
@@ -220,7 +224,7 @@ def test_exchange_law_D_and_Dk_are_each_other_with_image_and_kernel_swapped(p):
     y, x, weight = p.y[:, :1], p.x[:, :1], p.weight[:1]
     H, W = x.shape[-2:]
     x = x / x.sum((-2, -1), keepdim=True)  # an image that can stand for a kernel
-    k = embed_kernel(p.k, H, W).expand_as(x)  # a kernel that can stand for an image
+    k = resize_kernel(p.k, H, W).expand_as(x)  # a kernel that can stand for an image
     centre = (H // 2, W // 2)
     as_image, as_kernel = k.roll((-centre[0], -centre[1]), (2, 3)), x.roll(centre, (2, 3))
     w = FftKernel(float(weight) / (H * W))(y, x, k)
@@ -239,22 +243,22 @@ def test_size_of_fft_kernel_is_a_crop_after_the_solution():
     y, x, k = tensors(1, 3, 5, 6), tensors(1, 3, 10, 12, seed=1), kernels(0, 1, 7, 7)
     for size in (1, 4, 7):
         assert torch.equal(
-            FftKernel(1e-3, size=size)(y, x, k), crop_kernel(FftKernel(1e-3)(y, x, k), size)
+            FftKernel(1e-3, size=size)(y, x, k), resize_kernel(FftKernel(1e-3)(y, x, k), size)
         )
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(6, 9), st.integers(6, 9))
 def test_cropping_undoes_embedding_and_the_centre_stays_the_centre(kh, kw, H, W):
     k = kernels(0, 2, kh, kw)
-    large = embed_kernel(k, H, W)
-    assert torch.equal(crop_kernel(large, (kh, kw)), k)
+    large = resize_kernel(k, H, W)
+    assert torch.equal(resize_kernel(large, kh, kw), k)
     assert torch.equal(large[..., H // 2, W // 2], k[..., kh // 2, kw // 2])
 
 
 def test_support_kernel_finds_the_kernel_that_blurred_the_image():
     x, k = tensors(1, 3, 48, 44), kernels(3, 1, 7, 7)
     found = SupportKernel(1e-9, size=7, pull="zero")(
-        observe(x, k, 2), x, torch.full_like(k, 1 / 49)
+        observe_spatially(x, k, 2), x, torch.full_like(k, 1 / 49)
     )
     agree(found, k, 1e-5)
 
@@ -269,7 +273,7 @@ def test_the_operator_is_spatial_convolution_and_its_adjoint_is_exact(p, boundar
         or all(n > m // 2 for n, m in zip(p.x.shape[-2:], p.k.shape[-2:], strict=True))
     )
     A = Blur(p.k, p.s, p.y.shape[-2:], boundary)
-    agree(A(p.x), observe(p.x, p.k, p.s, boundary), 1e-12)
+    agree(A(p.x), observe_spatially(p.x, p.k, p.s, boundary), 1e-12)
     assert torch.allclose((A(p.x) * p.y).sum(), (p.x * A.adjoint(p.y)).sum(), rtol=1e-12)
 
 
@@ -319,7 +323,7 @@ def test_conjugate_gradients_start_warm_and_report_their_residual():
     figures = D.report()
     assert 0 < figures["residual"] <= 1e-8
     assert 1 < figures["iterations"] < 500
-    D(observe(z, k, 2, "replicate"), z, k, 0.01)  # z is then the solution
+    D(observe_spatially(z, k, 2, "replicate"), z, k, 0.01)  # z is then the solution
     assert D.report()["iterations"] == 0
     short = CgImage("replicate", tolerance=1e-8, iterations=2)
     short(y, x, k, 0.01)
@@ -338,7 +342,7 @@ def test_pixels_under_a_zero_mask_do_not_count():
 def test_one_image_stops_while_another_goes_on():
     """The first image of the batch is solved already; it must not be touched."""
     y, x, k = tensors(2, 1, 8, 8), tensors(2, 1, 8, 8, seed=1), kernels(0, 1, 3, 3)
-    y[:1] = observe(x[:1], k)
+    y[:1] = observe_spatially(x[:1], k)
     z = CgImage("circular")(y, x, k, 0.1)
     assert torch.equal(z[:1], x[:1])
     agree(z[1:], FftImage()(y[1:], x[1:], k, 0.1), 1e-3)
@@ -577,12 +581,12 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
             "x has too little detail for a kernel of this size; take a larger gamma or a smaller size",
         ),
         (
-            lambda: crop_kernel(kernels(0, 1, 5, 5), 6),
-            "a kernel of 5 x 5 cannot be cropped to 6 x 6; ask for a size from 1 to its own",
+            lambda: resize_kernel(kernels(0, 1, 5, 5), 0),
+            "a kernel cannot have a side of 0; it is 1 or more",
         ),
         (
-            lambda: embed_kernel(kernels(0, 1, 5, 5), 6, 4),
-            "a kernel of 5 x 5 does not fit into 6 x 4; crop it first",
+            lambda: resize_kernel(kernels(0, 1, 5, 5), 6, -1),
+            "a kernel cannot have a side of -1; it is 1 or more",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Kernel
+from pnp.kernels import delta_kernel
 from pnp.registry import initializer
 
 
@@ -21,6 +22,4 @@ class DeltaKernel(Initializer):
 
     def forward(self, y: Image) -> Kernel:
         """The kernel (B, 1, size, size), one for each image of y."""
-        k = y.new_zeros(y.shape[0], 1, self.size, self.size)
-        k[..., self.size // 2, self.size // 2] = 1
-        return k
+        return delta_kernel(self.size).to(y).repeat(len(y), 1, 1, 1)

@@ -8,6 +8,7 @@ import torch
 
 from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Kernel
+from pnp.kernels import gaussian_kernels
 from pnp.registry import initializer
 
 
@@ -15,9 +16,9 @@ from pnp.registry import initializer
 class GaussianKernel(Initializer):
     """A Gaussian kernel with given standard deviations, in pixels of the restored image.
 
-    `std` is along the axis at `angle` degrees from the horizontal, counter-clockwise; `std2` is
-    across it (by default the same: isotropic).  Sampled at the pixels, centre at size // 2, divided
-    by its sum.
+    `std` is along the axis at `angle` degrees from the horizontal, counter-clockwise as seen on the
+    screen; `std2` is across it (by default the same: isotropic).  Sampled at the pixels, centre at
+    size // 2, divided by its sum.  The same kernel as `--kernel gaussian:STD,STD2,ANGLE`.
     """
 
     def __init__(
@@ -37,9 +38,7 @@ class GaussianKernel(Initializer):
 
     def forward(self, y: Image) -> Kernel:
         """The kernel (B, 1, size, size), one for each image of y."""
-        offset = torch.arange(self.size, dtype=torch.float64) - self.size // 2
-        up, right = -offset[:, None], offset[None, :]
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        along, across = right * cos + up * sin, up * cos - right * sin
-        k = torch.exp(-0.5 * ((along / self.std) ** 2 + (across / self.std2) ** 2))
-        return (k / k.sum()).to(y).repeat(y.shape[0], 1, 1, 1)
+        std_u, std_v, angle = torch.tensor(
+            [[self.std], [self.std2], [math.radians(self.angle)]], dtype=torch.float64
+        )
+        return gaussian_kernels(self.size, std_u, std_v, angle).to(y).repeat(len(y), 1, 1, 1)

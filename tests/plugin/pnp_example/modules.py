@@ -19,7 +19,7 @@ from pnp import (
     prior,
     solver,
 )
-from pnp.testing import observe
+from pnp.testing import observe_spatially
 
 
 @solver("gradient-image")
@@ -40,7 +40,7 @@ class GradientImage(DataSolver):
             z = x
             for _ in range(self.iterations):
                 point = z.detach().requires_grad_()
-                misfit = (y - observe(point, k, s)).square().sum() + (
+                misfit = (y - observe_spatially(point, k, s)).square().sum() + (
                     weight * (point - x).square()
                 ).sum()
                 (slope,) = torch.autograd.grad(misfit, point)
