@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pnp.priors as priors  # noqa: F401 (the alias exports it)
     import pnp.solvers as solvers  # noqa: F401 (the alias exports it)
     import pnp.testing as testing  # noqa: F401 (the alias exports it)
+    import pnp.transforms as transforms  # noqa: F401 (the alias exports it)
     from pnp.checkpoints import load_weights as load_weights
     from pnp.degradations import Degradations as Degradations
     from pnp.degradations import ImageBank as ImageBank
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pnp.interfaces import Noise as Noise
     from pnp.interfaces import Number as Number
     from pnp.interfaces import Prior as Prior
+    from pnp.interfaces import Transform as Transform
     from pnp.kernel_files import read_kernel as read_kernel
     from pnp.kernel_files import write_kernel as write_kernel
     from pnp.observation import observe as observe
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from pnp.registry import load_plugin as load_plugin
     from pnp.registry import prior as prior
     from pnp.registry import solver as solver
+    from pnp.registry import transform as transform
     from pnp.trace import Recorder as Recorder
 
 _HOME = {
@@ -74,16 +77,17 @@ _HOME = {
         "Noise",
         "Number",
         "Prior",
+        "Transform",
     ],
     "kernel_files": ["read_kernel", "write_kernel"],
     "observation": ["observe"],
     "pipeline": ["Pipeline", "Result", "State", "load"],
     "protocols": ["degrade"],
     "random_kernels": ["random_kernels"],
-    "registry": ["estimator", "initializer", "load_plugin", "prior", "solver"],
+    "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],
     "trace": ["Recorder"],
 }
-_MODULES = ["estimators", "initializers", "metrics", "priors", "solvers", "testing"]
+_MODULES = ["estimators", "initializers", "metrics", "priors", "solvers", "testing", "transforms"]
 _NAMES = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_NAMES, *_MODULES, "__version__"])
 

@@ -13,12 +13,14 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from pnp import __version__
-from pnp.errors import PnpError
+from pnp.errors import OldSpelling, PnpError
 
 Action: TypeAlias = Callable[[argparse.Namespace], int]
 
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return args.act(args) or 0
+        with _old_spellings_on_stderr():
+            return args.act(args) or 0
     except PnpError as e:
         return _fail(e, args.debug)
     except KeyboardInterrupt:
@@ -52,6 +55,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+@contextmanager
+def _old_spellings_on_stderr() -> Iterator[None]:
+    """Print each warning of an old spelling once, as errors are printed; other warnings as ever."""
+    shown: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", OldSpelling)
+        show = warnings.showwarning
+
+        def show_ours(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, OldSpelling):
+                show(message, category, *where)
+            elif str(message) not in shown:
+                shown.add(str(message))
+                print(f"warning: {message}", file=sys.stderr)
+
+        warnings.showwarning = show_ours
+        yield
 
 
 def _fail(error: PnpError, debug: bool) -> int:
@@ -104,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
     _add_train(command("train", _train, "train networks by a recipe"))
     show_list = command("list", _list, "list pipelines and modules")
-    parts = ["pipelines", "solvers", "priors", "initializers", "estimators"]
+    parts = ["pipelines", "solvers", "priors", "initializers", "estimators", "transforms"]
     show_list.add_argument("what", nargs="?", choices=parts, help="only these")
     show = command(
         "show", _show, "print a pipeline, merged with what it extends, and its cost", chosen

@@ -59,6 +59,10 @@ class PipelineError(PnpError):
         super().__init__("\n".join(str(p) for p in self.problems))
 
 
+class OldSpelling(FutureWarning):
+    """Something is written as it was before and is still read, for one release; tells the new spelling."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """'did you mean ...?' for a misspelt name, or an empty string when nothing is near."""
     names = list(names)

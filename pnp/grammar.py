@@ -15,6 +15,7 @@ the steps.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -23,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from pnp.document import Node, from_python, read_file, scalar
-from pnp.errors import Origin, PipelineError, PnpError, Problem, hint, nearest
+from pnp.errors import OldSpelling, Origin, PipelineError, PnpError, Problem, hint, nearest
 from pnp.interfaces import KINDS, Kind, signature_of
 from pnp.options import read_options
-from pnp.registry import REGISTRIES
+from pnp.registry import REGISTRIES, current_word
 
 KEYS = (
     "about",
@@ -625,6 +626,11 @@ class _Reader:
             return None
         word = words[0]
         name = entry.value[word]
+        if isinstance(name.value, str) and word != current_word(word, name.value):
+            written, word = f"{word}: {name.value}", current_word(word, name.value)
+            cure = f"write '{letter}: {{{word}: {name.value}}}'"
+            message = f"{letter}: '{written}' will not be read by the next release"
+            warnings.warn(OldSpelling(Problem(name.origin, message, cure)), stacklevel=2)
         if not isinstance(name.value, str) or name.value not in REGISTRIES[word].names():
             registry = REGISTRIES[word]
             other = [w for w, r in REGISTRIES.items() if w != word and name.value in r.names()]
@@ -636,7 +642,7 @@ class _Reader:
             self.say(name.origin, f"there is no {word} called '{name.plain()}'", cure)
             return None
         weights = self.weights(entry, f"{letter}: weights")
-        nodes = {k: v for k, v in entry.value.items() if k not in (word, "weights")}
+        nodes = {k: v for k, v in entry.value.items() if k not in (words[0], "weights")}
         options, problems = read_options(REGISTRIES[word].get(name.value), nodes)
         for option, message, cure in problems:
             origin = nodes[option].origin if option in nodes else entry.origin

@@ -1,4 +1,4 @@
-"""What a module of a pipeline is: the four interfaces, and the kinds of values that pass between
+"""What a module of a pipeline is: the five interfaces, and the kinds of values that pass between
 them.
 
 The annotations of `forward` are the schema: a pipeline's steps are checked against them before
@@ -147,7 +147,7 @@ def one_run() -> Iterator[None]:
 
 
 class Module(nn.Module, ABC):
-    """What the four interfaces have in common; derive from one of those, not from this.
+    """What the five interfaces have in common; derive from one of those, not from this.
 
     `cite` names entries of `pnp/references.bib` (or holds BibTeX itself) for `pnp cite`.
     """
@@ -195,9 +195,6 @@ class DataSolver(Module):
     -> Kernel` with its weight as an option.
     """
 
-    exact: ClassVar[bool] = True
-    """False for what stands in a solver's place without being that minimiser (learned, or restricted to a set)."""
-
 
 class Prior(Module):
     """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
@@ -225,6 +222,15 @@ class Initializer(Module):
 
 class Estimator(Module):
     """Noise levels and weights: F, H, schedules and constants.  Any inputs; outputs are `Level` or `Levels`."""
+
+
+class Transform(Module):
+    """A step that keeps none of the other interfaces' promises: any inputs, any outputs.
+
+    Its annotations are all that it promises.  Borders of photographs (`extend`, `trim`), changes of
+    size (`crop`, `bicubic-down`) and learned updates of the kernel (`kernel-corrector`) are
+    transforms.
+    """
 
 
 def as_level(value: Tensor | float, like: Tensor) -> Tensor:

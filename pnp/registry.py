@@ -1,13 +1,13 @@
 """Registries: how a name in YAML becomes a class.
 
-There are four, one for each interface, and a module enters with a decorator:
+There are five, one for each interface, and a module enters with a decorator:
 
     @pnp.prior("median")
     class Median(pnp.Prior): ...
 
 Names come from three places: the files of `pnp.solvers`, `pnp.priors`, `pnp.initializers`,
-`pnp.estimators`; entry points of installed packages (groups of the same four names); and plugin
-files given with `--plugin file.py`.  A name is taken once: a second claim is refused and both
+`pnp.estimators`, `pnp.transforms`; entry points of installed packages (groups of the same five
+names); and plugin files given with `--plugin file.py`.  A name is taken once: a second claim is refused and both
 places are named.
 """
 
@@ -18,14 +18,23 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import warnings
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pnp.document import from_python
-from pnp.errors import Origin, PnpError, hint
-from pnp.interfaces import DataSolver, Estimator, Initializer, Module, Prior, signature_of
+from pnp.errors import OldSpelling, Origin, PnpError, hint
+from pnp.interfaces import (
+    DataSolver,
+    Estimator,
+    Initializer,
+    Module,
+    Prior,
+    Transform,
+    signature_of,
+)
 from pnp.options import read_options
 
 T = TypeVar("T", bound=type[Module])
@@ -71,6 +80,12 @@ class Registry:
 
     def get(self, name: str) -> type[Module]:
         """The class of a name; PnpError with the nearest name if there is none."""
+        current = current_word(self.word, name)
+        if current != self.word:
+            registry = REGISTRIES[current]
+            old, new = f"{self.package}: '{name}'", f"{registry.package}.build({name!r})"
+            warnings.warn(OldSpelling(f"{old} is a {current} now; write {new}"), stacklevel=3)
+            return registry.get(name)
         self._discover()
         if name not in self._classes:
             raise PnpError(
@@ -142,7 +157,23 @@ solver = Registry("solver", DataSolver, "pnp.solvers")
 prior = Registry("prior", Prior, "pnp.priors")
 initializer = Registry("initializer", Initializer, "pnp.initializers")
 estimator = Registry("estimator", Estimator, "pnp.estimators")
-REGISTRIES: dict[str, Registry] = {r.word: r for r in (solver, prior, initializer, estimator)}
+transform = Registry("transform", Transform, "pnp.transforms")
+REGISTRIES: dict[str, Registry] = {
+    r.word: r for r in (solver, prior, initializer, estimator, transform)
+}
+
+# Modules that became transforms, by the word they had before; to be deleted with the next release.
+_TRANSFORMS_BEFORE = {
+    "solver": ("flow-kernel", "kernel-corrector"),
+    "prior": ("crop",),
+    "initializer": ("bicubic-down", "extend", "trim"),
+}
+
+
+def current_word(word: str, name: str) -> str:
+    """The word that a module has today, given the one under which it may have been written before."""
+    moved = name in _TRANSFORMS_BEFORE.get(word, ()) and name not in REGISTRIES[word].names()
+    return "transform" if moved else word
 
 
 def load_plugin(path: str | Path) -> None:

@@ -385,7 +385,14 @@ def test_bad_degradations(run, arguments, expected):
 def test_list_has_a_section_for_each_kind(run):
     out = run("list")[1]
     sections = [line for line in out.splitlines() if line and not line.startswith(" ")]
-    assert sections == ["pipelines", "solvers", "priors", "initializers", "estimators"]
+    assert sections == [
+        "pipelines",
+        "solvers",
+        "priors",
+        "initializers",
+        "estimators",
+        "transforms",
+    ]
     assert run("list", "priors")[1].count("tv ") == 1
     assert run("list", "networks")[0] == 2
 

@@ -22,7 +22,6 @@ SMALL = {
     "dncnn": {"depth": 4, "features": 8},
     "scunet": SWIN,
     "scunet-level": SWIN,
-    "crop": {"size": 9},
 }
 DENOISERS = ["tv", "nlm", "wavelet"]
 
@@ -264,15 +263,6 @@ def test_sparse_simplex_drops_weak_taps_and_lone_specks():
     assert pnp.priors.build("sparse-simplex", connected=False)(k)[0, 0, 6, 6] > 0.1
 
 
-@pytest.mark.parametrize(("full", "size"), [((32, 31), 21), ((9, 12), 8), ((8, 8), 8), ((7, 6), 1)])
-def test_crop_keeps_the_centre_at_half_the_size(full, size):
-    k = torch.zeros(2, 1, *full)
-    k[..., full[0] // 2, full[1] // 2] = 1
-    cropped = pnp.priors.build("crop", size=size)(k)
-    assert cropped.shape == (2, 1, size, size)
-    assert (cropped[..., size // 2, size // 2] == 1).all()
-
-
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -284,14 +274,8 @@ def test_crop_keeps_the_centre_at_half_the_size(full, size):
         ("wavelet", {"shifts": -1}, "shifts is -1"),
         ("median", {"size": 4}, "median: size is 4"),
         ("sparse-simplex", {"threshold": 1.5}, "threshold is 1.5"),
-        ("crop", {"size": 0}, "crop: size is 0"),
     ],
 )
 def test_bad_options_are_one_clear_error(name, options, message):
     with pytest.raises(PnpError, match=message):
         pnp.priors.build(name, **options)
-
-
-def test_crop_refuses_a_kernel_that_is_too_small():
-    with pytest.raises(PnpError, match="crop: the kernel is 9 x 9, smaller than size 21"):
-        pnp.priors.build("crop")(torch.ones(1, 1, 9, 9))

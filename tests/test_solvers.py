@@ -351,7 +351,7 @@ def test_one_image_stops_while_another_goes_on():
 # --- every solver
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).exact])
+@pytest.mark.parametrize("name", registry.names())
 def test_every_solver_keeps_its_interface(name):
     check_solver(registry.build(name))
 

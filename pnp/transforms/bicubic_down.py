@@ -10,12 +10,12 @@ from einops import rearrange
 
 from pnp.errors import PnpError
 from pnp.initializers.interpolation import check_scale, keys
-from pnp.interfaces import Image, Initializer, Number
-from pnp.registry import initializer
+from pnp.interfaces import Image, Number, Transform
+from pnp.registry import transform
 
 
-@initializer("bicubic-down")
-class BicubicDown(Initializer):
+@transform("bicubic-down")
+class BicubicDown(Transform):
     """Bicubic downsampling with anti-aliasing, y[i, j] centred at x[s i, s j]; s = 1 copies.
 
     The kernel of cubic convolution (a = -1/2) widened by s and normalised, so that y = (x * b)↓s

@@ -4,8 +4,8 @@ A photograph does not continue at its right border as it begins at its left one;
 circular convolution take the jump for image and ring.  `extend` widens the observation by a margin
 that leads smoothly from each border to the opposite one, `trim` takes the margin off the result:
 
-    before: [y = E(y)]      E: {initializer: extend, margin: 16}
-    after: ["x = T(x, s)"]  T: {initializer: trim, margin: 16}
+    before: [y = E(y)]      E: {transform: extend, margin: 16}
+    after: ["x = T(x, s)"]  T: {transform: trim, margin: 16}
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
-from pnp.interfaces import Image, Initializer, Number
-from pnp.registry import initializer
+from pnp.interfaces import Image, Number, Transform
+from pnp.registry import transform
 
 
-@initializer("extend")
-class Extend(Initializer):
+@transform("extend")
+class Extend(Transform):
     """The observation with a margin all around that makes it periodic: each border is blended into
     the opposite one.
 
@@ -52,8 +52,8 @@ class Extend(Initializer):
         return torch.cat((bridge[..., self.margin :], y, bridge[..., : self.margin]), -1)
 
 
-@initializer("trim")
-class Trim(Initializer):
+@transform("trim")
+class Trim(Transform):
     """Takes off the margin that `extend` added to the observation, s times as wide in the restored image."""
 
     def __init__(self, margin: int = 16):

@@ -9,20 +9,20 @@ import torch
 from pnp.checks import check_shapes
 from pnp.errors import PnpError
 from pnp.initializers.kernel_encoder import ImageEncoder, KernelAutoEncoder, fully_connected
-from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.interfaces import Image, Kernel, Transform
 from pnp.observation import blur, downsample
-from pnp.registry import solver
+from pnp.registry import transform
 
 
-@solver("kernel-corrector")
-class KernelCorrector(DataSolver):
+@transform("kernel-corrector")
+class KernelCorrector(Transform):
     """Learned correction of the kernel, given the observation and what the current estimates make
     of it (BISR-Net).
 
         k' = decoder(c + correction(c, evidence)),   c = encoder(k),   evidence = images(y, (x * k)|s)
 
     It stands where Dk and Pk stand and takes what Dk takes, but it is a network and minimises
-    nothing: `exact` is False.  From the publication: a module that corrects the estimated kernel in
+    nothing.  From the publication: a module that corrects the estimated kernel in
     each iteration, in the latent space of an auto-encoder of kernels (`.auto`, the one that the
     initializer `kernel-encoder` shares).  The layers are our choice, for no code is public: the
     initializer's image encoder sees y beside the re-degraded x, at the size of y, so that any scale
@@ -32,7 +32,6 @@ class KernelCorrector(DataSolver):
     """
 
     cite: ClassVar = ("yaar2021bisrnet",)
-    exact: ClassVar = False
 
     def __init__(
         self,

@@ -8,18 +8,17 @@ import torch
 from torch import Tensor
 
 from pnp.checks import check_observation, check_shapes
-from pnp.interfaces import DataSolver, Image, Kernel
+from pnp.interfaces import Image, Kernel, Transform
 from pnp.priors.flow_kernel import KernelFlow, check_search, from_fkp
-from pnp.registry import solver
-
-from .fourier import row_spectra
-from .support_kernel import Taps
+from pnp.registry import transform
+from pnp.solvers.fourier import row_spectra
+from pnp.solvers.support_kernel import Taps
 
 NAME = "flow-kernel"
 
 
-@solver(NAME)
-class FlowKernelSearch(DataSolver):
+@transform(NAME)
+class FlowKernelSearch(Transform):
     """The kernel of a flow's range that explains the observation best, with the image as it is
     (FKP).
 
@@ -28,8 +27,7 @@ class FlowKernelSearch(DataSolver):
     The latent u moves by Adam, `steps` of size `rate`, from the direction drawn from `seed`; within
     one run of a pipeline each call goes on where the last one stopped.  The data term is quadratic
     in the kernel, so its normal matrix is assembled once per call (as in `support-kernel`) and a
-    step costs the same for any image and any s. There is no pull and k is ignored: a minimiser on a
-    set, so `exact` is False.  `size`, `width` and `shift` are those of `KernelFlow`, whose public
+    step costs the same for any image and any s.  There is no pull and k is ignored.  `size`, `width` and `shift` are those of `KernelFlow`, whose public
     weights load.  Gradients, to y, x and the flow's weights, go through all steps of a call, not
     through those of earlier calls.
 
@@ -38,7 +36,6 @@ class FlowKernelSearch(DataSolver):
     """
 
     cite: ClassVar = ("liang2021fkp",)
-    exact: ClassVar = False
     translate = staticmethod(from_fkp)
 
     def __init__(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pnp.errors import PnpError
-from pnp.interfaces import Kernel, Level, Prior
+from pnp.interfaces import Kernel, Level, Transform
 from pnp.kernels import resize_kernel
-from pnp.registry import prior
+from pnp.registry import transform
 
 
-@prior("crop")
-class Crop(Prior):
+@transform("crop")
+class Crop(Transform):
     """The size x size taps around the centre of a larger kernel; the centre goes from K // 2 to
     size // 2.
 

@@ -1,0 +1,183 @@
+"""The transforms: borders made periodic, kernels cropped, and the spellings of before they were transforms."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+
+import pnp
+from pnp.errors import OldSpelling
+from pnp.observation import blur
+from pnp.registry import REGISTRIES
+
+PHOTO = torch.from_numpy(data.camera()).double()[None, None, 100:260, 150:330] / 255
+
+
+@pytest.mark.parametrize("margin", [1, 5, 16])
+def test_trim_takes_off_what_extend_adds(margin):
+    extended = pnp.transforms.build("extend", margin=margin)(PHOTO)
+    assert extended.shape == (1, 1, 160 + 2 * margin, 180 + 2 * margin)
+    assert torch.equal(pnp.transforms.build("trim", margin=margin)(extended, 1), PHOTO)
+
+
+def test_an_extended_image_has_no_jump_at_its_period():
+    def jump(x):
+        return max((x - x.roll(1, dim)).narrow(dim, 0, 1).abs().mean() for dim in (-2, -1))
+
+    extended = pnp.transforms.build("extend", margin=16)(PHOTO)
+    assert jump(extended) < jump(PHOTO) / 5
+    steps = [(extended.diff(dim=d).abs().max(), PHOTO.diff(dim=d).abs().max()) for d in (-2, -1)]
+    assert all(new <= old + 1e-9 for new, old in steps)
+
+
+def test_restoring_a_photograph_with_real_borders_rings_less():
+    k = torch.ones(1, 1, 1, 11).double() / 11
+    wide = torch.from_numpy(data.camera()).double()[None, None, 80:280, 130:350] / 255
+    y = blur(wide, k)[
+        ..., 20:-20, 20:-20
+    ]  # a window of a larger scene: its borders are not periodic
+    D = pnp.solvers.build("fft-image")
+    extend, trim = pnp.transforms.build("extend"), pnp.transforms.build("trim")
+    plain = D(y, y, k, 1e-3)
+    longer = extend(y)
+    better = trim(D(longer, longer, k, 1e-3), 1)
+    errors = [float((z - PHOTO).square().mean()) for z in (plain, better)]
+    assert errors[1] < errors[0] / 2
+
+
+def test_messages_say_what_is_wrong():
+    with pytest.raises(pnp.PnpError, match="margin is 0"):
+        pnp.transforms.build("extend", margin=0)
+    with pytest.raises(pnp.PnpError, match="wants more than 32 pixels a side, y is 20 x 40"):
+        pnp.transforms.build("extend")(torch.zeros(1, 1, 20, 40))
+    with pytest.raises(pnp.PnpError, match="too small"):
+        pnp.transforms.build("trim")(torch.zeros(1, 1, 40, 40), 2)
+
+
+def test_the_photo_pipeline_beats_the_periodic_one_on_a_window_of_a_scene():
+    k = torch.ones(1, 1, 1, 11) / 11
+    wide = torch.from_numpy(data.camera()).float()[None, None, 80:280, 130:350] / 255
+    y = blur(wide, k)[..., 20:-20, 20:-20]
+    truth = PHOTO.float()
+    error = {}
+    for name in ("hqs-tv", "hqs-tv-photo"):
+        x = pnp.load(name)(y=y, k=k, sigma=0.005).x
+        assert x.shape == truth.shape
+        error[name] = float((x - truth).square().mean())
+    assert error["hqs-tv-photo"] < error["hqs-tv"] / 2
+
+
+# ---------------------------------------------------------------- crop
+
+
+@pytest.mark.parametrize(("full", "size"), [((32, 31), 21), ((9, 12), 8), ((8, 8), 8), ((7, 6), 1)])
+def test_crop_keeps_the_centre_at_half_the_size(full, size):
+    k = torch.zeros(2, 1, *full)
+    k[..., full[0] // 2, full[1] // 2] = 1
+    cropped = pnp.transforms.build("crop", size=size)(k)
+    assert cropped.shape == (2, 1, size, size)
+    assert (cropped[..., size // 2, size // 2] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [("crop", {"size": 0}, "crop: size is 0")],
+)
+def test_bad_options_are_one_clear_error(name, options, message):
+    with pytest.raises(pnp.PnpError, match=message):
+        pnp.transforms.build(name, **options)
+
+
+def test_crop_refuses_a_kernel_that_is_too_small():
+    with pytest.raises(pnp.PnpError, match="crop: the kernel is 9 x 9, smaller than size 21"):
+        pnp.transforms.build("crop")(torch.ones(1, 1, 9, 9))
+
+
+# ---------------------------------------------------------------- spellings of the release before
+
+OLD = """\
+given: [y, s = 1, k, sigma]
+modules:
+  B: {initializer: extend, margin: 2}
+  T: {initializer: trim, margin: 2}
+  S: {initializer: bicubic-down}
+  C: {prior: crop, size: 3}
+  K: {solver: kernel-corrector, size: 3, features: 1}
+  F: {solver: flow-kernel, size: 3, width: 1, steps: 1}
+  P: {prior: flow-kernel, size: 3, width: 1, steps: 1}
+before: [y = B(y)]
+after:
+  - y = T(y, s)
+  - k = C(k)
+  - k = K(y, y, k)
+return: [y, k]
+"""
+MOVED = [
+    ("initializer", "extend", 3, "B"),
+    ("initializer", "trim", 4, "T"),
+    ("initializer", "bicubic-down", 5, "S"),
+    ("prior", "crop", 6, "C"),
+    ("solver", "kernel-corrector", 7, "K"),
+    ("solver", "flow-kernel", 8, "F"),
+]
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.yaml").write_text(OLD)
+    return "old.yaml"
+
+
+def expected(word, name, line, letter):
+    written = OLD.splitlines()[line - 1].strip()
+    return (
+        f"old.yaml:{line}: {letter}: '{word}: {name}' will not be read by the next release\n"
+        f"    {line} | {written}\n"
+        f"      = write '{letter}: {{transform: {name}}}'"
+    )
+
+
+def test_old_spellings_are_read_with_a_warning_for_each_line(old):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        pipeline = pnp.load(old, random_weights=True)
+    assert [str(w.message) for w in seen] == [expected(*moved) for moved in MOVED]
+    assert all(w.category is OldSpelling for w in seen)
+    y, k = torch.rand(1, 3, 8, 8), torch.ones(1, 1, 5, 5) / 25
+    assert pipeline(y=y, k=k, sigma=0.1).k.shape == (1, 1, 3, 3)
+    new = OLD
+    for word, name, _, _ in MOVED:
+        new = new.replace(f"{word}: {name}", f"transform: {name}")
+    Path(old).write_text(new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = pnp.load(old, random_weights=True)
+    for letter in pipeline.letters:
+        assert type(getattr(again, letter)) is type(getattr(pipeline, letter))
+
+
+def test_a_command_warns_once_for_each_line_on_stderr(old, capsys):
+    from pnp.cli import main
+
+    for _ in range(2):
+        assert main(["show", old]) == 0
+        out, err = capsys.readouterr()
+        assert err == "".join(f"warning: {expected(*moved)}\n" for moved in MOVED)
+        assert "warning" not in out
+
+
+@pytest.mark.parametrize(("word", "name"), [moved[:2] for moved in MOVED])
+def test_the_old_registries_still_build_what_became_a_transform(word, name):
+    registry = REGISTRIES[word]
+    with pytest.warns(OldSpelling) as seen:
+        built = registry.build(name)
+    assert type(built) is REGISTRIES["transform"].get(name)
+    message = (
+        f"{registry.package}: '{name}' is a transform now; write pnp.transforms.build('{name}')"
+    )
+    assert [str(w.message) for w in seen] == [message]
+    assert seen[0].filename == __file__
+    assert name not in registry.names()
