@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 from pnp.document import Node, from_python, read_file, scalar
 from pnp.errors import OldSpelling, Origin, PipelineError, PnpError, Problem, hint, nearest
 from pnp.interfaces import KINDS, Kind, signature_of
-from pnp.options import read_options
+from pnp.options import read_fields
 from pnp.registry import REGISTRIES, current_word
 
 KEYS = (
@@ -642,11 +642,11 @@ class _Reader:
             self.say(name.origin, f"there is no {word} called '{name.plain()}'", cure)
             return None
         weights = self.weights(entry, f"{letter}: weights")
-        nodes = {k: v for k, v in entry.value.items() if k not in (words[0], "weights")}
-        options, problems = read_options(REGISTRIES[word].get(name.value), nodes)
-        for option, message, cure in problems:
-            origin = nodes[option].origin if option in nodes else entry.origin
-            self.say(origin, f"{letter}: {message}", cure or f"{letter} is the {word} {name.value}")
+        cls = REGISTRIES[word].get(name.value)
+        options, problems = read_fields(cls, entry, f"{letter}: ", skip=(words[0], "weights"))
+        for problem in problems:
+            cure = f"{letter} is the {word} {name.value}; see `pnp list {name.value}`"
+            self.problems.append(replace(problem, cure=problem.cure or cure))
         return ModuleSpec(letter, word, name.value, options, weights, entry.origin)
 
     def stages(self, modules: dict[str, ModuleSpec]) -> tuple[Stage, ...]:

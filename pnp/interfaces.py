@@ -21,10 +21,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor, nn
+
+from pnp.errors import PnpError
+from pnp.options import Noise as Noise
+from pnp.options import checked
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,6 @@ Levels = Annotated[
     ),
 ]
 Number = Annotated[int, Kind("number", "int", "a whole number: a scale, an index or a count")]
-Noise = Annotated[float, "noise"]
-"""Annotation of a constructor's option that is a noise level: YAML may then write it as 0.02, 2% or 5/255."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,18 @@ class Module(nn.Module, ABC):
     """What the five interfaces have in common; derive from one of those, not from this.
 
     `cite` names entries of `pnp/references.bib` (or holds BibTeX itself) for `pnp cite`.
+    `registered` is the name under which the class is registered, the class's own name until then.
+    The annotations of a constructor are checked whenever it is called (`pnp.options`).
     """
 
     cite: ClassVar[tuple[str, ...]] = ()
+    registered: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.registered = cls.__name__
+        if "__init__" in vars(cls):
+            cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
 
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -161,6 +172,10 @@ class Module(nn.Module, ABC):
     def report(self) -> dict[str, float]:
         """Figures about the last call worth showing to the user (a solver's residual, say); empty by default."""
         return {}
+
+    def refuse(self, problem: str, cure: str) -> NoReturn:
+        """Raise the PnpError 'name: problem; cure'."""
+        raise PnpError(f"{self.registered}: {problem}; {cure}")
 
     def once(self, compute: Callable[..., Any], *inputs: Any) -> Any:
         """`compute(*inputs)`; within one run of a pipeline, the last result is given again for the

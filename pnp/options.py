@@ -1,148 +1,333 @@
-"""Options of modules: from what YAML says to what a constructor wants, or one message why it does not fit."""
+"""Options: values from YAML or Python as the types that a constructor is annotated with.
+
+The annotations are the schema.  `int`, `float`, `bool`, `str`, `Literal`, lists, tuples and unions
+with None are converted; ranges are part of the type:
+
+    def __init__(self, iterations: Count = 30, strength: Positive = 0.6,
+                 threshold: Annotated[float, Range(at_least=0, below=1)] = 0.05): ...
+
+A value that does not fit is one message that says what was written and what it should be.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 import re
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Annotated, Any
 
 from pnp.document import Node
-from pnp.errors import PnpError, hint
-from pnp.interfaces import Module, Noise
+from pnp.errors import PnpError, Problem, hint
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range of a number, as metadata of `Annotated`; `at_least` and `at_most` are inclusive."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        """True for a number within the range."""
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        if self.at_least is not None and self.at_most is not None:
+            return f"from {self.at_least:g} to {self.at_most:g}"
+        limits = {
+            "of at least": self.at_least,
+            "of at most": self.at_most,
+            "above": self.above,
+            "below": self.below,
+        }
+        return " and ".join(f"{word} {n:g}" for word, n in limits.items() if n is not None)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Any other condition on one value: `text` follows the type in messages ("that is odd")."""
+
+    text: str
+    holds: Callable[[Any], bool]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class _NoiseRange(Range):
+    """The range of noise levels, which have a notation of their own."""
+
+
+_NOISE = _NoiseRange(0, 1)
+
+Count = Annotated[int, Range(at_least=1)]
+"""A whole number of at least 1."""
+Positive = Annotated[float, Range(above=0)]
+"""A number above 0."""
+Fraction = Annotated[float, Range(0, 1)]
+"""A number from 0 to 1."""
+Noise = Annotated[float, _NOISE]
+"""A noise level on [0, 1]; YAML may write it as 0.02, 2% or 5/255."""
 
 
 def read_noise(value: Any) -> float:
-    """A noise level on [0, 1] from 0.02, '2%' or '5/255'; PnpError for anything else, 15 among it."""
-    number: float | None = None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
-    elif isinstance(value, str):
-        text = value.replace(" ", "")
-        if match := re.fullmatch(r"(\d*\.?\d+|\d+\.)%", text):
-            number = float(match[1]) / 100
-        elif match := re.fullmatch(r"(\d*\.?\d+|\d+\.)/(\d*\.?\d+)", text):
-            number = float(match[1]) / float(match[2]) if float(match[2]) else None
-        elif re.fullmatch(r"[-+]?(\d*\.?\d+|\d+\.)([eE][-+]?\d+)?", text):
-            number = float(text)
+    """A noise level on [0, 1] from 0.02, '2%' or '5/255'; PnpError for anything else, for example 15."""
+    number = _as_noise(value)
     if number is None:
-        raise PnpError(f"{value!r} is not a noise level; write it as 0.02, 2% or 5/255")
-    if not 0 <= number <= 1:
-        plain = number > 1 and re.fullmatch(r"[\d.]+", str(value))
-        cure = (
-            f"write {value}/255 or {value}% if that is meant"
-            if plain
-            else "write it as 0.02, 2% or 5/255"
-        )
-        raise PnpError(f"{value} is not a noise level on [0, 1]; {cure}")
+        raise PnpError(f"{value!r} is not a noise level; {_noise_cure(value)}")
+    if not _NOISE.holds(number):
+        raise PnpError(f"{value} is not a noise level on [0, 1]; {_noise_cure(value)}")
     return number
 
 
 def convert(annotation: Any, value: Any) -> Any:
-    """`value` as the annotated type; PnpError that says what is wanted.
+    """`value` as the annotated type; PnpError 'is ..., but should be ...' if it does not fit.
 
-    Understood: int, float, bool, str, `Noise`, `Literal`, lists and tuples of these, unions with
-    None.  A whole number serves as a float.  Any other annotation takes the value as it is.
+    A whole number serves as a float, a list as a tuple.  An annotation of any other type takes the
+    value as it is.
     """
-    if annotation is Noise:
-        return read_noise(value)
+    try:
+        return _convert(annotation, value)
+    except _Unfit:
+        message, cure = _problem(annotation, value)
+        raise PnpError(f"{message}; {cure}" if cure else message) from None
+
+
+def describe(annotation: Any) -> str:
+    """What values of an annotation are, in words: 'a whole number of at least 1 or null'."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return convert(arguments[0], value)
+    if origin is Annotated:
+        rules = " ".join(str(rule) for rule in arguments[1:] if isinstance(rule, (Range, Rule)))
+        if _is_noise(annotation):
+            extra = [str(r) for r in arguments[1:] if r != _NOISE]
+            return " ".join(["a noise level on [0, 1]", *extra])
+        return f"{describe(arguments[0])} {rules}".rstrip()
     if origin in (typing.Union, types.UnionType):
-        failures = []
-        for member in arguments:
-            if member is type(None):
-                if value is None:
-                    return None
-                continue
-            try:
-                return convert(member, value)
-            except PnpError as e:
-                failures.append(str(e))
-        raise PnpError(
-            failures[-1] if len(failures) == 1 else f"wants {_wanted(annotation)}, not {value!r}"
-        )
+        return " or ".join(describe(a) for a in arguments)
     if origin is typing.Literal:
-        if value in arguments and not isinstance(value, bool):
-            return value
-        raise PnpError(f"wants one of {', '.join(map(str, arguments))}, not {value!r}")
+        return "one of " + ", ".join(map(str, arguments))
     if origin in (list, tuple):
-        if not isinstance(value, (list, tuple)):
-            raise PnpError(f"wants {_wanted(annotation)}, not {value!r}")
         members = [a for a in arguments if a is not Ellipsis]
-        fixed = origin is tuple and Ellipsis not in arguments and bool(members)
-        if fixed and len(members) != len(value):
-            raise PnpError(f"wants {_wanted(annotation)}, not {value!r}")
-        kinds = members if fixed else [members[0] if members else Any] * len(value)
-        converted = [convert(kind, item) for kind, item in zip(kinds, value, strict=True)]
-        return tuple(converted) if origin is tuple else converted
-    if (
-        annotation is float
-        and isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and abs(value) < 1e300
-    ):
-        return float(value)
-    if annotation is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if annotation in (bool, str):
-        if isinstance(value, annotation):
-            return value
-    elif annotation not in (int, float):
-        return value
-    raise PnpError(f"wants {_wanted(annotation)}, not {value!r}")
+        fixed = origin is tuple and Ellipsis not in arguments and members
+        size = f" of {len(members)}" if fixed else ""
+        same = len(set(map(describe, members))) == 1
+        return f"a list{size}" + (f", each entry {describe(members[0])}" if same else "")
+    return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def options_of(cls: type[Module]) -> dict[str, inspect.Parameter]:
-    """The options that the constructor of a module takes, by name."""
-    if cls.__init__ is Module.__init__:
-        return {}
+def options_of(cls: type[Any]) -> dict[str, inspect.Parameter]:
+    """The options that the constructor of a class takes, by name, with their types."""
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    known = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    source = cls if dataclasses.is_dataclass(cls) else cls.__init__
+    hints = typing.get_type_hints(source, include_extras=True) if known else {}
+    return {p.name: p.replace(annotation=hints.get(p.name, Any)) for p in known}
 
 
-def read_options(
-    cls: type[Module], nodes: Mapping[str, Node]
-) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
-    """The options of a module as its constructor wants them, and (option, problem, cure) for those that do not fit."""
-    known = options_of(cls)
-    hints = typing.get_type_hints(cls.__init__, include_extras=True) if known else {}
+def read_fields(
+    cls: type[Any],
+    node: Node,
+    prefix: str = "",
+    *,
+    word: str = "option",
+    skip: Iterable[str] = (),
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The arguments of a dataclass or a module from a map, and all that is wrong with them.
+
+    Args:
+        cls: The class; the annotations of its constructor say what its options are.
+        node: A map from options to values; problems carry their lines.
+        prefix: Put before every message, for example 'P: '.
+        word: What an option is called in messages.
+        skip: Keys of the map and options of the class that the caller reads itself.
+
+    Returns:
+        The values that fit, by name, and the problems.  An option whose type is a dataclass is read
+        from a map in the same way.
+    """
+    known = {name: p for name, p in options_of(cls).items() if name not in set(skip)}
+    given = {name: value for name, value in node.value.items() if name not in set(skip)}
     values: dict[str, Any] = {}
     problems = []
-    for name, node in nodes.items():
+    for name, value in given.items():
         if name not in known:
-            cure = hint(name, known, "options") if known else "it takes no options"
-            problems.append((name, f"there is no option '{name}'", cure))
+            cure = hint(name, known, f"{word}s") if known else f"it takes no {word}s"
+            message = f"{prefix}there is no {word} '{name}'"
+            problems.append(Problem(value.origin, message, cure))
+            continue
+        inner = _dataclass_in(known[name].annotation)
+        if inner is not None and value.is_map:
+            values[name], found = read_dataclass(inner, value, f"{prefix}{name}", word=word)
+            problems += found
             continue
         try:
-            values[name] = convert(hints.get(name, Any), node.plain())
-        except PnpError as e:
-            problems.append((name, f"{name}: {e}", ""))
-    missing = [n for n, p in known.items() if p.default is p.empty and n not in nodes]
-    problems += [(name, f"the option '{name}' is missing", "") for name in missing]
+            values[name] = _convert(known[name].annotation, value.plain())
+        except _Unfit:
+            message, cure = _problem(known[name].annotation, value.plain())
+            problems.append(Problem(value.origin, f"{prefix}{name} {message}", cure))
+    missing = [n for n, p in known.items() if p.default is p.empty and n not in given]
+    problems += [Problem(node.origin, f"{prefix}the {word} '{n}' is missing") for n in missing]
     return values, problems
 
 
-def _wanted(annotation: Any) -> str:
+def read_dataclass(
+    cls: type[Any], node: Node, name: str, *, word: str = "key"
+) -> tuple[Any, list[Problem]]:
+    """An instance of a dataclass from a map, or None, and all that is wrong with the map."""
+    if not node.is_map:
+        cure = f"{word}s: {', '.join(options_of(cls))}"
+        return None, [Problem(node.origin, f"{name} should be a map of {word}s", cure)]
+    values, problems = read_fields(cls, node, f"{name}: ", word=word)
+    if problems:
+        return None, problems
+    try:
+        return cls(**values), []
+    except PnpError as e:
+        return None, [Problem(node.origin, str(e))]
+
+
+def checked(construct: Callable[..., None]) -> Callable[..., None]:
+    """A constructor of modules that first converts its arguments to the annotated types.
+
+    What does not fit is one PnpError that names every wrong option.
+    """
+
+    @functools.wraps(construct)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = inspect.signature(construct).bind(self, *args, **kwargs)
+        except TypeError:
+            return construct(self, *args, **kwargs)  # Python's own message
+        hints = typing.get_type_hints(construct, include_extras=True)
+        wrong = []
+        for name, value in bound.arguments.items():
+            if bound.signature.parameters[name].kind in (
+                inspect.Parameter.VAR_POSITIONAL,
+                inspect.Parameter.VAR_KEYWORD,
+            ):
+                continue
+            try:
+                bound.arguments[name] = convert(hints.get(name, Any), value)
+            except PnpError as e:
+                wrong.append(f"{name} {e}")
+        if wrong:
+            raise PnpError(f"{type(self).registered}: {'; '.join(wrong)}")
+        return construct(*bound.args, **bound.kwargs)
+
+    return init
+
+
+class _Unfit(Exception):
+    """A value that does not fit an annotation."""
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+    Any: "anything",
+}
+
+
+def _problem(annotation: Any, value: Any) -> tuple[str, str]:
+    """What does not fit, to follow the name of an option, and the cure."""
+    cure = _noise_cure(value) if _is_noise(annotation) else ""
+    return f"is {value!r}, but should be {describe(annotation)}", cure
+
+
+def _convert(annotation: Any, value: Any) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    names = {
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        str: "text",
-        type(None): "null",
-    }
-    if annotation in names:
-        return names[annotation]
-    if annotation is Noise:
-        return "a noise level"
+    if origin is Annotated:
+        found = _as_noise(value) if _is_noise(annotation) else _convert(arguments[0], value)
+        rules = [rule for rule in arguments[1:] if isinstance(rule, (Range, Rule))]
+        if found is None or not all(rule.holds(found) for rule in rules):
+            raise _Unfit
+        return found
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_wanted(a) for a in arguments)
+        return _convert_union(arguments, value)
     if origin is typing.Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin is tuple and Ellipsis not in arguments:
-        return f"a list of {len(arguments)}"
-    return "a list" if origin in (list, tuple) else str(annotation)
+        for choice in arguments:
+            if value == choice and not isinstance(value, bool):
+                return choice
+        raise _Unfit
+    if origin in (list, tuple):
+        return _convert_list(origin, arguments, value)
+    if annotation in (int, float):
+        number = isinstance(value, Integral if annotation is int else Real)
+        if not number or isinstance(value, bool) or not abs(value) < 1e300:
+            raise _Unfit
+        return annotation(value)
+    if annotation in (bool, str) and not isinstance(value, annotation):
+        raise _Unfit
+    return value
+
+
+def _convert_union(members: tuple[Any, ...], value: Any) -> Any:
+    for member in members:
+        if member is type(None):
+            if value is None:
+                return None
+            continue
+        try:
+            return _convert(member, value)
+        except _Unfit:
+            continue
+    raise _Unfit
+
+
+def _convert_list(origin: type, arguments: tuple[Any, ...], value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise _Unfit
+    members = [a for a in arguments if a is not Ellipsis]
+    if origin is tuple and Ellipsis not in arguments and members:
+        if len(members) != len(value):
+            raise _Unfit
+    else:
+        members = (members or [Any])[:1] * len(value)
+    return origin(_convert(kind, item) for kind, item in zip(members, value, strict=True))
+
+
+def _is_noise(annotation: Any) -> bool:
+    return any(extra == _NOISE for extra in getattr(annotation, "__metadata__", ()))
+
+
+def _as_noise(value: Any) -> float | None:
+    """The number that a noise level was written as, of any size; None if it is not a number."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    text = value.replace(" ", "") if isinstance(value, str) else ""
+    if match := re.fullmatch(r"(\d*\.?\d+|\d+\.)%", text):
+        return float(match[1]) / 100
+    if match := re.fullmatch(r"(\d*\.?\d+|\d+\.)/(\d*\.?\d+)", text):
+        return float(match[1]) / float(match[2]) if float(match[2]) else None
+    if re.fullmatch(r"[-+]?(\d*\.?\d+|\d+\.)([eE][-+]?\d+)?", text):
+        return float(text)
+    return None
+
+
+def _noise_cure(value: Any) -> str:
+    number = _as_noise(value)
+    if number is not None and number > 1 and re.fullmatch(r"[\d.]+", str(value)):
+        return f"write {value}/255 or {value}% if that is meant"
+    return "write it as 0.02, 2% or 5/255"
+
+
+def _dataclass_in(annotation: Any) -> type[Any] | None:
+    """The dataclass of an annotation such as `Schedule` or `Schedule | None`."""
+    parts = (annotation, *typing.get_args(annotation))
+    return next((p for p in parts if isinstance(p, type) and dataclasses.is_dataclass(p)), None)

@@ -281,7 +281,9 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
             if "_parameters" not in vars(modules[letter]):
                 raise PnpError(f"{m.name}: its constructor must begin with super().__init__()")
         except PnpError as e:
-            problems.append(Problem(m.origin, f"{letter}: {e}"))
+            message, _, cure = str(e).removeprefix(f"{m.name}: ").partition("; ")
+            cure = cure or f"{letter} is the {m.word} {m.name}"
+            problems.append(Problem(m.origin, f"{letter}: {message}", cure))
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
             problems.append(
                 Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}")

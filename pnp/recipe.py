@@ -341,7 +341,7 @@ class _Reader:
         try:
             values[key] = convert(annotation, node.plain())
         except PnpError as e:
-            self.say(node.origin, f"{key}: {e}")
+            self.say(node.origin, f"{key} {e}")
 
     def section(self, key: str, cls: type[Any]) -> Any:
         node = self.get(key)

@@ -35,7 +35,7 @@ from pnp.interfaces import (
     Transform,
     signature_of,
 )
-from pnp.options import read_options
+from pnp.options import options_of, read_fields
 
 T = TypeVar("T", bound=type[Module])
 
@@ -66,9 +66,11 @@ class Registry:
                 raise PnpError(f"two {self.word}s are called '{name}': {where}; rename one of them")
             try:
                 signature_of(cls)
+                options_of(cls)
             except (TypeError, NameError) as e:
                 raise PnpError(f"{_where(cls)}: {self.word} '{name}': {e}") from e
             self._classes[name] = cls
+            cls.registered = name
             return cls
 
         return register
@@ -93,23 +95,15 @@ class Registry:
             )
         return self._classes[name]
 
-    def build(self, name: str, **options: Any) -> Any:
-        """Construct the module called `name` with its options; PnpError on unknown names and options."""
+    def build(self, name: str, /, **options: Any) -> Any:
+        """Construct the module called `name` with its options; PnpError with all that is wrong with them."""
         cls = self.get(name)
-        origin = Origin(f"{self.package}.build({name!r})")
-        values, problems = read_options(
-            cls, {k: from_python(v, origin) for k, v in options.items()}
-        )
+        node = from_python(options, Origin(f"{self.package}.build({name!r})"))
+        values, problems = read_fields(cls, node)
         if problems:
-            raise PnpError(
-                f"{origin}: "
-                + "; ".join(f"{problem}; {cure}".rstrip("; ") for _, problem, cure in problems)
-            )
+            parts = [f"{p.message}; {p.cure}" if p.cure else p.message for p in problems]
+            raise PnpError(f"{name}: {'; '.join(parts)}")
         return cls(**values)
-
-    def name_of(self, cls: type) -> str | None:
-        """The name under which a class is registered."""
-        return next((n for n, c in self._classes.items() if c is cls), None)
 
     def _discover(self) -> None:
         if self._discovered:

@@ -219,15 +219,15 @@ def test_all_problems_of_a_file_at_once(write):
         bad.yaml:6: R: there is no option 'facto'
             6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
               = did you mean 'factor'? options: factor, strength, widths
-        bad.yaml:6: R: widths: wants a list, not 4
+        bad.yaml:6: R: widths is 4, but should be a list, each entry a whole number
             6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
-              = R is the prior toy-scale
-        bad.yaml:6: R: strength: 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant
+              = R is the prior toy-scale; see `pnp list toy-scale`
+        bad.yaml:6: R: strength is 15, but should be a noise level on [0, 1]
             6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
-              = R is the prior toy-scale
+              = write 15/255 or 15% if that is meant
         bad.yaml:6: R: the option 'factor' is missing
             6 | R: {prior: toy-scale, facto: 3, widths: 4, strength: 15}
-              = R is the prior toy-scale
+              = R is the prior toy-scale; see `pnp list toy-scale`
         bad.yaml:7: there is no prior called 'toy-pull'
             7 | D: {prior: toy-pull}
               = it is a solver: write 'D: {solver: toy-pull}'
@@ -490,7 +490,7 @@ def test_a_module_whose_constructor_forgets_its_base_is_told(write, monkeypatch)
     name = write("good.yaml", GOOD)
     monkeypatch.setattr(pnp.prior.get("toy-blind"), "__init__", lambda self: None)
     assert message(name).startswith(
-        "good.yaml:9: B: toy-blind: its constructor must begin with super().__init__()"
+        "good.yaml:9: B: its constructor must begin with super().__init__()"
     )
 
 

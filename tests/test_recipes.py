@@ -106,7 +106,7 @@ def test_all_problems_at_once_in_the_order_of_the_lines(tmp_path):
         "there is no module 'Q' to train\n    2 | train: [P, Q]",
         "the pipeline has no variable 'xx'",
         "a loss says l1, l2 or kernel",
-        "batch: wants a whole number, not 'many'",
+        "batch is 'many', but should be a whole number",
         "a recipe has no key 'optimizer'",
         "did you mean 'optimiser'?",
     ):
