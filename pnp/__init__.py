@@ -40,13 +40,17 @@ if TYPE_CHECKING:
     from pnp.interfaces import Kernel as Kernel
     from pnp.interfaces import Level as Level
     from pnp.interfaces import Levels as Levels
-    from pnp.interfaces import Noise as Noise
     from pnp.interfaces import Number as Number
     from pnp.interfaces import Prior as Prior
     from pnp.interfaces import Transform as Transform
     from pnp.kernel_files import read_kernel as read_kernel
     from pnp.kernel_files import write_kernel as write_kernel
     from pnp.observation import observe as observe
+    from pnp.options import Count as Count
+    from pnp.options import Fraction as Fraction
+    from pnp.options import Noise as Noise
+    from pnp.options import Positive as Positive
+    from pnp.options import Range as Range
     from pnp.pipeline import Pipeline as Pipeline
     from pnp.pipeline import Result as Result
     from pnp.pipeline import State as State
@@ -74,13 +78,13 @@ _HOME = {
         "Kernel",
         "Level",
         "Levels",
-        "Noise",
         "Number",
         "Prior",
         "Transform",
     ],
     "kernel_files": ["read_kernel", "write_kernel"],
     "observation": ["observe"],
+    "options": ["Count", "Fraction", "Noise", "Positive", "Range"],
     "pipeline": ["Pipeline", "Result", "State", "load"],
     "protocols": ["degrade"],
     "random_kernels": ["random_kernels"],

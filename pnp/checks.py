@@ -147,28 +147,6 @@ def check_result(name: str, probe: Tensor) -> None:
         _refuse(name, "x holds NaN or infinite values", "look at the step that made x")
 
 
-def check_gamma(name: str, gamma: float) -> float:
-    """The weight of the kernel's pull, per pixel."""
-    if not _is_number(gamma) or not 0 < gamma < math.inf:
-        _refuse(
-            name,
-            f"gamma is {gamma!r}",
-            "it is the weight of the pull per pixel, a finite number above zero",
-        )
-    return float(gamma)
-
-
-def check_size(name: str, size: int | None) -> int | None:
-    """The side of the kernel to give, in pixels."""
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-        _refuse(
-            name,
-            f"size is {size!r}",
-            "it is the side of the kernel in pixels, a whole number from 1",
-        )
-    return size
-
-
 def check_support(name: str, size: int | None, x: Tensor) -> None:
     """A kernel of this side fits into the image."""
     H, W = x.shape[-2:]
@@ -178,13 +156,6 @@ def check_support(name: str, size: int | None, x: Tensor) -> None:
             f"size is {size}, larger than the image x, which is {H} x {W}",
             "take a smaller size",
         )
-
-
-def check_choice(name: str, option: str, value: Any, choices: tuple[str, ...]) -> Any:
-    """An option that is one of a few words."""
-    if value not in choices:
-        _refuse(name, f"{option} is {value!r}", f"it is one of: {', '.join(choices)}")
-    return value
 
 
 def _check_tensor(name: str, what: str, t: Any) -> None:
@@ -232,10 +203,6 @@ def _check_finite(name: str, what: str, summary: float) -> None:
 def _extreme(alpha: Tensor) -> float:
     wrong = alpha[~((alpha > 0) & (alpha < math.inf))]
     return float(wrong.flatten()[0])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _count(n: int, what: str) -> str:

@@ -170,7 +170,8 @@ def read_fields(
             continue
         inner = _dataclass_in(known[name].annotation)
         if inner is not None and value.is_map:
-            values[name], found = read_dataclass(inner, value, f"{prefix}{name}", word=word)
+            made, found = read_dataclass(inner, value, f"{prefix}{name}", word=word)
+            values |= {} if made is None else {name: made}
             problems += found
             continue
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level
+from pnp.options import Count, Range
 from pnp.registry import prior
 
 from .network import NetworkPrior
@@ -34,13 +34,13 @@ class DnCNN(NetworkPrior):
 
     cite: ClassVar = ("zhang2017dncnn",)
 
-    def __init__(self, channels: int = 1, depth: int = 17, features: int = 64):
+    def __init__(
+        self,
+        channels: Count = 1,
+        depth: Annotated[int, Range(at_least=2)] = 17,
+        features: Count = 64,
+    ):
         super().__init__(channels)
-        self.require(features=features)
-        if depth < 2:
-            raise PnpError(
-                f"{self.name}: depth is {depth}, but there are a first and a last convolution; give 2 or more"
-            )
         layers: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1)]
         for _ in range(depth - 2):
             layers += [nn.ReLU(inplace=True), nn.Conv2d(features, features, 3, padding=1)]

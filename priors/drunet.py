@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pnp.interfaces import Image, Level
+from pnp.options import Count
 from pnp.registry import prior
 
-from .resunet import UNet
+from .resunet import FourScales, UNet
 
 
 @prior("drunet")
@@ -22,7 +23,7 @@ class DRUNet(UNet):
 
     cite: ClassVar = ("zhang2021dpir",)
 
-    def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 4):
+    def __init__(self, channels: Count = 3, nc: FourScales = (64, 128, 256, 512), nb: Count = 4):
         super().__init__(channels + 1, channels, nc, nb)
 
     def forward(self, x: Image, level: Level) -> Image:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pnp.errors import PnpError
 from pnp.interfaces import Kernel
+from pnp.options import Count, Positive
 from pnp.registry import prior
 
-from .resunet import UNet
+from .resunet import FourScales, UNet
 from .simplex import project
 from .unit_sum import onto_sum_one
 
@@ -33,20 +33,12 @@ class KernelResUNet(UNet):
 
     def __init__(
         self,
-        nc: tuple[int, ...] = (2, 4, 8, 16),
-        nb: int = 2,
+        nc: FourScales = (2, 4, 8, 16),
+        nb: Count = 2,
         constraint: Literal["none", "sum", "simplex"] = "sum",
-        gain: float = 1.0,
+        gain: Positive = 1.0,
     ):
         super().__init__(1, 1, nc, nb, bias=True)
-        if constraint not in CONSTRAINTS:
-            raise PnpError(
-                f"kernel-resunet: constraint is {constraint!r}; write one of {', '.join(CONSTRAINTS)}"
-            )
-        if not gain > 0:
-            raise PnpError(
-                f"kernel-resunet: gain is {gain}, but taps are multiplied by it; write a number above 0"
-            )
         self.constraint, self.gain = constraint, gain
 
     def forward(self, w: Kernel) -> Kernel:

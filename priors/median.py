@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level, Prior
+from pnp.options import Count, Rule
 from pnp.registry import prior
 
 
@@ -16,12 +18,8 @@ class Median(Prior):
     Blind: its strength is its `size` (odd), whatever the level.
     """
 
-    def __init__(self, size: int = 3):
+    def __init__(self, size: Annotated[Count, Rule("that is odd", lambda n: n % 2 == 1)] = 3):
         super().__init__()
-        if size < 1 or size % 2 == 0:
-            raise PnpError(
-                f"median: size is {size}, but the window needs a centre; write an odd number: 3, 5, 7"
-            )
         self.window = size
 
     def forward(self, x: Image, level: Level | None = None) -> Image:

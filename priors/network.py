@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.errors import PnpError
 from pnp.interfaces import Prior, as_level
-from pnp.registry import prior
 
 
 class NetworkPrior(Prior):
@@ -30,7 +28,6 @@ class NetworkPrior(Prior):
     def __init__(self, channels: int, multiple: int = 1):
         super().__init__()
         self.channels, self.multiple = channels, multiple
-        self.require(channels=channels)
 
     @abstractmethod
     def body(self, x: Tensor) -> Tensor:
@@ -44,9 +41,9 @@ class NetworkPrior(Prior):
                 if x.dim() == 4
                 else f"an image of shape {tuple(x.shape)} instead of (B, C, H, W)"
             )
-            raise PnpError(
-                f"{self.name} takes {self.channels} channel{'s' * (self.channels != 1)}, got {got}; "
-                "convert the image, or set the option channels (and use weights made for it)"
+            self.refuse(
+                f"it takes {self.channels} channel{'s' * (self.channels != 1)}, got {got}",
+                "convert the image, or set the option channels (and use weights made for it)",
             )
         height, width = x.shape[-2:]
         image = x.to(next(self.parameters()).dtype)
@@ -58,16 +55,3 @@ class NetworkPrior(Prior):
         if any(padding):
             image = F.pad(image, padding, mode="replicate")
         return self.body(image)[..., :height, :width].to(x.dtype)
-
-    def require(self, **counts: int) -> None:
-        """PnpError unless every option given counts at least one."""
-        for option, value in counts.items():
-            if value < 1:
-                raise PnpError(
-                    f"{self.name}: {option} is {value}, but it counts something; give 1 or more"
-                )
-
-    @property
-    def name(self) -> str:
-        """The registered name, for messages."""
-        return prior.name_of(type(self)) or type(self).__name__

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from skimage.restoration import denoise_nl_means
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level, Prior
+from pnp.options import Count, Positive
 from pnp.priors.one_by_one import one_by_one
 from pnp.registry import prior
 
@@ -26,21 +26,13 @@ class NonLocalMeans(Prior):
     cite: ClassVar = ("buades2011nlm",)
     differentiable: ClassVar = False
 
-    def __init__(self, strength: float = 0.7, patch: int = 5, distance: int = 6):
+    def __init__(self, strength: Positive = 0.7, patch: Count = 5, distance: Count = 6):
         super().__init__()
-        if not strength > 0:
-            raise PnpError(
-                f"nlm: strength is {strength}, but it multiplies the level; write a number above 0"
-            )
-        if patch < 1 or distance < 1:
-            raise PnpError(
-                f"nlm: patch is {patch} and distance is {distance}; both are at least 1 pixel"
-            )
         self.strength, self.patch, self.distance = strength, patch, distance
 
     def forward(self, x: Image, level: Level) -> Image:
         """The denoised image (B, C, H, W)."""
-        return one_by_one(self._denoise, x, level, "nlm")
+        return one_by_one(self._denoise, x, level, self.registered)
 
     def _denoise(self, image: np.ndarray, level: float) -> np.ndarray:
         h = self.strength * level

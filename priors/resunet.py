@@ -12,11 +12,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level
+from pnp.options import Count
 from pnp.registry import prior
 
 from .network import NetworkPrior
+
+FourScales = tuple[Count, Count, Count, Count]
+"""Features of the four scales, finest first."""
 
 
 class ResidualBlock(nn.Module):
@@ -42,16 +45,8 @@ class UNet(NetworkPrior):
     bottom; `bias`, for all layers but the first, or for none.
     """
 
-    def __init__(
-        self, inputs: int, channels: int, nc: tuple[int, ...], nb: int, bias: bool = False
-    ):
+    def __init__(self, inputs: int, channels: int, nc: FourScales, nb: int, bias: bool = False):
         super().__init__(channels, multiple=8)
-        if len(nc) != 4:
-            raise PnpError(
-                f"{self.name}: nc is {list(nc)}, but there are four scales; "
-                "give four numbers, such as [64, 128, 256, 512]"
-            )
-        self.require(nb=nb, **{f"nc[{i}]": n for i, n in enumerate(nc)})
 
         def blocks(features: int) -> list[nn.Module]:
             return [ResidualBlock(features, bias) for _ in range(nb)]
@@ -114,7 +109,7 @@ class ResUNet(UNet):
 
     cite: ClassVar = ("zhang2020usrnet",)
 
-    def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 2):
+    def __init__(self, channels: Count = 3, nc: FourScales = (64, 128, 256, 512), nb: Count = 2):
         super().__init__(channels + 1, channels, nc, nb)
 
     def forward(self, x: Image, level: Level) -> Image:
@@ -132,7 +127,7 @@ class BlindResUNet(UNet):
 
     cite: ClassVar = ("zhang2020usrnet",)
 
-    def __init__(self, channels: int = 3, nc: tuple[int, ...] = (64, 128, 256, 512), nb: int = 2):
+    def __init__(self, channels: Count = 3, nc: FourScales = (64, 128, 256, 512), nb: Count = 2):
         super().__init__(channels, channels, nc, nb)
 
     def forward(self, x: Image, level: Level | None = None) -> Image:

@@ -7,19 +7,24 @@ last iterations). Parameters carry the names of the public checkpoints.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level
+from pnp.options import Count, Fraction, Rule
 from pnp.registry import prior
 
 from .network import NetworkPrior
 from .resunet import conv3
+
+SevenStages = tuple[Count, Count, Count, Count, Count, Count, Count]
+"""Blocks of the seven stages of the U-net."""
+Window = Annotated[Count, Rule("that is even", lambda n: n % 2 == 0)]
+"""Side of the windows in pixels; they are shifted by half."""
 
 
 class WindowAttention(nn.Module):
@@ -136,28 +141,17 @@ class SwinConvUNet(NetworkPrior):
         self,
         inputs: int,
         channels: int,
-        config: tuple[int, ...],
+        config: SevenStages,
         dim: int,
         head_dim: int,
         window: int,
         drop_path: float,
     ):
         super().__init__(channels, multiple=8 * window)
-        if len(config) != 7:
-            raise PnpError(
-                f"{self.name}: config is {list(config)}, but there are seven stages; "
-                "give seven numbers, such as [4, 4, 4, 4, 4, 4, 4]"
-            )
-        self.require(
-            dim=dim,
-            head_dim=head_dim,
-            window=window,
-            **{f"config[{i}]": n for i, n in enumerate(config)},
-        )
-        if dim % (2 * head_dim) or window % 2:
-            raise PnpError(
-                f"{self.name}: dim is {dim}, head_dim {head_dim}, window {window}, but half of dim is divided into "
-                f"heads and windows move by half; make dim a multiple of {2 * head_dim} and window even"
+        if dim % (2 * head_dim):
+            self.refuse(
+                f"dim is {dim} and head_dim {head_dim}, but half of dim is divided into heads",
+                f"make dim a multiple of {2 * head_dim}",
             )
         rates = (drop_path * depth / max(sum(config) - 1, 1) for depth in range(sum(config)))
 
@@ -230,12 +224,12 @@ class SCUNet(SwinConvUNet):
 
     def __init__(
         self,
-        channels: int = 3,
-        config: tuple[int, ...] = (4, 4, 4, 4, 4, 4, 4),
-        dim: int = 64,
-        head_dim: int = 32,
-        window: int = 8,
-        drop_path: float = 0.0,
+        channels: Count = 3,
+        config: SevenStages = (4, 4, 4, 4, 4, 4, 4),
+        dim: Count = 64,
+        head_dim: Count = 32,
+        window: Window = 8,
+        drop_path: Fraction = 0.0,
     ):
         super().__init__(channels, channels, config, dim, head_dim, window, drop_path)
 
@@ -257,12 +251,12 @@ class LevelSCUNet(SwinConvUNet):
 
     def __init__(
         self,
-        channels: int = 3,
-        config: tuple[int, ...] = (4, 4, 4, 4, 4, 4, 4),
-        dim: int = 64,
-        head_dim: int = 32,
-        window: int = 8,
-        drop_path: float = 0.0,
+        channels: Count = 3,
+        config: SevenStages = (4, 4, 4, 4, 4, 4, 4),
+        dim: Count = 64,
+        head_dim: Count = 32,
+        window: Window = 8,
+        drop_path: Fraction = 0.0,
     ):
         super().__init__(channels + 1, channels, config, dim, head_dim, window, drop_path)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from pnp.errors import PnpError
 from pnp.interfaces import Kernel, Level, Prior
+from pnp.options import Range
 from pnp.priors.simplex import project
 from pnp.registry import prior
 
@@ -26,12 +26,12 @@ class SparseSimplex(Prior):
 
     cite: ClassVar = ("duchi2008simplex",)
 
-    def __init__(self, threshold: float = 0.05, connected: bool = True):
+    def __init__(
+        self,
+        threshold: Annotated[float, Range(at_least=0, below=1)] = 0.05,
+        connected: bool = True,
+    ):
         super().__init__()
-        if not 0 <= threshold < 1:
-            raise PnpError(
-                f"sparse-simplex: threshold is {threshold}, but it is a fraction of the peak; write 0 to below 1"
-            )
         self.threshold, self.connected = threshold, connected
 
     def forward(self, k: Kernel, level: Level | None = None) -> Kernel:

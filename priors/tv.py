@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level, Prior, as_level
+from pnp.options import Count, Positive
 from pnp.registry import prior
 
 
@@ -29,14 +29,8 @@ class TotalVariation(Prior):
 
     cite: ClassVar = ("rudin1992tv", "beck2009tv")
 
-    def __init__(self, strength: float = 0.6, iterations: int = 30):
+    def __init__(self, strength: Positive = 0.6, iterations: Count = 30):
         super().__init__()
-        if not strength > 0:
-            raise PnpError(
-                f"tv: strength is {strength}, but it multiplies the level; write a number above 0"
-            )
-        if iterations < 1:
-            raise PnpError(f"tv: iterations is {iterations}; write 1 or more")
         self.strength, self.iterations = strength, iterations
 
     def forward(self, x: Image, level: Level) -> Image:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pywt
 from skimage.restoration import cycle_spin, denoise_wavelet
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Level, Prior
+from pnp.options import Range, Rule
 from pnp.priors.one_by_one import one_by_one
 from pnp.registry import prior
+
+WaveletName = Annotated[
+    str,
+    Rule(
+        "that names a discrete wavelet, such as haar, db2, sym4 or coif1",
+        lambda name: name in pywt.wavelist(kind="discrete"),
+    ),
+]
 
 
 @prior("wavelet")
@@ -28,19 +36,13 @@ class Wavelet(Prior):
     cite: ClassVar = ("chang2000bayesshrink",)
     differentiable: ClassVar = False
 
-    def __init__(self, wavelet: str = "db2", shifts: int = 2):
+    def __init__(self, wavelet: WaveletName = "db2", shifts: Annotated[int, Range(at_least=0)] = 2):
         super().__init__()
-        if wavelet not in pywt.wavelist(kind="discrete"):
-            raise PnpError(
-                f"wavelet: there is no discrete wavelet '{wavelet}'; use an orthogonal one: haar, db2, sym4, coif1"
-            )
-        if shifts < 0:
-            raise PnpError(f"wavelet: shifts is {shifts}; write 0 (one transform) or more")
         self.wavelet, self.shifts = wavelet, shifts
 
     def forward(self, x: Image, level: Level) -> Image:
         """The denoised image (B, C, H, W)."""
-        return one_by_one(self._denoise, x, level, "wavelet")
+        return one_by_one(self._denoise, x, level, self.registered)
 
     def _denoise(self, image: np.ndarray, level: float) -> np.ndarray:
         options = dict(sigma=level, wavelet=self.wavelet, channel_axis=-1, rescale_sigma=True)

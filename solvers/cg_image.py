@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pnp.checks import (
-    check_choice,
     check_kernel,
     check_mask,
     check_observation,
@@ -19,17 +18,14 @@ from pnp.checks import (
     check_weight,
     compute_dtype,
 )
-from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Image, Kernel, Level
+from pnp.options import Count, Range
 from pnp.registry import solver
 
 from .fourier import blur_down, kernel_spectra, row_spectra, up_blur
 
-NAME = "cg-image"
-BOUNDARIES = ("circular", "replicate", "reflect")
 
-
-@solver(NAME)
+@solver("cg-image")
 class CgImage(DataSolver):
     """Image step D for any boundary and with a mask (inpainting), by conjugate gradients from x.
 
@@ -50,36 +46,30 @@ class CgImage(DataSolver):
 
     cite: ClassVar = ("hestenes1952methods",)
 
-    def __init__(self, boundary: str = "replicate", tolerance: float = 1e-5, iterations: int = 100):
+    def __init__(
+        self,
+        boundary: Literal["circular", "replicate", "reflect"] = "replicate",
+        tolerance: Annotated[float, Range(above=0, below=1)] = 1e-5,
+        iterations: Count = 100,
+    ):
         super().__init__()
-        self.boundary = check_choice(NAME, "boundary", boundary, BOUNDARIES)
-        if (
-            isinstance(tolerance, bool)
-            or not isinstance(tolerance, int | float)
-            or not 0 < tolerance < 1
-        ):
-            raise PnpError(
-                f"{NAME}: tolerance is {tolerance!r}; it is a relative residual, above 0 and below 1"
-            )
-        if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
-            raise PnpError(f"{NAME}: iterations is {iterations!r}; it is a whole number from 1")
-        self.tolerance, self.iterations = tolerance, iterations
+        self.boundary, self.tolerance, self.iterations = boundary, tolerance, iterations
         self._report: dict[str, float] = {}
 
     def forward(
         self, y: Image, x: Image, k: Kernel, weight: Level, mask: Image | None = None
     ) -> Image:
-        s = check_shapes(NAME, y, x, k)
-        self.once(_check_values, y, k)
+        s = check_shapes(self.registered, y, x, k)
+        self.once(self._check_values, y, k)
         if mask is not None:
-            check_mask(NAME, mask, y)
+            check_mask(self.registered, mask, y)
             mask = mask.to(compute_dtype(mask))
         dtype = compute_dtype(x)
         y, k, x_kept, alpha = (
             y.to(dtype),
             k.to(dtype),
             x.to(dtype),
-            check_weight(NAME, weight, x.to(dtype)),
+            check_weight(self.registered, weight, x.to(dtype)),
         )
         A = Blur(k, s, (y.shape[-2], y.shape[-1]), self.boundary)
 
@@ -90,7 +80,7 @@ class CgImage(DataSolver):
             right = A.adjoint(_masked(y, mask)) + alpha * x_kept
             scale = _norm(right).clamp_min(torch.finfo(dtype).tiny)
             residual = right - normal(x_kept)
-            check_result(NAME, residual.mean((-2, -1)))
+            check_result(self.registered, residual.mean((-2, -1)))
             step, error, count = conjugate_gradients(
                 normal, residual, self.tolerance * scale, self.iterations
             )
@@ -114,10 +104,9 @@ class CgImage(DataSolver):
         """The worst relative residual over the batch and the iterations of the last call."""
         return dict(self._report)
 
-
-def _check_values(y: Tensor, k: Tensor) -> None:
-    check_observation(NAME, y)
-    check_kernel(NAME, k)
+    def _check_values(self, y: Tensor, k: Tensor) -> None:
+        check_observation(self.registered, y)
+        check_kernel(self.registered, k)
 
 
 def _masked(u: Tensor, mask: Tensor | None) -> Tensor:

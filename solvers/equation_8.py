@@ -13,10 +13,8 @@ from pnp.checks import check_kernel, check_observation, check_shapes, check_weig
 from pnp.interfaces import DataSolver, Image, Kernel, Level
 from pnp.registry import solver
 
-NAME = "equation-8"
 
-
-@solver(NAME)
+@solver("equation-8")
 class Equation8(DataSolver):
     """Image step D by equation 8 as printed: slow, but it rounds as USRNet's public code does.
 
@@ -34,28 +32,29 @@ class Equation8(DataSolver):
     cite: ClassVar = ("zhao2016fast", "zhang2020usrnet")
 
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
-        s = check_shapes(NAME, y, x, k)
-        weight = check_weight(NAME, weight, x)
-        K, Kd = self.once(_known, y, k, s)
+        s = check_shapes(self.registered, y, x, k)
+        weight = check_weight(self.registered, weight, x)
+        K, Kd = self.once(self._known, y, k, s)
         d = Kd + torch.fft.fftn(weight * x, dim=(-2, -1))
         folded = _fold(K * d, s) / (_fold(K.abs() ** 2, s) + weight)
         spectrum = (d - K.conj() * folded.repeat(1, 1, s, s)) / weight
         return torch.fft.ifftn(spectrum, dim=(-2, -1)).real
 
-
-def _known(y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor]:
-    """What depends on y and k alone: the kernel's spectrum K and conj(K) F(y↑s)."""
-    check_observation(NAME, y)
-    check_kernel(NAME, k)
-    height, width = (side * s for side in y.shape[-2:])
-    rows, columns = k.shape[-2:]
-    centred = torch.roll(
-        pad(k, (0, width - columns, 0, height - rows)), (-(rows // 2), -(columns // 2)), (-2, -1)
-    )
-    K = torch.fft.fftn(centred, dim=(-2, -1))
-    filled = y.new_zeros(*y.shape[:2], height, width)
-    filled[..., ::s, ::s] = y
-    return K, K.conj() * torch.fft.fftn(filled, dim=(-2, -1))
+    def _known(self, y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor]:
+        """What depends on y and k alone: the kernel's spectrum K and conj(K) F(y↑s)."""
+        check_observation(self.registered, y)
+        check_kernel(self.registered, k)
+        height, width = (side * s for side in y.shape[-2:])
+        rows, columns = k.shape[-2:]
+        centred = torch.roll(
+            pad(k, (0, width - columns, 0, height - rows)),
+            (-(rows // 2), -(columns // 2)),
+            (-2, -1),
+        )
+        K = torch.fft.fftn(centred, dim=(-2, -1))
+        filled = y.new_zeros(*y.shape[:2], height, width)
+        filled[..., ::s, ::s] = y
+        return K, K.conj() * torch.fft.fftn(filled, dim=(-2, -1))
 
 
 def _fold(spectrum: Tensor, s: int) -> Tensor:

@@ -21,10 +21,8 @@ from pnp.registry import solver
 
 from .fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
 
-NAME = "fft-image"
 
-
-@solver(NAME)
+@solver("fft-image")
 class FftImage(DataSolver):
     """Exact image step D for circular blur and decimation, by FFT.
 
@@ -49,23 +47,27 @@ class FftImage(DataSolver):
         self.kernel_gradients = kernel_gradients
 
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
-        s = check_shapes(NAME, y, x, k)
+        s = check_shapes(self.registered, y, x, k)
         dtype = compute_dtype(x)
-        known = self.once(_spectra_of, y, k, s)
+        known = self.once(self._spectra_of, y, k, s)
         k = k if self.kernel_gradients else k.detach()
         z = _Solve.apply(
-            y.to(dtype), x.to(dtype), k.to(dtype), check_weight(NAME, weight, x.to(dtype)), known
+            y.to(dtype),
+            x.to(dtype),
+            k.to(dtype),
+            check_weight(self.registered, weight, x.to(dtype)),
+            known,
+            self.registered,
         )
         return z.to(x.dtype)
 
-
-@torch.no_grad()
-def _spectra_of(y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What depends on y and k alone: the spectra of y and of the kernel's phases, and that of A A^T."""
-    check_observation(NAME, y)
-    check_kernel(NAME, k)
-    R = kernel_spectra(k.to(compute_dtype(k)), s, *y.shape[-2:])
-    return torch.fft.rfft2(y.to(compute_dtype(y))), R, gram(R)
+    @torch.no_grad()
+    def _spectra_of(self, y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What depends on y and k alone: the spectra of y and of the kernel's phases, and that of A A^T."""
+        check_observation(self.registered, y)
+        check_kernel(self.registered, k)
+        R = kernel_spectra(k.to(compute_dtype(k)), s, *y.shape[-2:])
+        return torch.fft.rfft2(y.to(compute_dtype(y))), R, gram(R)
 
 
 class _Solve(torch.autograd.Function):
@@ -84,11 +86,12 @@ class _Solve(torch.autograd.Function):
         k: Tensor,
         weight: Tensor,
         known: tuple[Tensor, Tensor, Tensor],
+        name: str,
     ) -> Tensor:
         Y, R, AAt = known
         s, size = R.shape[1], y.shape[-2:]
         U = Y - blur_down(row_spectra(x, s), R)
-        check_result(NAME, U[..., 0, 0])
+        check_result(name, U[..., 0, 0])
         inverse = 1 / (AAt + weight)
         U *= inverse
         z = torch.empty_like(x, memory_format=torch.contiguous_format)
@@ -103,7 +106,7 @@ class _Solve(torch.autograd.Function):
         z, k, weight, U, R, inverse = ctx.saved_tensors
         s = R.shape[1]
         size = (z.shape[-2] // s, z.shape[-1] // s)
-        for_y, for_x, for_k, for_weight, _ = ctx.needs_input_grad
+        for_y, for_x, for_k, for_weight, *_ = ctx.needs_input_grad
         G = list(row_spectra(g, s))
         V = blur_down(G, R) * inverse
         v = torch.fft.irfft2(V, s=size) if for_y or for_weight else None
@@ -130,4 +133,4 @@ class _Solve(torch.autograd.Function):
             if u is None or v is None
             else -(u * v).sum((1, 2, 3), keepdim=True).sum_to_size(weight.shape)
         )
-        return v if for_y else None, e, grad_k, grad_weight, None
+        return v if for_y else None, e, grad_k, grad_weight, None, None

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from pnp.checks import (
-    check_choice,
-    check_gamma,
     check_kernel,
     check_observation,
     check_result,
     check_shapes,
-    check_size,
     check_support,
 )
-from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.kernels import resize_kernel
+from pnp.options import Count, Positive, Range
 from pnp.registry import solver
 
 from .fourier import blur_down, row_spectra, rows_of
 
-NAME = "fft-kernel"
 
-
-@solver(NAME)
+@solver("fft-kernel")
 class FftKernel(DataSolver):
     """Exact kernel step Dk over kernels as large as the image, by FFT in float64.
 
@@ -51,36 +46,28 @@ class FftKernel(DataSolver):
 
     def __init__(
         self,
-        gamma: float = 7.6e-5,
-        size: int | None = None,
-        channel: int | None = None,
-        pull: str = "last",
+        gamma: Positive = 7.6e-5,
+        size: Count | None = None,
+        channel: Annotated[int, Range(at_least=0)] | None = None,
+        pull: Literal["last", "zero"] = "last",
     ):
         super().__init__()
-        self.gamma = check_gamma(NAME, gamma)
-        self.size = check_size(NAME, size)
-        if channel is not None and (
-            not isinstance(channel, int) or isinstance(channel, bool) or channel < 0
-        ):
-            raise PnpError(
-                f"{NAME}: channel is {channel!r}; it is the number of a colour channel from 0, or null for all"
-            )
-        self.channel = channel
-        self.pull = check_choice(NAME, "pull", pull, ("last", "zero"))
+        self.gamma, self.size, self.channel, self.pull = gamma, size, channel, pull
 
     def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:  # noqa: D102 - the class says it
-        s = check_shapes(NAME, y, x, k)
-        check_kernel(NAME, k)
+        s = check_shapes(self.registered, y, x, k)
+        check_kernel(self.registered, k)
         H, W = x.shape[-2:]
-        check_support(NAME, self.size, x)
-        Y = self.once(_spectrum_of, y)
+        check_support(self.registered, self.size, x)
+        Y = self.once(self._spectrum_of, y)
         if self.channel is not None:
             if self.channel >= x.shape[1]:
-                raise PnpError(
-                    f"{NAME}: channel is {self.channel}, but the image has channels 0 to {x.shape[1] - 1}"
+                self.refuse(
+                    f"channel is {self.channel}, but the image has channels 0 to {x.shape[1] - 1}",
+                    "choose one of them",
                 )
             x, Y = x[:, self.channel : self.channel + 1], Y[:, self.channel : self.channel + 1]
-        w = _minimiser(
+        w = self._minimiser(
             Y,
             x.double(),
             k.double() if self.pull == "last" else None,
@@ -90,32 +77,32 @@ class FftKernel(DataSolver):
         )
         return (w if self.size is None else resize_kernel(w, self.size)).to(k.dtype)
 
+    def _spectrum_of(self, y: Tensor) -> Tensor:
+        check_observation(self.registered, y)
+        return torch.fft.rfft2(y.double())
 
-def _spectrum_of(y: Tensor) -> Tensor:
-    check_observation(NAME, y)
-    return torch.fft.rfft2(y.double())
+    def _minimiser(
+        self, Y: Tensor, x: Tensor, k: Tensor | None, weight: float, s: int, width: int
+    ) -> Tensor:
+        """The minimising kernel as large as x; width is that of y.
 
-
-def _minimiser(Y: Tensor, x: Tensor, k: Tensor | None, weight: float, s: int, width: int) -> Tensor:
-    """The minimising kernel as large as x; width is that of y.
-
-    x takes the part that the kernel has in D, mirrored, and the kernel that of the image: A, the
-    blur and decimation by x, is for each frequency a matrix from the s x s phases of the kernel to
-    the C channels of y.
-    """
-    H, W = x.shape[-2:]
-    R = torch.stack(list(row_spectra(x.flip(-2, -1).roll((1, 1), (-2, -1)), s)), 1)
-    start = None if k is None else resize_kernel(k, H, W).roll((-(H // 2), -(W // 2)), (-2, -1))
-    E = Y if start is None else Y - blur_down(row_spectra(start, s), R)
-    check_result(NAME, R[..., 0, 0])
-    A = R.flatten(1, 2).permute(0, 3, 4, 2, 1).conj()  # (B, h, w // 2 + 1, C, s s)
-    step = _ridge(A, E.permute(0, 2, 3, 1)[..., None], weight)[..., 0]
-    part = step.permute(0, 3, 1, 2).unflatten(1, (s, s))[
-        :, :, :, None
-    ]  # (B, s, s, 1, h, w // 2 + 1)
-    part = torch.fft.irfft2(part, s=(Y.shape[-2], width))
-    w = torch.stack([rows_of(rows) for rows in part.unbind(1)], 3).flatten(2, 3)
-    return (w if start is None else w + start).roll((H // 2, W // 2), (-2, -1))
+        x takes the part that the kernel has in D, mirrored, and the kernel that of the image: A, the
+        blur and decimation by x, is for each frequency a matrix from the s x s phases of the kernel to
+        the C channels of y.
+        """
+        H, W = x.shape[-2:]
+        R = torch.stack(list(row_spectra(x.flip(-2, -1).roll((1, 1), (-2, -1)), s)), 1)
+        start = None if k is None else resize_kernel(k, H, W).roll((-(H // 2), -(W // 2)), (-2, -1))
+        E = Y if start is None else Y - blur_down(row_spectra(start, s), R)
+        check_result(self.registered, R[..., 0, 0])
+        A = R.flatten(1, 2).permute(0, 3, 4, 2, 1).conj()  # (B, h, w // 2 + 1, C, s s)
+        step = _ridge(A, E.permute(0, 2, 3, 1)[..., None], weight)[..., 0]
+        part = step.permute(0, 3, 1, 2).unflatten(1, (s, s))[
+            :, :, :, None
+        ]  # (B, s, s, 1, h, w // 2 + 1)
+        part = torch.fft.irfft2(part, s=(Y.shape[-2], width))
+        w = torch.stack([rows_of(rows) for rows in part.unbind(1)], 3).flatten(2, 3)
+        return (w if start is None else w + start).roll((H // 2, W // 2), (-2, -1))
 
 
 def _ridge(A: Tensor, e: Tensor, weight: float) -> Tensor:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from pnp.checks import (
-    check_choice,
-    check_gamma,
     check_kernel,
     check_observation,
     check_result,
     check_shapes,
-    check_size,
     check_support,
 )
-from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.kernels import resize_kernel
+from pnp.options import Count, Positive
 from pnp.registry import solver
 
 from .fourier import blur_down, kernel_spectra, row_spectra
 
-NAME = "support-kernel"
 
-
-@solver(NAME)
+@solver("support-kernel")
 class SupportKernel(DataSolver):
     """Exact kernel step Dk on a K x K support with all colour channels, by Cholesky.
 
@@ -45,32 +40,46 @@ class SupportKernel(DataSolver):
 
     cite: ClassVar = ("ates2023ikrnet",)
 
-    def __init__(self, gamma: float = 7.6e-5, size: int | None = None, pull: str = "last"):
+    def __init__(
+        self,
+        gamma: Positive = 7.6e-5,
+        size: Count | None = None,
+        pull: Literal["last", "zero"] = "last",
+    ):
         super().__init__()
-        self.gamma = check_gamma(NAME, gamma)
-        self.size = check_size(NAME, size)
-        self.pull = check_choice(NAME, "pull", pull, ("last", "zero"))
+        self.gamma, self.size, self.pull = gamma, size, pull
 
     def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:  # noqa: D102 - the class says it
-        s = check_shapes(NAME, y, x, k)
-        check_kernel(NAME, k)
+        s = check_shapes(self.registered, y, x, k)
+        check_kernel(self.registered, k)
         H, W = x.shape[-2:]
-        check_support(NAME, self.size, x)
+        check_support(self.registered, self.size, x)
         start = k.double() if self.size is None else resize_kernel(k.double(), self.size)
-        E = self.once(_spectrum_of, y)
+        E = self.once(self._spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
-        check_result(NAME, X[..., 0, 0])
+        check_result(self.registered, X[..., 0, 0])
         if self.pull == "last":
             E = E - blur_down(X.unbind(1), kernel_spectra(start, s, *y.shape[-2:]))
         taps = Taps(start, s, *y.shape[-2:])
-        step = _solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
+        step = self._solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
         w = step.reshape(-1, 1, *start.shape[-2:])
         return (w + start if self.pull == "last" else w).to(k.dtype)
 
+    def _spectrum_of(self, y: Tensor) -> Tensor:
+        check_observation(self.registered, y)
+        return torch.fft.rfft2(y.double())
 
-def _spectrum_of(y: Tensor) -> Tensor:
-    check_observation(NAME, y)
-    return torch.fft.rfft2(y.double())
+    def _solve(self, N: Tensor, b: Tensor, weight: float) -> Tensor:
+        N, b = N.flatten(3, 4).flatten(1, 2), b.flatten(1)
+        N = N + weight * torch.eye(N.shape[-1], dtype=N.dtype, device=N.device)
+        factor, info = torch.linalg.cholesky_ex(N)
+        if bool((info > 0).any()):
+            self.refuse(
+                f"the normal matrix of image {int(info.nonzero()[0])} of the batch is singular: "
+                "x has too little detail for a kernel of this size",
+                "take a larger gamma or a smaller size",
+            )
+        return torch.cholesky_solve(b[..., None], factor)
 
 
 class Taps:
@@ -109,15 +118,3 @@ class Taps:
                     right[q :: self.s, None, :][None],
                 ]
         return N
-
-
-def _solve(N: Tensor, b: Tensor, weight: float) -> Tensor:
-    N, b = N.flatten(3, 4).flatten(1, 2), b.flatten(1)
-    N = N + weight * torch.eye(N.shape[-1], dtype=N.dtype, device=N.device)
-    factor, info = torch.linalg.cholesky_ex(N)
-    if bool((info > 0).any()):
-        raise PnpError(
-            f"{NAME}: the normal matrix of image {int(info.nonzero()[0])} of the batch is singular: "
-            "x has too little detail for a kernel of this size; take a larger gamma or a smaller size"
-        )
-    return torch.cholesky_solve(b[..., None], factor)

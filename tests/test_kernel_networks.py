@@ -193,7 +193,9 @@ def test_kernel_resunet_treats_kernels_one_by_one():
 
 
 def test_kernel_resunet_refuses_unknown_options():
-    with pytest.raises(PnpError, match="constraint is 'softmax', but should be one of none, sum, simplex"):
+    with pytest.raises(
+        PnpError, match="constraint is 'softmax', but should be one of none, sum, simplex"
+    ):
         KernelResUNet(constraint="softmax")
     with pytest.raises(PnpError, match="gain is 0"):
         KernelResUNet(gain=0)

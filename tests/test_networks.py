@@ -83,7 +83,7 @@ def test_one_channel_networks(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_wrong_channels_are_one_clear_error(name):
-    with pytest.raises(PnpError, match=f"{name} takes 3 channels, got 1; .*channels"):
+    with pytest.raises(PnpError, match=f"{name}: it takes 3 channels, got 1; .*channels"):
         build(name)(torch.rand(1, 1, 8, 8), 0.1)
     with pytest.raises(PnpError, match="shape"):
         build(name)(torch.rand(3, 8, 8), 0.1)
@@ -189,9 +189,9 @@ def test_drop_path_acts_in_training_only():
     ("construct", "message"),
     [
         (lambda: ResUNet(channels=0), "resunet: channels is 0"),
-        (lambda: ResUNet(nc=(64, 128)), "resunet: nc is .*four"),
+        (lambda: ResUNet(nc=(64, 128)), "resunet: nc is .*a list of 4"),
         (lambda: DRUNet(nb=0), "drunet: nb is 0"),
-        (lambda: SCUNet(config=(4, 4)), "scunet: config is .*seven"),
+        (lambda: SCUNet(config=(4, 4)), "scunet: config is .*a list of 7"),
         (lambda: SCUNet(dim=48), "scunet: dim is 48.*multiple of 64"),
         (lambda: DnCNN(depth=1), "dncnn: depth is 1"),
         (lambda: HyPaNet(n=0), "hypanet: n is 0"),
@@ -224,6 +224,6 @@ def test_H_starts_as_a_schedule():
 
 def test_H_refuses_another_number_of_iterations():
     with pytest.raises(
-        PnpError, match="hypanet is built for 8 iterations, but the pipeline runs 4"
+        PnpError, match="hypanet: it is built for 8 iterations, but the pipeline runs 4"
     ):
         HyPaNet(n=8)(0.02, 2, 4)

@@ -270,7 +270,11 @@ def test_sparse_simplex_drops_weak_taps_and_lone_specks():
         ("tv", {"iterations": 0}, "tv: iterations is 0"),
         ("nlm", {"patch": 0}, "nlm: patch is 0"),
         ("nlm", {"strength": -1}, "nlm: strength is -1"),
-        ("wavelet", {"wavelet": "db99"}, "no discrete wavelet 'db99'"),
+        (
+            "wavelet",
+            {"wavelet": "db99"},
+            "wavelet is 'db99', but should be text that names a discrete wavelet",
+        ),
         ("wavelet", {"shifts": -1}, "shifts is -1"),
         ("median", {"size": 4}, "median: size is 4"),
         ("sparse-simplex", {"threshold": 1.5}, "threshold is 1.5"),

@@ -12,13 +12,13 @@ from pnp.errors import PnpError
 from pnp.interfaces import one_run
 from pnp.kernels import resize_kernel
 from pnp.registry import solver as registry
-from pnp.solvers import fft_image
-from pnp.solvers.cg_image import BOUNDARIES, Blur, CgImage
+from pnp.solvers.cg_image import Blur, CgImage
 from pnp.solvers.fft_image import FftImage
 from pnp.solvers.fft_kernel import FftKernel
 from pnp.solvers.support_kernel import SupportKernel
 from pnp.testing import check_solver, observe_spatially
 
+BOUNDARIES = ("circular", "replicate", "reflect")
 double = torch.float64
 
 
@@ -155,8 +155,8 @@ def test_D_takes_tensors_of_any_memory_layout():
 
 
 def test_what_depends_on_y_and_k_is_computed_once_per_run(monkeypatch):
-    calls, compute = [], fft_image._spectra_of
-    monkeypatch.setattr(fft_image, "_spectra_of", lambda *a: calls.append(a) or compute(*a))
+    calls, compute = [], FftImage._spectra_of
+    monkeypatch.setattr(FftImage, "_spectra_of", lambda *a: calls.append(a) or compute(*a))
     D, y, x, k = FftImage(), tensors(1, 1, 4, 4), tensors(1, 1, 8, 8), kernels(0, 1, 3, 3)
     with one_run():
         first = [D(y, x, k, weight) for weight in (0.1, 0.2)]
@@ -530,40 +530,43 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
     [
         (
             lambda: FftKernel(0),
-            "fft-kernel: gamma is 0; it is the weight of the pull per pixel, a finite number above zero",
+            "fft-kernel: gamma is 0, but should be a number above 0",
         ),
         (
             lambda: SupportKernel(-1.0),
-            "support-kernel: gamma is -1.0; it is the weight of the pull per pixel, a finite number above zero",
+            "support-kernel: gamma is -1.0, but should be a number above 0",
         ),
         (
             lambda: FftKernel(1e-3, size=0),
-            "fft-kernel: size is 0; it is the side of the kernel in pixels, a whole number from 1",
+            "fft-kernel: size is 0, but should be a whole number of at least 1 or null",
         ),
         (
             lambda: SupportKernel(1e-3, size=2.5),
-            "support-kernel: size is 2.5; it is the side of the kernel in pixels, a whole number from 1",
+            "support-kernel: size is 2.5, but should be a whole number of at least 1 or null",
         ),
         (
             lambda: FftKernel(1e-3, pull="first"),
-            "fft-kernel: pull is 'first'; it is one of: last, zero",
+            "fft-kernel: pull is 'first', but should be one of last, zero",
         ),
         (
             lambda: FftKernel(1e-3, channel=-1),
-            "fft-kernel: channel is -1; it is the number of a colour channel from 0, or null for all",
+            "fft-kernel: channel is -1, but should be a whole number of at least 0 or null",
         ),
         (
             lambda: CgImage("periodic"),
-            "cg-image: boundary is 'periodic'; it is one of: circular, replicate, reflect",
+            "cg-image: boundary is 'periodic', but should be one of circular, replicate, reflect",
         ),
         (
             lambda: CgImage(tolerance=0),
-            "cg-image: tolerance is 0; it is a relative residual, above 0 and below 1",
+            "cg-image: tolerance is 0, but should be a number above 0 and below 1",
         ),
-        (lambda: CgImage(iterations=0), "cg-image: iterations is 0; it is a whole number from 1"),
+        (
+            lambda: CgImage(iterations=0),
+            "cg-image: iterations is 0, but should be a whole number of at least 1",
+        ),
         (
             lambda: FftKernel(1e-3, channel=3)(*list(bad().values())[:3]),
-            "fft-kernel: channel is 3, but the image has channels 0 to 2",
+            "fft-kernel: channel is 3, but the image has channels 0 to 2; choose one of them",
         ),
         (
             lambda: FftKernel(1e-3, size=17)(*list(bad().values())[:3]),

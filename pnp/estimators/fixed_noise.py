@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pnp.errors import PnpError
-from pnp.interfaces import Estimator, Image, Kernel, Level, Noise
+from pnp.interfaces import Estimator, Image, Kernel, Level
+from pnp.options import Noise
 from pnp.registry import estimator
 
 
@@ -13,10 +13,6 @@ class FixedNoise(Estimator):
 
     def __init__(self, sigma: Noise):
         super().__init__()
-        if not 0 <= sigma <= 1:
-            raise PnpError(
-                f"fixed-noise: sigma is {sigma}, but images are on [0, 1]; write it as 0.02, 2% or 5/255"
-            )
         self.sigma = sigma
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:

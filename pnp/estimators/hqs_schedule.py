@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
-from pnp.errors import PnpError
-from pnp.interfaces import Estimator, Level, Levels, Noise, Number
+from pnp.interfaces import Estimator, Level, Levels, Number
+from pnp.options import Noise, Positive, Range
 from pnp.registry import estimator
+
+PositiveNoise = Annotated[Noise, Range(above=0)]
 
 
 @estimator("hqs-schedule")
@@ -30,22 +32,16 @@ class HqsSchedule(Estimator):
 
     def __init__(
         self,
-        first: Noise = 49 / 255,
-        last: Noise = 1 / 255,
-        floor: Noise = 0.001,
-        strength: float = 0.23,
+        first: PositiveNoise = 49 / 255,
+        last: PositiveNoise = 1 / 255,
+        floor: PositiveNoise = 0.001,
+        strength: Positive = 0.23,
     ):
         super().__init__()
-        if not 0 < last <= first <= 1:
-            raise PnpError(
-                f"hqs-schedule: first is {first} and last is {last}, but levels fall; write 0 < last <= first <= 1"
+        if last > first:
+            self.refuse(
+                f"first is {first} and last is {last}, but levels fall", "write last <= first"
             )
-        if not 0 < floor <= 1:
-            raise PnpError(
-                f"hqs-schedule: floor is {floor}, but the weight of D must not be zero; write for example 0.1%"
-            )
-        if not strength > 0:
-            raise PnpError(f"hqs-schedule: strength is {strength}; write a number above 0")
         self.first, self.last, self.floor, self.strength = first, last, floor, strength
 
     def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pnp.errors import PnpError
 from pnp.interfaces import Estimator, Level, Levels, Number, as_level
+from pnp.options import Count
 from pnp.registry import estimator
 
 FLOOR = 1e-6  # D divides by alpha
@@ -36,12 +36,8 @@ class HyPaNet(Estimator):
 
     cite: ClassVar = ("zhang2020usrnet",)
 
-    def __init__(self, n: int = 8, width: int = 64):
+    def __init__(self, n: Count = 8, width: Count = 64):
         super().__init__()
-        if n < 1 or width < 1:
-            raise PnpError(
-                f"hypanet: n is {n} and width {width}, but both count something; give 1 or more"
-            )
         self.n = n
         last = nn.Conv2d(width, 2 * n, 1)
         self.mlp = nn.Sequential(
@@ -60,9 +56,9 @@ class HyPaNet(Estimator):
     def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:
         """Alpha and beta of n iterations."""
         if n != self.n:
-            raise PnpError(
-                f"hypanet is built for {self.n} iterations, but the pipeline runs {n}; "
-                f"write repeat: {self.n}, or give it n: {n} and weights made for that"
+            self.refuse(
+                f"it is built for {self.n} iterations, but the pipeline runs {n}",
+                f"write repeat: {self.n}, or give it n: {n} and weights made for that",
             )
         level = as_level(sigma, like=next(self.parameters()))
         parameters = (

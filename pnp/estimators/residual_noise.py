@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch.nn.functional as F
 from torch import nn
 
 from pnp.checks import check_shapes
-from pnp.errors import PnpError
-from pnp.interfaces import Estimator, Image, Kernel, Level, Noise
+from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.observation import blur, downsample
+from pnp.options import Count, Noise, Range
 from pnp.registry import estimator
 
 
@@ -31,16 +31,13 @@ class ResidualNoise(Estimator):
 
     cite: ClassVar = ("ates2023ikrnet",)
 
-    def __init__(self, channels: int = 3, features: int = 64, max_sigma: Noise = 0.03):
+    def __init__(
+        self,
+        channels: Count = 3,
+        features: Count = 64,
+        max_sigma: Annotated[Noise, Range(above=0)] = 0.03,
+    ):
         super().__init__()
-        if channels < 1 or features < 1:
-            raise PnpError(
-                f"residual-noise: channels is {channels} and features {features}; both must be 1 or more"
-            )
-        if not 0 < max_sigma <= 1:
-            raise PnpError(
-                f"residual-noise: max_sigma is {max_sigma}, but levels are on [0, 1]; write 3% or 7.65/255"
-            )
         self.channels, self.max_sigma = channels, max_sigma
         self.net = nn.Sequential(
             nn.Conv2d(channels, features, 3, padding=1),
@@ -51,11 +48,11 @@ class ResidualNoise(Estimator):
 
     def forward(self, y: Image, x: Image, k: Kernel) -> Level:
         """The standard deviation of the noise in y, (B, 1, 1, 1)."""
-        scale = check_shapes("residual-noise", y, x, k)
+        scale = check_shapes(self.registered, y, x, k)
         if y.shape[1] != self.channels:
-            raise PnpError(
-                f"residual-noise: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
-                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
+            self.refuse(
+                f"y has {y.shape[1]} channels, but the network was built for {self.channels}",
+                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image",
             )
         residual = y - downsample(blur(x, k), scale)
         strength = (

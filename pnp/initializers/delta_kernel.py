@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Kernel
 from pnp.kernels import delta_kernel
+from pnp.options import Count
 from pnp.registry import initializer
 
 
@@ -12,12 +12,8 @@ from pnp.registry import initializer
 class DeltaKernel(Initializer):
     """No blur: one at the centre, index size // 2, and zero elsewhere."""
 
-    def __init__(self, size: int = 1):
+    def __init__(self, size: Count = 1):
         super().__init__()
-        if size < 1:
-            raise PnpError(
-                f"delta-kernel: size is {size}; write the side of the kernel in pixels, 1 or more"
-            )
         self.size = size
 
     def forward(self, y: Image) -> Kernel:

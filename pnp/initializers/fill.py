@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer
 from pnp.registry import initializer
 
@@ -27,9 +26,9 @@ class Fill(Initializer):
             or mask.shape[0] not in (1, y.shape[0])
             or mask.shape[1] not in (1, y.shape[1])
         ):
-            raise PnpError(
-                f"fill: the mask is {tuple(mask.shape)}, the image {tuple(y.shape)}; "
-                "give a mask (B or 1, C or 1, H, W), 1 where the image is known"
+            self.refuse(
+                f"the mask is {tuple(mask.shape)}, the image {tuple(y.shape)}",
+                "give a mask (B or 1, C or 1, H, W), 1 where the image is known",
             )
         return fill(y, mask.to(y).expand_as(y))
 

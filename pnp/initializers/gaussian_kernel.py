@@ -6,9 +6,9 @@ import math
 
 import torch
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Kernel
 from pnp.kernels import gaussian_kernels
+from pnp.options import Count, Positive
 from pnp.registry import initializer
 
 
@@ -22,18 +22,13 @@ class GaussianKernel(Initializer):
     """
 
     def __init__(
-        self, size: int = 21, std: float = 1.6, std2: float | None = None, angle: float = 0.0
+        self,
+        size: Count = 21,
+        std: Positive = 1.6,
+        std2: Positive | None = None,
+        angle: float = 0.0,
     ):
         super().__init__()
-        if size < 1:
-            raise PnpError(
-                f"gaussian-kernel: size is {size}; write the side of the kernel in pixels, for example 21"
-            )
-        for name, value in {"std": std, "std2": std if std2 is None else std2}.items():
-            if not value > 0:
-                raise PnpError(
-                    f"gaussian-kernel: {name} is {value}, but widths are above 0; 'delta-kernel' has no blur"
-                )
         self.size, self.std, self.std2, self.angle = size, std, std if std2 is None else std2, angle
 
     def forward(self, y: Image) -> Kernel:

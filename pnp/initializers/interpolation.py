@@ -49,7 +49,7 @@ class Bilinear(Initializer):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
-        check_scale(s, "bilinear")
+        check_scale(s, self.registered)
         return interpolate(y, s, lambda d: (1 - d).clamp(min=0), reach=1)
 
 
@@ -64,7 +64,7 @@ class Bicubic(Initializer):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
-        check_scale(s, "bicubic")
+        check_scale(s, self.registered)
         return interpolate(y, s, keys, reach=2)
 
 

@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Kernel
+from pnp.options import Count
 from pnp.registry import initializer
 
 HIDDEN = (25, 100, 225, 400)
@@ -42,23 +42,13 @@ class KernelEncoder(Initializer):
 
     def __init__(
         self,
-        size: int = 21,
-        channels: int = 3,
-        latent: int = 10,
-        features: int = 64,
+        size: Count = 21,
+        channels: Count = 3,
+        latent: Count = 10,
+        features: Count = 64,
         normalise: bool = True,
     ) -> None:
         super().__init__()
-        for name, value in {
-            "size": size,
-            "channels": channels,
-            "latent": latent,
-            "features": features,
-        }.items():
-            if value < 1:
-                raise PnpError(
-                    f"kernel-encoder: {name} is {value}; write a whole number of 1 or more"
-                )
         self.channels = channels
         self.encoder = ImageEncoder(channels, latent, features)
         self.decoder = KernelDecoder(size, latent, normalise)
@@ -66,9 +56,9 @@ class KernelEncoder(Initializer):
     def forward(self, y: Image) -> Kernel:
         """The first estimate of the kernel (B, 1, size, size), non-negative."""
         if y.shape[1] != self.channels:
-            raise PnpError(
-                f"kernel-encoder: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
-                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
+            self.refuse(
+                f"y has {y.shape[1]} channels, but the network was built for {self.channels}",
+                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image",
             )
         return self.decoder(self.encoder(y))
 

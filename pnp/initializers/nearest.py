@@ -13,5 +13,5 @@ class Nearest(Initializer):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
-        check_scale(s, "nearest")
+        check_scale(s, self.registered)
         return y.repeat_interleave(s, dim=-2).repeat_interleave(s, dim=-1)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Kernel, Number
+from pnp.options import Count, Range, Rule
 from pnp.registry import initializer
 
 SCALES = 4
 LEAST = 8
 """The shortest side of an observation that holds a window."""
+Windows = Annotated[
+    tuple[Annotated[int, Range(at_least=LEAST)], ...], Rule("and at least one of them", len)
+]
 
 
 @initializer("spectral-kernel")
@@ -50,27 +53,14 @@ class SpectralKernel(Initializer):
 
     def __init__(
         self,
-        size: int = 25,
-        windows: tuple[int, ...] = (32, 64),
-        hop: float = 0.5,
-        width: int = 768,
-        depth: int = 2,
+        size: Count = 25,
+        windows: Windows = (32, 64),
+        hop: Annotated[float, Range(above=0, at_most=1)] = 0.5,
+        width: Count = 768,
+        depth: Annotated[int, Range(at_least=0)] = 2,
     ) -> None:
         super().__init__()
-        if (
-            size < 1
-            or not 0 < hop <= 1
-            or width < 1
-            or depth < 0
-            or not windows
-            or min(windows) < LEAST
-        ):
-            raise PnpError(
-                f"spectral-kernel: size and width should be 1 or more, depth 0 or more, hop above 0 and at "
-                f"most 1, windows {LEAST} or more, but they are {size}, {width}, {depth}, {hop} and "
-                f"{list(windows)}"
-            )
-        self.size, self.windows, self.hop = size, tuple(windows), hop
+        self.size, self.windows, self.hop = size, windows, hop
         self.norms = nn.ModuleList(nn.LayerNorm(m * (m // 2 + 1)) for m in windows)
         self.first = nn.Linear(sum(m * (m // 2 + 1) for m in windows), width)
         self.scale = nn.Embedding(SCALES, width)
@@ -81,11 +71,12 @@ class SpectralKernel(Initializer):
     def forward(self, y: Image, s: Number) -> Kernel:
         """The kernel of each observation, at the resolution of x, s times that of y."""
         if not 1 <= s <= SCALES:
-            raise PnpError(f"spectral-kernel: the scale is {s}, but it is made for 1 to {SCALES}")
+            self.refuse(f"the scale is {s}", f"it is made for 1 to {SCALES}")
         if min(y.shape[-2:]) < LEAST:
-            raise PnpError(
-                f"spectral-kernel: y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
-                f"{LEAST} x {LEAST} or more; give the kernel (-k), or a larger image"
+            self.refuse(
+                f"y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
+                f"{LEAST} x {LEAST} or more",
+                "give the kernel (-k), or a larger image",
             )
         with torch.autocast(y.device.type, enabled=False):
             image = y.to(self.first.weight.dtype)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Initializer, Level, Number, as_level
+from pnp.options import Count
 from pnp.registry import initializer
 
 
@@ -39,12 +39,14 @@ class SRResNet(Initializer):
 
     cite: ClassVar = ("zhang2019dpsr",)
 
-    def __init__(self, scale: int = 4, channels: int = 3, features: int = 96, blocks: int = 16):
+    def __init__(
+        self,
+        scale: Literal[1, 2, 3, 4] = 4,
+        channels: Count = 3,
+        features: Count = 96,
+        blocks: Count = 16,
+    ):
         super().__init__()
-        if scale not in (1, 2, 3, 4):
-            raise PnpError(f"srresnet: scale is {scale}, but it is 1, 2, 3 or 4")
-        if min(channels, features, blocks) < 1:
-            raise PnpError("srresnet: channels, features and blocks are at least 1")
         self.scale, self.channels = scale, channels
         self.head = nn.Conv2d(channels + 1, features, 3, padding=1)
         self.body = nn.Sequential(
@@ -68,12 +70,13 @@ class SRResNet(Initializer):
     def forward(self, y: Image, s: Number, level: Level) -> Image:
         """The super-resolved image; PnpError if s is not the scale that it was built for."""
         if s != self.scale:
-            raise PnpError(
-                f"srresnet: it was built for scale {self.scale}, but s is {s}; set its option scale: {s}"
+            self.refuse(
+                f"it was built for scale {self.scale}, but s is {s}", f"set its option scale: {s}"
             )
         if y.shape[1] != self.channels:
-            raise PnpError(
-                f"srresnet: it takes {self.channels} channels, but the image has {y.shape[1]}"
+            self.refuse(
+                f"it takes {self.channels} channels, but the image has {y.shape[1]}",
+                "convert the image, or set the option channels (and use weights made for it)",
             )
         known = as_level(level, y).expand(y.shape[0], 1, *y.shape[-2:])
         x = self.head(torch.cat((y, known), 1))
