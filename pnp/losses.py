@@ -12,6 +12,9 @@ from pnp.kernels import mirror_kernel
 from pnp.pipeline import Pipeline, State
 from pnp.recipe import Loss, Recipe
 
+LEAST_LEVEL = 1e-3
+"""Added to levels before their logarithms are compared: 0.1 %, below which a level hardly matters."""
+
 
 class Objective(nn.Module):
     """Runs the pipeline on a batch (true values by name) and compares: `objective(batch)` is
@@ -89,6 +92,8 @@ def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
         if loss.mirror:
             error = torch.minimum(error, kernel_distance(value, mirror_kernel(target)))
         return error.mean()
+    if loss.measure == "log":
+        return ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log().abs().mean()
     error = value - target
     return error.abs().mean() if loss.measure == "l1" else error.square().mean()
 

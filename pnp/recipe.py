@@ -39,6 +39,9 @@ TRUTHS = ("x", "y", "k", "sigma", "s")
 PACKAGE = "pnp.recipes"
 
 
+Measure = Literal["l1", "l2", "log", "kernel"]
+
+
 @dataclass(frozen=True)
 class Optimiser:
     """Adam or Muon, the gradient cut to a norm of `clip`."""
@@ -72,13 +75,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class Loss:
-    """weight * mean |of - target|, squared for l2, or the distance of kernels `losses.kernel_distance`.
+    """weight * mean |of - target|, squared for l2, of logarithms for log (levels, whose relative error
+    counts), or the distance of kernels `losses.kernel_distance`.
 
     At the end, in every iteration (their mean), or weighted by iteration; with `mirror`, to the
     nearer of a kernel and its mirror image.
     """
 
-    measure: Literal["l1", "l2", "kernel"]
+    measure: Measure
     of: str
     target: str
     iterations: str | tuple[float, ...]
@@ -522,9 +526,9 @@ class _Reader:
 
     def loss(self, item: Node, spec: Spec | None) -> Loss | None:
         form = "for example {l1: x}, {l2: k, iterations: all, weight: 100} or {l2: I.encoder, target: A.encoder}"
-        kinds = [k for k in ("l1", "l2", "kernel") if item.is_map and k in item.value]
+        kinds = [k for k in typing.get_args(Measure) if item.is_map and k in item.value]
         if len(kinds) != 1 or not isinstance(item.value[kinds[0]].value, str):
-            self.say(item.origin, "a loss says l1, l2 or kernel, and of what", form)
+            self.say(item.origin, "a loss says l1, l2, log or kernel, and of what", form)
             return None
         unknown = [
             k for k in item.value if k not in (*kinds, "target", "iterations", "weight", "mirror")

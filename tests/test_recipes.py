@@ -105,7 +105,7 @@ def test_all_problems_at_once_in_the_order_of_the_lines(tmp_path):
         "'P' is to be trained, but it is also frozen",
         "there is no module 'Q' to train\n    2 | train: [P, Q]",
         "the pipeline has no variable 'xx'",
-        "a loss says l1, l2 or kernel",
+        "a loss says l1, l2, log or kernel",
         "batch is 'many', but should be a whole number",
         "a recipe has no key 'optimizer'",
         "did you mean 'optimiser'?",

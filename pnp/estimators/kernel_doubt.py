@@ -1,0 +1,83 @@
+"""How far an estimated kernel is to be trusted, as the noise level that its error amounts to."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from pnp.errors import PnpError
+from pnp.initializers.spectral_kernel import LEAST, SCALES, log_power_spectrum
+from pnp.interfaces import Estimator, Image, Kernel, Level, Number
+from pnp.kernels import resize_kernel
+from pnp.registry import estimator
+
+
+@estimator("kernel-doubt")
+class KernelDoubt(Estimator):
+    """Standard deviation of (x * (k - k_true))|s, predicted by a network from y and the estimate k.
+
+        doubt = std(y) exp(network(log S(y), k, s)),   S: power spectrum of y as in `spectral-kernel`
+
+    To D an error of the kernel is noise of that level: sqrt(sigma^2 + doubt^2) (`quadrature`) in
+    place of sigma makes its weight, and the level of P, fit a kernel that is not exact.
+
+    Args:
+        size: Side to which k is brought (cropped or padded) before the network sees it.
+        window: Side of the windows of the spectrum, in pixels of y.
+        width: Width of the network's hidden layers.
+    Returns:
+        The level (B, 1, 1, 1).
+    Raises:
+        PnpError: y has a side below 8 pixels, or s is above 4.
+    Source:
+        pnp's own.
+    """
+
+    cite: ClassVar = ("welch1967",)
+
+    def __init__(self, size: int = 25, window: int = 32, width: int = 256) -> None:
+        super().__init__()
+        if size < 1 or width < 1 or window < LEAST:
+            raise PnpError(
+                f"kernel-doubt: size and width should be 1 or more and window {LEAST} or more, "
+                f"but they are {size}, {width} and {window}"
+            )
+        self.size, self.window = size, window
+        inputs = window * (window // 2 + 1)
+        self.norm = nn.LayerNorm(inputs)
+        self.spectrum = nn.Linear(inputs, width)
+        self.kernel = nn.Linear(size**2, width)
+        self.scale = nn.Embedding(SCALES, width)
+        self.rest = nn.Sequential(
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, 1),
+        )
+        nn.init.zeros_(self.scale.weight)
+
+    def forward(self, y: Image, k: Kernel, s: Number) -> Level:
+        """The level that the error of k amounts to in y."""
+        if not 1 <= s <= SCALES:
+            raise PnpError(f"kernel-doubt: the scale is {s}, but it is made for 1 to {SCALES}")
+        if min(y.shape[-2:]) < LEAST:
+            raise PnpError(
+                f"kernel-doubt: y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
+                f"{LEAST} x {LEAST} or more"
+            )
+        with torch.autocast(y.device.type, enabled=False):
+            image = y.to(self.spectrum.weight.dtype)
+            image = image - image.mean((-3, -2, -1), keepdim=True)
+            contrast = image.std((-3, -2, -1), keepdim=True, unbiased=False)
+            power = log_power_spectrum(image / (contrast + 1e-3), self.window, self.window // 2)
+            taps = resize_kernel(k, self.size).to(image.dtype).flatten(1)
+            hidden = self.spectrum(self.norm(power.flatten(1)))
+            hidden = hidden + self.kernel(self.size * taps)
+            hidden = hidden + self.scale(torch.full((1,), s - 1, device=y.device))
+            relative = (self.rest(hidden) - 3.0).clamp(max=0.0).exp()
+        level: Level = (contrast * relative[..., None, None]).to(y.dtype)
+        return level

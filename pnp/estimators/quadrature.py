@@ -1,0 +1,20 @@
+"""The level of two independent errors together."""
+
+from __future__ import annotations
+
+from pnp.interfaces import Estimator, Level
+from pnp.registry import estimator
+
+
+@estimator("quadrature")
+class Quadrature(Estimator):
+    """sqrt(a^2 + b^2): the standard deviation of the sum of independent errors of levels a and b.
+
+    Returns:
+        The level, of the shape of a or b.
+    """
+
+    def forward(self, a: Level, b: Level) -> Level:
+        """Both levels together."""
+        level: Level = (a * a + b * b) ** 0.5
+        return level
