@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import nn
 
-from pnp.errors import PnpError
 from pnp.initializers.spectral_kernel import LEAST, SCALES, log_power_spectrum
 from pnp.interfaces import Estimator, Image, Kernel, Level, Number
 from pnp.kernels import resize_kernel
+from pnp.options import Count, Range
 from pnp.registry import estimator
 
 
@@ -37,13 +37,13 @@ class KernelDoubt(Estimator):
 
     cite: ClassVar = ("welch1967",)
 
-    def __init__(self, size: int = 25, window: int = 32, width: int = 256) -> None:
+    def __init__(
+        self,
+        size: Count = 25,
+        window: Annotated[int, Range(at_least=LEAST)] = 32,
+        width: Count = 256,
+    ) -> None:
         super().__init__()
-        if size < 1 or width < 1 or window < LEAST:
-            raise PnpError(
-                f"kernel-doubt: size and width should be 1 or more and window {LEAST} or more, "
-                f"but they are {size}, {width} and {window}"
-            )
         self.size, self.window = size, window
         inputs = window * (window // 2 + 1)
         self.norm = nn.LayerNorm(inputs)
@@ -63,11 +63,12 @@ class KernelDoubt(Estimator):
     def forward(self, y: Image, k: Kernel, s: Number) -> Level:
         """The level that the error of k amounts to in y."""
         if not 1 <= s <= SCALES:
-            raise PnpError(f"kernel-doubt: the scale is {s}, but it is made for 1 to {SCALES}")
+            self.refuse(f"the scale is {s}", f"it is made for 1 to {SCALES}")
         if min(y.shape[-2:]) < LEAST:
-            raise PnpError(
-                f"kernel-doubt: y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
-                f"{LEAST} x {LEAST} or more"
+            height, width = y.shape[-2:]
+            self.refuse(
+                f"y is {height} x {width} pixels, but a spectrum needs {LEAST} x {LEAST} or more",
+                "take a larger image",
             )
         with torch.autocast(y.device.type, enabled=False):
             image = y.to(self.spectrum.weight.dtype)
