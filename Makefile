@@ -2,24 +2,30 @@
 
 PYTHON ?= python3
 VENV = .venv
-PNP = $(VENV)/bin/pnp
-PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PNP = $(BIN)/pnp
+PIP = $(BIN)/python -m pip --disable-pip-version-check
 # What pip says is of interest only if it fails.
 install = $(PIP) install --editable '$(1)' > $(VENV)/install.log 2>&1 || { cat $(VENV)/install.log; exit 1; }
 
-.PHONY: demo test long clean
+.PHONY: demo test quick long clean
 
 demo: $(VENV)/installed
 	$(PNP) demo -o out/demo
 
 test: $(VENV)/tested
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -q -n 2
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2
+
+# A minute: without what trains networks, builds packages or type-checks.
+quick: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q -n 2 --ignore tests/test_train.py --ignore tests/test_packaging.py --ignore tests/test_typing.py
 
 long: $(VENV)/tested
-	$(VENV)/bin/python -m pytest -q -m long
+	$(BIN)/python -m pytest -q -m long
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pnp needs Python 3.11 or newer: make PYTHON=python3.12")'

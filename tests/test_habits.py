@@ -1,0 +1,27 @@
+"""What the files around the code promise: the version that is cited, the commands that CI calls."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+import pnp
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_citation_names_this_version():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == pnp.__version__
+
+
+def test_hosted_ci_calls_targets_that_exist_and_the_pythons_that_are_supported():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    commands = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    targets = {target for run in commands for target in re.findall(r"make (\w+)", run)}
+    assert {"test", "long"} <= targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    versions = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    assert all(f"Python :: {version}" in pyproject for version in versions)
+    assert f'requires-python = ">={versions[0]}"' in pyproject
