@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pnp.interfaces import one_run
+from pnp.interfaces import pipeline_run
 from pnp.machine import processor
 from pnp.solvers.equation_8 import Equation8
 from pnp.solvers.fft_image import FftImage
@@ -119,7 +119,7 @@ def measure_times(H: int, W: int, mode: str, seconds: float) -> dict[str, list[f
     times: dict[str, list[float]] = {name: [] for name in competitors}
     kept = "fft-image, spectra of y and k kept"
     times[kept] = []
-    with one_run():
+    with pipeline_run():
         call(competitors["fft-image"], mode, *inputs)
     for name in competitors:
         call(competitors[name], mode, *inputs)
@@ -129,7 +129,7 @@ def measure_times(H: int, W: int, mode: str, seconds: float) -> dict[str, list[f
             start = time.perf_counter()
             call(method, mode, *inputs)
             times[name].append(time.perf_counter() - start)
-        with one_run():
+        with pipeline_run():
             call(competitors["fft-image"], mode, *inputs)
             start = time.perf_counter()
             call(competitors["fft-image"], mode, *inputs)

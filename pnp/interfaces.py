@@ -133,14 +133,13 @@ def signature_of(cls: type[Module]) -> Signature:
     return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
 
 
-_run: ContextVar[dict[int, tuple[tuple[Any, ...], Any]] | None] = ContextVar(
-    "pnp_run", default=None
-)
+_run: ContextVar[dict[Module, dict[str, Any]] | None] = ContextVar("pnp_run", default=None)
+"""The state of each module in the present run of a pipeline; None outside of runs."""
 
 
 @contextmanager
-def one_run() -> Iterator[None]:
-    """The span of one run of a pipeline, within which `Module.once` keeps what it computed."""
+def pipeline_run() -> Iterator[None]:
+    """The span of one run of a pipeline, for which `Module.run_state` and `Module.cached` last."""
     token = _run.set({})
     try:
         yield
@@ -177,23 +176,29 @@ class Module(nn.Module, ABC):
         """Raise the PnpError 'name: problem; cure'."""
         raise PnpError(f"{self.registered}: {problem}; {cure}")
 
-    def once(self, compute: Callable[..., Any], *inputs: Any) -> Any:
-        """`compute(*inputs)`; within one run of a pipeline, the last result is given again for the
-        same inputs.
+    def run_state(self) -> dict[str, Any]:
+        """What this module keeps from call to call within one run of a pipeline, by name.
 
-        "The same" means the same objects, not equal ones.  Outside a run nothing is kept.
+        Each run begins with an empty state; so does each iteration under gradient checkpointing,
+        which runs it twice.  Outside a run every call gets an empty one.
         """
-        memory = _run.get()
-        if memory is None:
-            return compute(*inputs)
-        kept = memory.get(id(self))
-        if (
-            kept is None
-            or len(kept[0]) != len(inputs)
-            or any(a is not b for a, b in zip(kept[0], inputs, strict=True))
-        ):
-            kept = memory[id(self)] = (inputs, compute(*inputs))
-        return kept[1]
+        states = _run.get()
+        return {} if states is None else states.setdefault(self, {})
+
+    def cached(self, compute: Callable[..., Any], *inputs: Any) -> Any:
+        """`compute(*inputs)`, not computed again when the inputs are those of the last call.
+
+        A module has a single slot: one result, of the last inputs, for the rest of the run.  Inputs
+        are compared by identity (`is`), which costs nothing; an equal tensor that is
+        another object is computed again, and inputs must not be changed in place.  Outside a run
+        nothing is kept.
+        """
+        state = self.run_state()
+        last, result = state.get("cached", ((), None))
+        if len(last) != len(inputs) or any(a is not b for a, b in zip(last, inputs, strict=True)):
+            result = compute(*inputs)
+            state["cached"] = (inputs, result)
+        return result
 
 
 class DataSolver(Module):
@@ -204,24 +209,46 @@ class DataSolver(Module):
 
     `*` is true convolution, the kernel's centre is at index K // 2, `|s` keeps the upper-left pixel
     of every s x s block; the norms are sums over all pixels and channels.  s is the ratio of the
-    sizes of x and y.  y, x and k keep their dtype and device.  The docstring of a solver states its
-    objective, and `pnp.testing.check_solver` holds the solver to it by spatial convolution.  A
-    solver of images has `forward(y, x, k, weight) -> Image`, a solver of kernels `forward(y, x, k)
-    -> Kernel` with its weight as an option.
+    sizes of x and y.  The result has the dtype and device of x (z) or k (w).  A solver of images
+    has `forward(y, x, k, weight) -> Image`; a mask on the data term may follow.  A solver of
+    kernels has `forward(y, x, k) -> Kernel`, and its weight is gamma H W, H x W the size of x.
+
+    The docstring of a solver states its objective.  Where that differs from the plain case, the
+    attributes below say how, and `pnp.testing.check_solver` holds the solver to it by spatial
+    convolution.  What is no such minimiser is a `Transform`.
     """
+
+    boundary: str = "circular"
+    """What lies beyond the border of the image: "circular", "replicate" or "reflect"."""
+    gamma: float = 0.0
+    """Solvers of kernels: the weight of the pull for each pixel of x."""
+    pull: str = "last"
+    """Solvers of kernels: pulled to the "last" kernel k or to "zero"."""
+    channel: int | None = None
+    """Solvers of kernels: the one colour channel in the data term, or None for all."""
+    size: int | None = None
+    """Solvers of kernels: the side of the result, or None for the side of k or of x."""
+    cropped: ClassVar[bool] = False
+    """Solvers of kernels: True if `size` cuts the middle out of the minimiser over all kernels as
+    large as the image, False if the minimiser is sought among kernels of that size."""
+    tolerance: float = 0.0
+    """Iterative solvers: the relative residual at which they stop; 0 for a direct solver."""
+    iterations: int = 1
+    """Iterative solvers: the largest number of iterations."""
 
 
 class Prior(Module):
     """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
 
-    Shape, dtype and device are kept.  `level` is the standard deviation of the Gaussian noise that
-    P is to remove. `pnp.testing.check_prior` holds a prior to this.
+    The result has the shape, dtype and device of the input.  `level` is the standard deviation of
+    the Gaussian noise that P is to remove.  `pnp.testing.check_prior` holds a prior to this.  What
+    changes the shape is a `Transform`.
     """
 
     channels: int | None = None
     """Number of image channels it works on, or None for any."""
     size: int | None = None
-    """Side of the kernels that it gives, or None for a kernel prior that works on any size."""
+    """Side of the kernels that it works on (it refuses others), or None for any."""
     differentiable: ClassVar[bool] = True
     """False for a prior without gradients; backward through it is then a PnpError."""
 
@@ -232,7 +259,12 @@ class Prior(Module):
 
 
 class Initializer(Module):
-    """A first estimate from the observation: `forward(y, s) -> Image` for the image (U), `forward(y) -> Kernel` (I)."""
+    """A first estimate from the observation y, its first input.
+
+    For the image, U: `forward(y, s) -> Image`, s times as large as y.
+    For the kernel, I: `forward(y) -> Kernel`.
+    Further inputs (a mask, a level) are free.
+    """
 
 
 class Estimator(Module):

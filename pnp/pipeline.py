@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 from pnp.checkpoints import load_weights
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.grammar import Given, ModuleSpec, Spec, Step, Variable, gather, parse
-from pnp.interfaces import Module, Prior, as_level, one_run, signature_of
+from pnp.interfaces import Module, Prior, as_level, pipeline_run, signature_of
 from pnp.options import read_noise
 from pnp.registry import REGISTRIES
 
@@ -125,7 +125,7 @@ class Pipeline(nn.Module):
         when a step fails.
         """
         spec = self.spec
-        with one_run():
+        with pipeline_run():
             variables = self._given(given)
             for step in spec.before:
                 self._do(step, variables, "before")
@@ -176,7 +176,7 @@ class Pipeline(nn.Module):
     def _alone(self, variables: dict[str, Any], *once: Any) -> dict[str, Any]:
         """An iteration that can be run again as it was: on a copy, with nothing kept from the iterations before it."""
         variables = dict(variables)
-        with one_run():
+        with pipeline_run():
             self._iterate(variables, *once)
         return variables
 

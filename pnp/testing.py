@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -53,18 +54,22 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
 
     with shape, dtype and device kept, every image of a batch treated by itself, one kernel or
     weight serving a whole batch, and gradients that are the derivatives of the result.  Where it
-    differs from the plain case, the solver says so by attributes: `boundary` ("circular" without
-    one), `gamma` (a solver of kernels needs it), `pull` ("last" or "zero": to k or to nothing),
-    `channel` (the one colour channel it looks at), `size` (the side of the kernel it gives), and
-    `tolerance` with `iterations` if it iterates: it is held to its tolerance as it is, and to the
-    laws as a copy that iterates to the end.
+    differs from the plain case, the solver declares it by the attributes of `DataSolver`.  A solver
+    with a `tolerance` is held to it as it is, and to the laws as a copy that iterates to the end.
+    A solver that gives the middle of its minimiser (`cropped`) is compared with a copy of `size`
+    None, and that copy is held to the laws.
     """
-    exact: Any = copy.deepcopy(solver).to(device).double()
-    if hasattr(solver, "tolerance"):
+    whole = copy.deepcopy(solver).to(device)
+    if solver.cropped:
+        whole.size = None
+    exact = copy.deepcopy(whole).double()
+    if solver.tolerance:
         exact.tolerance, exact.iterations = 1e-12, 10_000
     for s, channels, kernel in ((1, 1, (3, 4)), (2, 3, (4, 5)), (3, 2, (5, 3))):
         case = _Case(solver, s, channels, kernel, seed, device)
-        case.keeps_its_form(solver)
+        if solver.cropped and solver.size is not None:
+            case.is_the_middle_of(whole, solver)
+        case.keeps_its_form(whole)
         case.treats_images_separately(exact)
         case.is_the_minimiser(exact)
         case.has_true_gradients(exact)
@@ -88,10 +93,8 @@ class _Case:
         self.names += ["mask"] if any(a.name == "mask" for a in signature.inputs) else []
         self.what = type(solver).__name__
         self.s = s
-        h, w = (
-            -(-max(*kernel, getattr(solver, "size", None) or 1) // s) + extra for extra in (1, 2)
-        )
-        channels = max(channels, (getattr(solver, "channel", None) or 0) + 1)
+        h, w = (-(-max(*kernel, solver.size or 1) // s) + extra for extra in (1, 2))
+        channels = max(channels, (solver.channel or 0) + 1)
         generator = torch.Generator().manual_seed(seed)
 
         def rand(*shape: int) -> Tensor:
@@ -109,22 +112,19 @@ class _Case:
     def run(self, solver: DataSolver, **changed: Any) -> Tensor:
         return solver(*[changed.get(name, self.values[name]) for name in self.names])
 
-    def objective(self, solver: Any, result: Tensor) -> Tensor:
+    def objective(self, solver: DataSolver, result: Tensor) -> Tensor:
         """What the result should minimise, added over the batch."""
         y, x, k, weight, mask = self.values.values()
         if self.of_image:
-            misfit = y - observe_spatially(
-                result, k, self.s, getattr(solver, "boundary", "circular")
-            )
+            misfit = y - observe_spatially(result, k, self.s, solver.boundary)
             return (mask * misfit if "mask" in self.names else misfit).square().sum() + (
                 weight * (result - x).square()
             ).sum()
-        channel = getattr(solver, "channel", None)
-        misfit = y - observe_spatially(x, result, self.s, getattr(solver, "boundary", "circular"))
-        misfit = misfit if channel is None else misfit[:, channel]
+        misfit = y - observe_spatially(x, result, self.s, solver.boundary)
+        misfit = misfit if solver.channel is None else misfit[:, solver.channel]
         target = (
             torch.zeros_like(result)
-            if getattr(solver, "pull", "last") == "zero"
+            if solver.pull == "zero"
             else resize_kernel(k, *result.shape[-2:])
         )
         return (
@@ -143,26 +143,44 @@ class _Case:
     def keeps_its_form(self, solver: DataSolver) -> None:
         values = {name: value.float() for name, value in self.values.items()}
         result = self.run(solver, **values)
-        size = getattr(solver, "size", None)
-        expected = (
-            tuple(self.values["x"].shape)
-            if self.of_image
-            else (2, 1, *((size, size) if size else result.shape[-2:]))
-        )
-        self.require(
-            tuple(result.shape) == expected,
-            f"returns the shape {tuple(result.shape)} instead of {expected}",
-        )
+        self.has_the_right_shape(result, None if self.of_image else solver.size)
         self.require(result.dtype == torch.float32, f"returns {result.dtype} for torch.float32")
         self.require(
             result.device == values["x"].device,
             f"returns a tensor on {result.device}, its inputs are on {values['x'].device}",
         )
-        limit = 1e-3 + 10 * getattr(solver, "tolerance", 0.0)
+        limit = 1e-3 + 10 * solver.tolerance
         slope = self.slope(solver, result)
         self.require(
             slope < limit,
             f"in float32 is far from the minimiser of its objective: {self.share(slope)}",
+        )
+
+    def has_the_right_shape(self, result: Tensor, size: int | None) -> None:
+        """That of x for an image; for a kernel size x size, or without a size that of k or of x."""
+        height, width = self.values["x"].shape[-2:]
+        if self.of_image:
+            expected: tuple[int, ...] = tuple(self.values["x"].shape)
+        elif size is not None:
+            expected = (2, 1, size, size)
+        elif tuple(result.shape[-2:]) == (height, width):
+            expected = (2, 1, height, width)
+        else:
+            expected = tuple(self.values["k"].shape)
+        self.require(
+            tuple(result.shape) == expected,
+            f"returns the shape {tuple(result.shape)} instead of {expected}",
+        )
+
+    def is_the_middle_of(self, whole: DataSolver, solver: DataSolver) -> None:
+        values = {name: value.float() for name, value in self.values.items()}
+        result, minimiser = self.run(solver, **values), self.run(whole, **values)
+        self.has_the_right_shape(result, solver.size)
+        middle = resize_kernel(minimiser, *result.shape[-2:])
+        self.require(
+            _near(result, middle),
+            "declares `cropped`, but with its `size` does not return the middle of what it returns "
+            f"with `size` None: they differ by up to {_gap(result, middle):.1e}",
         )
 
     def is_the_minimiser(self, solver: DataSolver) -> None:
@@ -247,13 +265,16 @@ def check_prior(
     input gives the same result, an image in a batch the same as alone; a level may be a number or a
     tensor, and a blind prior ignores it; gradients are finite in float32 and the derivatives of the
     result in float64, or, where the prior declares `differentiable = False`, backward is a
-    PnpError.  Priors of kernels are told by `-> Kernel`; what a prior declares (`channels`, `size`)
-    is respected.  Errors of the prior itself are passed on.
+    PnpError.  Priors of kernels are told by `-> Kernel`.  What a prior declares (`channels`, `size`)
+    is respected; a kernel of another size than `size` must be kept in shape too, or refused with a
+    PnpError.  Other errors of the prior itself are passed on.
     """
     plain = copy.deepcopy(prior).to(device).eval()
     exact = copy.deepcopy(plain).double()
     of_image = signature_of(type(prior)).outputs[0].name == "image"
     if not of_image and prior.size is not None:
+        for size in sizes:
+            _PriorCase(prior, 1, size, level, seed, device).keeps_its_form_or_refuses(plain)
         sizes = [(prior.size, prior.size)]
     for size, channels in zip(sizes, (3, 1), strict=False):
         case = _PriorCase(
@@ -310,6 +331,10 @@ class _PriorCase:
         self.require(bool(result.isfinite().all()), "returns values that are not finite")
         self.require(torch.equal(x, self.x.float()), "writes into its input")
         self.require(torch.equal(level, self.level.float()), "writes into its level")
+
+    def keeps_its_form_or_refuses(self, prior: Prior) -> None:
+        with suppress(PnpError):
+            self.keeps_its_form(prior)
 
     def repeats_itself(self, prior: Prior) -> None:
         once, again = (self.run(prior, self.x, self.level) for _ in range(2))

@@ -60,7 +60,7 @@ class CgImage(DataSolver):
         self, y: Image, x: Image, k: Kernel, weight: Level, mask: Image | None = None
     ) -> Image:
         s = check_shapes(self.registered, y, x, k)
-        self.once(self._check_values, y, k)
+        self.cached(self._check_values, y, k)
         if mask is not None:
             check_mask(self.registered, mask, y)
             mask = mask.to(compute_dtype(mask))

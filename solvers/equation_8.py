@@ -34,7 +34,7 @@ class Equation8(DataSolver):
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
         s = check_shapes(self.registered, y, x, k)
         weight = check_weight(self.registered, weight, x)
-        K, Kd = self.once(self._known, y, k, s)
+        K, Kd = self.cached(self._known, y, k, s)
         d = Kd + torch.fft.fftn(weight * x, dim=(-2, -1))
         folded = _fold(K * d, s) / (_fold(K.abs() ** 2, s) + weight)
         spectrum = (d - K.conj() * folded.repeat(1, 1, s, s)) / weight

@@ -49,7 +49,7 @@ class FftImage(DataSolver):
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
         s = check_shapes(self.registered, y, x, k)
         dtype = compute_dtype(x)
-        known = self.once(self._spectra_of, y, k, s)
+        known = self.cached(self._spectra_of, y, k, s)
         k = k if self.kernel_gradients else k.detach()
         z = _Solve.apply(
             y.to(dtype),

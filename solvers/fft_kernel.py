@@ -43,6 +43,7 @@ class FftKernel(DataSolver):
     """
 
     cite: ClassVar = ("ates2023ikrnet",)
+    cropped: ClassVar = True
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class FftKernel(DataSolver):
         check_kernel(self.registered, k)
         H, W = x.shape[-2:]
         check_support(self.registered, self.size, x)
-        Y = self.once(self._spectrum_of, y)
+        Y = self.cached(self._spectrum_of, y)
         if self.channel is not None:
             if self.channel >= x.shape[1]:
                 self.refuse(

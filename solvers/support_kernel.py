@@ -55,7 +55,7 @@ class SupportKernel(DataSolver):
         H, W = x.shape[-2:]
         check_support(self.registered, self.size, x)
         start = k.double() if self.size is None else resize_kernel(k.double(), self.size)
-        E = self.once(self._spectrum_of, y)
+        E = self.cached(self._spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
         check_result(self.registered, X[..., 0, 0])
         if self.pull == "last":

@@ -48,6 +48,20 @@ class CutAtWeight(Changed):
         return self.D(y, x, k, weight.detach() if isinstance(weight, torch.Tensor) else weight)
 
 
+class Undeclared(FftKernel):
+    """Dk that crops its result and does not say so."""
+
+    cropped = False
+
+
+class OffCentre(FftKernel):
+    """Dk that crops its result one pixel beside the centre."""
+
+    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
+        w = super().forward(y, x, k)
+        return w if self.size is None else w.roll(1, -1)
+
+
 def test_solvers_of_the_registry_pass_with_any_seed():
     for seed in range(3):
         check_solver(FftImage(), seed=seed)
@@ -87,7 +101,9 @@ MINIMISER = (
         ),  # normalising is a prior's work
         (ChangedKernel(inner=2e-3), MINIMISER),
         (ChangedKernel(size=9), r"returns the shape \(2, 1, 3, 4\) instead of \(2, 1, 9, 9\)"),
-        (FftKernel(1e-3, size=3), MINIMISER),  # a crop is not the minimiser on the cropped support
+        (Undeclared(1e-3, size=3), MINIMISER),  # a crop is not the minimiser on the cropped support
+        (OffCentre(1e-3, size=3), "with its `size` does not return the middle"),
+        (ChangedKernel(lambda w: w[..., 1:]), r"returns the shape \(2, 1, 3, 3\) instead of"),
         (CgImage(iterations=1), "is far from the minimiser of its objective"),
     ],
 )

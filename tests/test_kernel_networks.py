@@ -10,9 +10,10 @@ from pnp.checkpoints import load_weights
 from pnp.errors import PnpError
 from pnp.estimators.residual_noise import ResidualNoise
 from pnp.initializers.kernel_encoder import KernelAutoEncoder, KernelEncoder
-from pnp.interfaces import DataSolver, one_run
+from pnp.interfaces import DataSolver, pipeline_run
 from pnp.observation import blur, downsample
 from pnp.priors.flow_kernel import FlowKernel, KernelFlow, shifted
+from pnp.priors.kernel_auto_encoder import AutoEncodedKernel
 from pnp.priors.kernel_resunet import KernelResUNet
 from pnp.testing import check_prior
 from pnp.transforms.flow_kernel import FlowKernelSearch
@@ -114,6 +115,14 @@ def test_kernel_encoder_takes_over_the_decoder_of_an_auto_encoder():
         i.encoder(torch.rand(2, 3, 8, 8)).shape
         == auto.encoder(gaussian(9).repeat(2, 1, 1, 1)).shape
     )
+
+
+def test_the_prior_of_the_auto_encoder_has_its_keys_and_its_result():
+    auto, prior = KernelAutoEncoder(size=9), AutoEncodedKernel(size=9)
+    prior.load_state_dict(auto.state_dict())
+    k = gaussian(9).repeat(2, 1, 1, 1)
+    assert torch.equal(prior(k), auto(k))
+    assert {key.split(".")[0] for key in prior.state_dict()} == {"encoder", "decoder"}
 
 
 def test_kernel_auto_encoder_can_be_trained():
@@ -402,7 +411,7 @@ def test_flow_modules_are_deterministic_and_the_same_in_inference_mode(cls):
     y, x, k = observation(2, size=5)
     inputs = (k,) if cls is FlowKernel else (y, x)
     plain = module(*inputs)
-    with torch.inference_mode(), one_run():
+    with torch.inference_mode(), pipeline_run():
         assert torch.equal(module(*[i.clone() for i in inputs]), plain)
     with torch.no_grad():
         assert torch.equal(module(*inputs), plain)
@@ -429,13 +438,21 @@ def test_flow_solver_lowers_the_data_term_and_goes_on_within_a_run():
     def misfit(k):
         return (y - downsample(blur(x, k), 2)).square().sum((1, 2, 3))
 
-    with torch.no_grad(), one_run():
+    with torch.no_grad(), pipeline_run():
         first, second = misfit(solver(y, x)), misfit(solver(y, x))
     start = misfit(solver.flow(solver.flow.start(2, solver.seed)).detach())
     assert (first < start).all()
     assert (second < first).all()
     with torch.no_grad():
         torch.testing.assert_close(misfit(solver(y, x)), first)  # a new run starts anew
+
+
+def test_flow_solver_begins_again_for_another_observation():
+    solver, (y, x, _) = tiny_search(), observation(2, size=5)
+    with torch.no_grad(), pipeline_run():
+        first = solver(y, x)
+        assert not torch.equal(solver(y, x), first)
+        torch.testing.assert_close(solver(y.clone(), x), first)
 
 
 def test_flow_solver_treats_images_one_by_one():

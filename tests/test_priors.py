@@ -56,6 +56,15 @@ class OfKernels(Prior):
         return k[..., 1:, 1:]
 
 
+class Cut(Prior):
+    """Gives kernels of 9 x 9 whatever it is given."""
+
+    size = 9
+
+    def forward(self, k: Kernel) -> Kernel:
+        return pnp.transforms.build("crop", size=9)(k)
+
+
 class Without(Good):
     differentiable = False
 
@@ -132,6 +141,13 @@ def _annotated(function):
         return function(x, level)
 
     return forward
+
+
+def test_a_kernel_prior_of_one_size_keeps_or_refuses_other_sizes():
+    with pytest.raises(
+        AssertionError, match=r"Cut returns the shape \(2, 1, 9, 9\) for \(2, 1, 12, 16\)"
+    ):
+        check_prior(Cut())
 
 
 def test_check_prior_finds_false_declarations():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import kernels, problems, tensors
 
 from pnp.errors import PnpError
-from pnp.interfaces import one_run
+from pnp.interfaces import pipeline_run
 from pnp.kernels import resize_kernel
 from pnp.registry import solver as registry
 from pnp.solvers.cg_image import Blur, CgImage
@@ -158,7 +158,7 @@ def test_what_depends_on_y_and_k_is_computed_once_per_run(monkeypatch):
     calls, compute = [], FftImage._spectra_of
     monkeypatch.setattr(FftImage, "_spectra_of", lambda *a: calls.append(a) or compute(*a))
     D, y, x, k = FftImage(), tensors(1, 1, 4, 4), tensors(1, 1, 8, 8), kernels(0, 1, 3, 3)
-    with one_run():
+    with pipeline_run():
         first = [D(y, x, k, weight) for weight in (0.1, 0.2)]
         assert len(calls) == 1
         D(y, x, k.clone(), 0.1)
@@ -166,6 +166,18 @@ def test_what_depends_on_y_and_k_is_computed_once_per_run(monkeypatch):
     assert all(
         torch.equal(z, D(y, x, k, weight)) for z, weight in zip(first, (0.1, 0.2), strict=True)
     )
+
+
+def test_state_lasts_for_one_run_and_belongs_to_one_module():
+    D, other = FftImage(), FftImage()
+    with pipeline_run():
+        D.run_state()["seen"] = 1
+        assert D.run_state() == {"seen": 1} and other.run_state() == {}
+        with pipeline_run():
+            assert D.run_state() == {}
+        assert D.run_state() == {"seen": 1}
+    D.run_state()["seen"] = 2
+    assert D.run_state() == {}
 
 
 # --- Dk
@@ -360,6 +372,7 @@ def test_every_solver_keeps_its_interface(name):
     "solver",
     [
         FftKernel(1e-2, channel=1, pull="zero"),
+        FftKernel(1e-2, size=3),
         SupportKernel(1e-3, size=8),
         SupportKernel(1e-3, size=2, pull="zero"),
         CgImage("reflect"),

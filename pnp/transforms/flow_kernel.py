@@ -25,7 +25,7 @@ class FlowKernelSearch(Transform):
         w = flow(u),   u = argmin over |u| = size of |y - (x * flow(u))|s|^2
 
     The latent u moves by Adam, `steps` of size `rate`, from the direction drawn from `seed`; within
-    one run of a pipeline each call goes on where the last one stopped.  The data term is quadratic
+    one run of a pipeline each call for the same y continues where the last one stopped.  The data term is quadratic
     in the kernel, so its normal matrix is assembled once per call (as in `support-kernel`) and a
     step costs the same for any image and any s.  There is no pull and k is ignored.  `size`, `width` and `shift` are those of `KernelFlow`, whose public
     weights load.  Gradients, to y, x and the flow's weights, go through all steps of a call, not
@@ -54,20 +54,24 @@ class FlowKernelSearch(Transform):
 
     def forward(self, y: Image, x: Image, k: Kernel | None = None) -> Kernel:  # noqa: D102 - the class says it
         s = check_shapes(NAME, y, x, y.new_zeros(1, 1, self.size, self.size))
-        spectrum, latent = self.once(self._begin, y)
+        spectrum = self.cached(_spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
         taps = Taps(y.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
         N, b = (
             taps.normal_matrix(X).flatten(3, 4).flatten(1, 2),
             taps.correlate(spectrum, X).flatten(1),
         )
-        found = self.flow.search(latent, data_term, N, b, steps=self.steps, rate=self.rate)
-        latent.copy_(found.detach())
+        state = self.run_state()
+        if state.get("observation") is not y:
+            state.update(observation=y, latent=self.flow.start(len(y), self.seed))
+        found = self.flow.search(state["latent"], data_term, N, b, steps=self.steps, rate=self.rate)
+        state["latent"] = found.detach()
         return self.flow(found).to(y.dtype)
 
-    def _begin(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        check_observation(NAME, y)
-        return torch.fft.rfft2(y.double()), self.flow.start(len(y), self.seed)
+
+def _spectrum_of(y: Tensor) -> Tensor:
+    check_observation(NAME, y)
+    return torch.fft.rfft2(y.double())
 
 
 def data_term(k: Tensor, N: Tensor, b: Tensor) -> Tensor:
