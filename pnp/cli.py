@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn, TextIO, TypeAlias
 
 from pnp import __version__
 from pnp.errors import OldSpelling, PnpError
@@ -65,9 +65,16 @@ def _old_spellings_on_stderr() -> Iterator[None]:
         warnings.simplefilter("always", OldSpelling)
         show = warnings.showwarning
 
-        def show_ours(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show_ours(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if not issubclass(category, OldSpelling):
-                show(message, category, *where)
+                show(message, category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
                 print(f"warning: {message}", file=sys.stderr)
