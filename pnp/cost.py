@@ -73,7 +73,7 @@ def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
     memory = max(large[1] + slope * (height * width - pixels[1]), 0.0)
     state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
     parameters = {
-        letter: sum(p.numel() for p in m.parameters()) for letter, m in pipeline.letters.items()
+        letter: sum(p.numel() for p in m.parameters()) for letter, m in pipeline.parts.items()
     }
     return Cost(parameters, large[0], pipeline.spec.iterations, height, width, memory + state)
 
@@ -92,14 +92,14 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
             "level": 0.02,
         }
         given[name] = s if name == "s" else made.get(kind, 1)
-    counts = dict.fromkeys(pipeline.letters, 0.0)
+    counts = dict.fromkeys(pipeline.parts, 0.0)
     counter, watch = FlopCounterMode(display=False), _Watch()
     handles = []
 
     def total() -> float:
         return counter.get_total_flops() / 2 + watch.fourier
 
-    for letter, module in pipeline.letters.items():
+    for letter, module in pipeline.parts.items():
         started: list[float] = []
 
         def before(*_: Any, started: list[float] = started) -> None:

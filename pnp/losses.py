@@ -42,7 +42,7 @@ class Objective(nn.Module):
     def train(self, mode: bool = True) -> Objective:
         """Training mode for what trains; what is frozen stays in evaluation mode."""
         super().train(mode)
-        for module in self.pipeline.letters.values():
+        for module in self.pipeline.parts.values():
             if not any(p.requires_grad for p in module.parameters()):
                 module.eval()
         return self

@@ -7,10 +7,11 @@ result.x
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class State:
     iteration.
 
     `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
-    stage; `variables` are the values by name (read, do not change); `letters` tells which module
+    stage; `variables` are the values by name (read, do not change); `active` tells which module
     stood for which letter, `reports` what modules say of their last call.
     """
 
@@ -66,7 +67,7 @@ class State:
     total: int
     i: int | None
     variables: dict[str, Any]
-    letters: dict[str, str]
+    active: dict[str, str]
     reports: dict[str, dict[str, float]]
 
 
@@ -87,18 +88,19 @@ class Pipeline(nn.Module):
         for letter in spec.freeze:
             modules[letter].requires_grad_(False)
         self.precision: torch.dtype | None = None
-        self.recompute = False
-        """True keeps only the variables between iterations for backward and computes the rest again: less memory."""
+        self.checkpointing = False
+        """True keeps only the variables between iterations for backward and computes the rest
+        again: less memory."""
 
     @property
-    def letters(self) -> dict[str, Module]:
+    def parts(self) -> dict[str, Module]:
         """The modules by letter."""
         return {letter: getattr(self, letter) for letter in self.spec.modules}
 
     @property
     def channels(self) -> int | None:
         """The number of image channels that its modules work on, or None if they take any."""
-        fixed = (getattr(m, "channels", None) for m in self.letters.values() if _takes_image(m))
+        fixed = (getattr(m, "channels", None) for m in self.parts.values() if _takes_image(m))
         return next((channels for channels in fixed if channels is not None), None)
 
     def prepare(self, dtype: torch.dtype = torch.float32, compile: bool = False) -> Pipeline:
@@ -110,7 +112,7 @@ class Pipeline(nn.Module):
         """
         self.eval()
         self.precision = None if dtype == torch.float32 else dtype
-        for module in self.letters.values():
+        for module in self.parts.values():
             if _is_network(module):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 if compile:
@@ -120,97 +122,80 @@ class Pipeline(nn.Module):
     def forward(self, *, trace: Callable[[State], None] | None = None, **given: Any) -> Result:
         """Run the pipeline on the given variables.
 
-        Arguments: the variables of `given:` by name, and `trace`, called with a `State` after every
-        iteration. Raises PnpError, naming the step, the iteration and the shapes of the inputs,
-        when a step fails.
+        Args:
+            trace: Called with a `State` after every iteration.
+            given: The variables of `given:` by name.
+        Returns:
+            The variables of `return:`.
+        Raises:
+            PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """
-        spec = self.spec
+        spec, done = self.spec, 0
         with pipeline_run():
             variables = self._given(given)
-            for step in spec.before:
-                self._do(step, variables, "before")
-            count = 0
+            self._run(spec.before, variables, "before")
             for number, stage in enumerate(spec.stages):
-                loop = {"n": stage.repeat}
-                for step in stage.start:
-                    self._do(step, variables, "start", loop)
+                self._run(stage.start, variables, "start", {"n": stage.repeat})
                 if trace is not None:
                     trace(State(number, None, spec.iterations, None, variables, {}, {}))
                 for i in range(stage.repeat):
-                    loop["i"] = i
-                    letters = {step.module: stage.letter(step.module, i) for step in stage.steps}
-                    where = f"iteration {count + 1} of {spec.iterations}"
-                    once = (stage.steps, where, dict(loop), letters)
-                    if self.recompute and torch.is_grad_enabled():
-                        with set_checkpoint_early_stop(
-                            False
-                        ):  # it would stop a step by an exception
-                            variables = checkpoint(
-                                self._alone, variables, *once, use_reentrant=False
-                            )
-                    else:
-                        self._iterate(variables, *once)
+                    active = {step.module: stage.letter(step.module, i) for step in stage.steps}
+                    where = f"iteration {done + 1} of {spec.iterations}"
+                    loop = {"n": stage.repeat, "i": i}
+                    self._iterate(stage.steps, variables, where, loop, active)
                     if trace is not None:
-                        reports = {
-                            letter: getattr(self, letter).report()
-                            for letter in set(letters.values())
-                        }
-                        reports = {letter: report for letter, report in reports.items() if report}
-                        trace(State(number, count, spec.iterations, i, variables, letters, reports))
-                    count += 1
-            for step in spec.after:
-                self._do(step, variables, "after")
+                        reports = self._reports(active)
+                        trace(State(number, done, spec.iterations, i, variables, active, reports))
+                    done += 1
+            self._run(spec.after, variables, "after")
             return Result({name: variables[name] for name in spec.returns})
 
-    def _iterate(
+    def _iterate(self, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any) -> None:
+        """One iteration.  With `checkpointing`, only the variables after it are kept for backward,
+        which runs it again, on a copy of the variables before it and with nothing cached."""
+        if not (self.checkpointing and torch.is_grad_enabled()):
+            return self._run(steps, variables, *where)
+
+        def again(before: dict[str, Any]) -> dict[str, Any]:
+            after = dict(before)
+            with pipeline_run():
+                self._run(steps, after, *where)
+            return after
+
+        # Early stopping would leave the step by an exception, which looks like a step that failed.
+        with set_checkpoint_early_stop(False):
+            variables.update(checkpoint(again, dict(variables), use_reentrant=False))
+        return None
+
+    def _run(
         self,
+        steps: Iterable[Step],
         variables: dict[str, Any],
-        steps: tuple[Step, ...],
         where: str,
-        loop: dict[str, int],
-        letters: dict[str, str],
+        loop: Mapping[str, int] = MappingProxyType({}),
+        active: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """Run steps one after another: read inputs, call the active module, store outputs."""
         for step in steps:
-            self._do(step, variables, where, loop, letters[step.module])
-
-    def _alone(self, variables: dict[str, Any], *once: Any) -> dict[str, Any]:
-        """An iteration that can be run again as it was: on a copy, with nothing kept from the iterations before it."""
-        variables = dict(variables)
-        with pipeline_run():
-            self._iterate(variables, *once)
-        return variables
-
-    def _do(
-        self,
-        step: Step,
-        variables: dict[str, Any],
-        where: str,
-        loop: dict[str, int] | None = None,
-        letter: str = "",
-    ) -> None:
-        """Run one step: read its inputs, call its module, store its outputs."""
-        module = getattr(self, letter or step.module)
-        inputs: list[Any] = []
-        try:
-            inputs += (_read(i, variables, loop or {}) for i in step.inputs)
-            values = self._call(module, inputs)
-            outputs = values if isinstance(values, tuple) else (values,)
-            if len(outputs) != len(step.outputs) or any(value is None for value in outputs):
-                gave = ", ".join(
-                    "None" if value is None else type(value).__name__ for value in outputs
+            inputs: list[Any] = []
+            try:
+                inputs += (_read(i, variables, loop) for i in step.inputs)
+                values = self._call(getattr(self, active.get(step.module, step.module)), inputs)
+                variables.update(_outputs(step, values))
+            except Exception as e:
+                shapes = ", ".join(
+                    f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=False)
                 )
+                reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
                 raise PnpError(
-                    f"it gave ({gave}), but a value for each of {', '.join(step.outputs)} is wanted"
-                )
-        except Exception as e:
-            shapes = ", ".join(
-                f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=False)
-            )
-            reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
-            raise PnpError(
-                f"{step.origin}: the step '{step}' failed ({where}): {reason}\n    inputs: {shapes}"
-            ) from e
-        variables.update(zip(step.outputs, outputs, strict=True))
+                    f"{step.origin}: the step '{step}' failed ({where}): {reason}\n"
+                    f"    inputs: {shapes}"
+                ) from e
+
+    def _reports(self, active: Mapping[str, str]) -> dict[str, dict[str, float]]:
+        """What the modules of an iteration report of their last call."""
+        reports = {letter: self.parts[letter].report() for letter in set(active.values())}
+        return {letter: report for letter, report in reports.items() if report}
 
     def _call(self, module: Module, inputs: list[Any]) -> Any:
         if not _is_network(module):
@@ -250,7 +235,7 @@ class Pipeline(nn.Module):
             if value is not None:
                 variables[g.name] = _bring(g, value, like)
             elif isinstance(g.default, Step):
-                self._do(g.default, variables, "given")
+                self._run((g.default,), variables, "given")
             else:
                 variables[g.name] = _bring(g, g.default, like)
         return variables
@@ -336,7 +321,18 @@ def _takes_image(module: Module) -> bool:
     return bool(inputs) and inputs[0].kind.name == "image"
 
 
-def _read(value: Variable | int | float, variables: dict[str, Any], loop: dict[str, int]) -> Any:
+def _outputs(step: Step, values: Any) -> dict[str, Any]:
+    """What a module gave, by the names of the step's outputs."""
+    outputs = values if isinstance(values, tuple) else (values,)
+    if len(outputs) != len(step.outputs) or any(value is None for value in outputs):
+        gave = ", ".join("None" if value is None else type(value).__name__ for value in outputs)
+        raise PnpError(
+            f"it gave ({gave}), but should give a value for each of {', '.join(step.outputs)}"
+        )
+    return dict(zip(step.outputs, outputs, strict=True))
+
+
+def _read(value: Variable | int | float, variables: dict[str, Any], loop: Mapping[str, int]) -> Any:
     if not isinstance(value, Variable):
         return value
     if value.name in loop:

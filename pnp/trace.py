@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, also: Iterable[str] = ()):
         self.names = tuple(dict.fromkeys((*VARIABLES, *also)))
         self.rows: list[dict[str, np.ndarray]] = []
-        self.letters: list[dict[str, str]] = []
+        self.active: list[dict[str, str]] = []
 
     def __call__(self, state: State) -> None:
         """Keep the variables of this state that are recorded and exist."""
@@ -51,7 +51,7 @@ class Recorder:
                         first = first[min(state.i, first.shape[0] - 1)]
                 row[name] = first.numpy().copy()
         self.rows.append(row)
-        self.letters.append(dict(state.letters))
+        self.active.append(dict(state.active))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Each variable over the iterations, (n + 1, ...); rows before it exists are NaN."""

@@ -109,7 +109,7 @@ def prepare(recipe: Recipe) -> Pipeline:
         part.requires_grad_(True)
     covered = set(recipe.start)
     sources = {target: (node.value, node.origin) for target, node in recipe.start.items()}
-    for letter, module in pipeline.letters.items():
+    for letter, module in pipeline.parts.items():
         frozen = {n for n, p in module.named_parameters(prefix=letter) if not p.requires_grad}
         if "" in covered and next(module.parameters(), None) is not None:
             sources[letter] = sources[""]
@@ -204,7 +204,7 @@ class Trainer:
         self.bank, self.held = self._images()
         low = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
         self.pipeline.prepare(low, compile=recipe.compile).to(self.fabric.device)
-        self.pipeline.recompute = recipe.recompute
+        self.pipeline.checkpointing = recipe.recompute
         self.objective = Objective(self.pipeline, recipe)
         self.learned = _learned(self.pipeline)
         self.parameters = [p for p in self.learned.values() if p.requires_grad]

@@ -85,7 +85,7 @@ def test_extends_merges_modules_by_letter_and_replaces_other_keys(write):
         )
     )
     assert child(y=Y).x.flatten()[0] == ((0 + 1) * 2 + 2) * 2 * 2
-    assert "B" not in child.letters
+    assert "B" not in child.parts
     replaced = load(write("other.yaml", "extends: good.yaml\nmodules: {P: {prior: toy-blind}}\n"))
     assert replaced(y=Y).x.flatten()[0] == 6
 
@@ -103,7 +103,7 @@ def test_swap_changes_its_iterations_and_no_others(write):
         seen = {}
         pipeline(
             y=Y,
-            trace=lambda state, seen=seen: seen.update({state.iteration: state.letters.get("P")}),
+            trace=lambda state, seen=seen: seen.update({state.iteration: state.active.get("P")}),
         )
         assert seen == {None: None, **{i: "B" if i in swapped else "P" for i in range(3)}}
 
@@ -511,6 +511,6 @@ def test_a_step_that_gives_too_little_or_too_much_names_itself(write, gives):
     pipeline.U.forward = lambda y, s: gives
     with pytest.raises(
         pnp.PnpError,
-        match=r"good.yaml:11: the step 'x = U\(y, s\)' failed .* a value for each of x is",
+        match=r"good.yaml:11: the step 'x = U\(y, s\)' failed .* a value for each of x",
     ):
         pipeline(y=Y)

@@ -97,7 +97,7 @@ def trained(name):
     """Letters of a pipeline whose modules have parameters."""
     return [
         letter
-        for letter, module in load(name).letters.items()
+        for letter, module in load(name).parts.items()
         if next(module.parameters(), None) is not None
     ]
 
@@ -223,7 +223,7 @@ def test_a_swap_changes_its_iterations_and_no_others(name):
         for p, seen in ((pipeline, states), (plain, plain_states)):
             p(
                 **given(p, scale_of(name)),
-                trace=lambda t, seen=seen: seen.append((t.i, dict(t.letters), t.variables["x"])),
+                trace=lambda t, seen=seen: seen.append((t.i, dict(t.active), t.variables["x"])),
             )
     for (i, letters, x), (_, plain_letters, plain_x) in zip(states, plain_states, strict=True):
         if i is None:

@@ -155,7 +155,7 @@ def test_old_spellings_are_read_with_a_warning_for_each_line(old):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = pnp.load(old, random_weights=True)
-    for letter in pipeline.letters:
+    for letter in pipeline.parts:
         assert type(getattr(again, letter)) is type(getattr(pipeline, letter))
 
 
