@@ -53,7 +53,7 @@ def source(tmp_path_factory):
     ignore = shutil.ignore_patterns(
         "__pycache__", "*.egg-info", ".*", "build", "dist", "out", "results", "img"
     )
-    shutil.copytree(ROOT, folder, ignore=ignore)
+    shutil.copytree(ROOT, folder, ignore=ignore, symlinks=True)
     return folder
 
 
@@ -142,7 +142,26 @@ def test_installed_it_works_from_anywhere(installed, tmp_path):
 def test_a_checkout_works_without_being_installed(source, tmp_path):
     script = "import pnp, pnp.pipelines; print(pnp.pipelines.__file__)"
     printed = call(sys.executable, "-c", script, cwd=tmp_path, path=[source])
-    assert Path(printed.strip()) == source / "pipelines" / "__init__.py"
+    assert Path(printed.strip()).resolve() == source / "pipelines" / "__init__.py"
+
+
+def test_a_checkout_without_links_works_too(source, tmp_path):
+    """Where links do not survive, git writes text files in their place."""
+    shutil.copytree(source, tmp_path / "copy", symlinks=True)
+    for link in (tmp_path / "copy" / "pnp").iterdir():
+        if link.is_symlink():
+            target = str(link.readlink())
+            link.unlink()
+            link.write_text(target)
+    script = "import pnp.pipelines, pnp.solvers.fft_image; print(pnp.pipelines.__file__)"
+    printed = call(sys.executable, "-c", script, cwd=tmp_path, path=[tmp_path / "copy"])
+    assert Path(printed.strip()) == tmp_path / "copy" / "pipelines" / "__init__.py"
+
+
+@pytest.mark.parametrize("name", ["pnp", "tests", "benchmarks"])
+def test_what_stands_beside_the_package_is_not_inside_it(source, tmp_path, name):
+    said = call(sys.executable, "-c", f"import pnp.{name}", cwd=tmp_path, path=[source], status=1)
+    assert f"No module named 'pnp.{name}'" in said
 
 
 def test_help_imports_nothing_heavy(tmp_path):
