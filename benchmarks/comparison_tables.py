@@ -187,12 +187,12 @@ def _methods(comparison: Comparison, results: Results, complete: list[str], besi
 def _overview(comparison: Comparison, results: Results, complete: list[str], metric: str) -> str:
     columns = [(s, sigma) for s in comparison.scales for sigma in comparison.sigmas]
     everything = [k for numbers in comparison.groups.values() for k in numbers]
-    means = {
+    means: dict[str, list[float | None]] = {
         m: [_mean(results, m, s, sigma, everything, metric) for s, sigma in columns]
         for m in complete
     }
     if metric == "psnr":
-        means |= {f"{name}, *published*": figures for name, figures in comparison.published.items()}
+        means |= {f"{name}, *published*": [*row] for name, row in comparison.published.items()}
     scales = comparison.scales != [1]
     header = [
         "method",

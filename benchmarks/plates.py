@@ -28,8 +28,8 @@ def main(folder: Path) -> None:
     photo = photograph()
     for draw in (gaussians, motion, mixed_and_disturbed, off_centre):
         save(folder / f"{draw.__name__.replace('_', '-')}.png", draw())
-    for draw in (model, noise, batch):
-        save(folder / f"{draw.__name__}.png", draw(photo))
+    for draw_from in (model, noise, batch):
+        save(folder / f"{draw_from.__name__}.png", draw_from(photo))
 
 
 def photograph() -> Tensor:

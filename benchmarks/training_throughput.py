@@ -111,6 +111,7 @@ def measure(
         data = _time(lambda: trainer.batch(0), place, rounds)
         drawn = trainer.batch(0)
         network = trainer.pipeline.P
+        assert isinstance(network, torch.nn.Module)
         forward, network.forward = network.forward, _pass_on
 
         def without_network() -> None:

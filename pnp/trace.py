@@ -76,9 +76,8 @@ class Recorder:
                 f"the trace was asked for {', '.join(unknown)}, but the pipeline has no such variable"
             )
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file, **{name: _compact(name, a) for name, a in self.arrays().items()}
-            )  # type: ignore[arg-type]
+            compact: dict[str, Any] = {name: _compact(name, a) for name, a in self.arrays().items()}
+            np.savez_compressed(file, **compact)
 
     def draw(self, path: str | Path, columns: int = 8) -> None:
         """Draw image and kernel over the iterations, and the levels as curves, as PNG."""

@@ -31,7 +31,7 @@ class Equation8(DataSolver):
 
     cite: ClassVar = ("zhao2016fast", "zhang2020usrnet")
 
-    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
         s = check_shapes(self.registered, y, x, k)
         weight = check_weight(self.registered, weight, x)
         K, Kd = self.cached(self._known, y, k, s)

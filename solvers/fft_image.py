@@ -46,7 +46,7 @@ class FftImage(DataSolver):
         super().__init__()
         self.kernel_gradients = kernel_gradients
 
-    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:  # noqa: D102 - the class says it
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
         s = check_shapes(self.registered, y, x, k)
         dtype = compute_dtype(x)
         known = self.cached(self._spectra_of, y, k, s)

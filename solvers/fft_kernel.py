@@ -55,7 +55,7 @@ class FftKernel(DataSolver):
         super().__init__()
         self.gamma, self.size, self.channel, self.pull = gamma, size, channel, pull
 
-    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:  # noqa: D102 - the class says it
+    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
         s = check_shapes(self.registered, y, x, k)
         check_kernel(self.registered, k)
         H, W = x.shape[-2:]

@@ -49,7 +49,7 @@ class SupportKernel(DataSolver):
         super().__init__()
         self.gamma, self.size, self.pull = gamma, size, pull
 
-    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:  # noqa: D102 - the class says it
+    def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
         s = check_shapes(self.registered, y, x, k)
         check_kernel(self.registered, k)
         H, W = x.shape[-2:]

@@ -1,7 +1,6 @@
-"""Shared set-up: tests/ on the import path (for `strategies`), one thread per worker, hypothesis profiles."""
+"""Shared set-up: one thread per worker, hypothesis profiles."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # read when torch is imported; more threads than cores wait for each other
 
-sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parent.parent
 
 settings.register_profile(

@@ -2,12 +2,14 @@
 
 import csv
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from compare import measure
+from comparison import Results, read_comparison
+from comparison_tables import write_page
 
 import pnp
 from pnp.errors import PnpError
@@ -17,11 +19,6 @@ from pnp.metrics import psnr
 from pnp.protocols import degrade
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-from compare import measure  # noqa: E402
-from comparison import Results, read_comparison  # noqa: E402
-from comparison_tables import write_page  # noqa: E402
 
 TINY = """
 about: Two tiny images

@@ -1,6 +1,7 @@
 """Random kernels, levels, crops and batches have the statistics that they promise, and follow their seeds."""
 
 import math
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -268,7 +269,7 @@ def test_autocast_leaves_kernels_alone():
             "image 1 of the bank",
         ),
         (lambda: ImageBank(bank()).crops(2, 9), "smallest image has a side of 8"),
-        (lambda: Degradations(scales=(2.5,)), "scales should be whole numbers"),
+        (lambda: Degradations(scales=cast(Any, (2.5,))), "scales should be whole numbers"),
         (lambda: Degradations(kinds="gaussian"), "kinds: anisotropic"),
         (lambda: Degradations(noise=3), "noise should be between 0 and 1"),
         (lambda: Degradations(std=(0, 4)), "std should be a range"),

@@ -1,6 +1,7 @@
 """Images are read without loss, written in kind, and bad files are named for what they are."""
 
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,8 @@ def test_what_is_read_is_written_back_unchanged(tmp_path, channels, bits, suffix
     )
     assert torch.equal(again.pixels, original.pixels)
     assert (again.alpha is None) == (channels in (1, 3))
-    assert again.alpha is None or torch.equal(again.alpha, original.alpha)
+    if again.alpha is not None and original.alpha is not None:
+        assert torch.equal(again.alpha, original.alpha)
     stored = again.pixels if again.alpha is None else torch.cat((again.pixels, again.alpha), 1)
     assert np.array_equal(
         (stored[0].permute(1, 2, 0).double().numpy() * (2**bits - 1)).round().squeeze(), array
@@ -62,11 +64,12 @@ def test_pngs_of_16_bits_agree_with_another_reader(tmp_path):
 
 def test_tiffs_of_16_bits_agree_with_another_writer(tmp_path):
     array = picture(channels=3, bits=16)
-    for name, options in {
+    variants: dict[str, dict[str, Any]] = {
         "plain": {},
         "planes": {"planarconfig": "separate"},
         "deflate": {"compression": "zlib"},
-    }.items():
+    }
+    for name, options in variants.items():
         planes = array.transpose(2, 0, 1) if name == "planes" else array
         tifffile.imwrite(tmp_path / f"{name}.tif", planes, photometric="rgb", **options)
         got = read_image(tmp_path / f"{name}.tif")
@@ -141,7 +144,8 @@ def test_modes_of_pillow(tmp_path):
         assert (got.pixels.shape[1], got.alpha is not None, got.bits) == (channels, alpha, 8), mode
     palette = colours.convert("P")
     palette.save(tmp_path / "clear.png", transparency=palette.getpixel((0, 0)))
-    assert read_image(tmp_path / "clear.png").alpha[0, 0, 0, 0] == 0
+    clear = read_image(tmp_path / "clear.png").alpha
+    assert clear is not None and clear[0, 0, 0, 0] == 0
     colours.convert("CMYK").save(tmp_path / "cmyk.tif")
     want = np.asarray(colours.convert("CMYK").convert("RGB")) / 255
     assert np.allclose(
@@ -165,14 +169,15 @@ def test_alpha_is_enlarged_so_that_known_pixels_stay(tmp_path):
     like = ImageFile(torch.rand(1, 3, 4, 5), 16, alpha)
     write_image(tmp_path / "a.png", torch.rand(1, 3, 12, 15), like=like)
     enlarged = read_image(tmp_path / "a.png").alpha
-    assert enlarged.shape == (1, 1, 12, 15)
+    assert enlarged is not None and enlarged.shape == (1, 1, 12, 15)
     assert torch.allclose(enlarged[..., ::3, ::3], alpha, atol=1e-4)
     write_image(
         tmp_path / "b.png",
         torch.rand(1, 3, 12, 15),
         like=ImageFile(like.pixels, 8, torch.ones(1, 1, 4, 5)),
     )
-    assert (read_image(tmp_path / "b.png").alpha == 1).all()
+    opaque = read_image(tmp_path / "b.png").alpha
+    assert opaque is not None and opaque.eq(1).all()
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -309,14 +314,15 @@ def test_bad_files_are_named_for_what_they_are(tmp_path):
 
 def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     x = torch.rand(1, 3, 4, 4)
-    for name, tensor, options, message in [
+    refused: list[tuple[str, torch.Tensor, dict[str, Any], str]] = [
         ("a.jpg", x, {"bits": 16}, "cannot hold 16 bits"),
         ("a.jpg", x, {"like": ImageFile(x, 8, torch.ones(1, 1, 4, 4))}, "alpha"),
         ("a.xyz", x, {}, "images are not written as '.xyz'"),
         ("a.png", torch.rand(2, 3, 4, 4), {}, "shape"),
         ("a.png", x * torch.nan, {}, "NaN"),
         ("no/such/folder.png", x, {}, "cannot be written"),
-    ]:
+    ]
+    for name, tensor, options, message in refused:
         with pytest.raises(PnpError, match=message):
             write_image(tmp_path / name, tensor, **options)
     assert list(tmp_path.iterdir()) == []

@@ -205,7 +205,7 @@ def test_kernel_resunet_refuses_unknown_options():
     with pytest.raises(
         PnpError, match="constraint is 'softmax', but should be one of none, sum, simplex"
     ):
-        KernelResUNet(constraint="softmax")
+        KernelResUNet(constraint="softmax")  # type: ignore[arg-type]
     with pytest.raises(PnpError, match="gain is 0"):
         KernelResUNet(gain=0)
 

@@ -100,12 +100,12 @@ def test_extends_finds_files_beside_the_one_that_extends(write, tmp_path):
 def test_swap_changes_its_iterations_and_no_others(write):
     for when, swapped in (("last 1", {2}), ("first 2", {0, 1}), ("1", {1}), ("0..1", {0, 1})):
         pipeline = load(write("good.yaml", GOOD + f"swap:\n  {when}: {{P: B}}\n"))
-        seen = {}
+        seen: dict[int | None, str | None] = {}
         pipeline(
             y=Y,
-            trace=lambda state, seen=seen: seen.update({state.iteration: state.active.get("P")}),
+            trace=lambda state, seen=seen: seen.update([(state.iteration, state.active.get("P"))]),
         )
-        assert seen == {None: None, **{i: "B" if i in swapped else "P" for i in range(3)}}
+        assert seen == {None: None} | {i: "B" if i in swapped else "P" for i in range(3)}
 
 
 def test_several_stages_restart_and_count_their_own_iterations(write):
@@ -133,7 +133,7 @@ return: x
 """
     )
     pipeline = load(write("two.yaml", text), **{"modules.P.factor": 10, "stages.0.repeat": 1})
-    trace = []
+    trace: list[pnp.State] = []
     assert pipeline(y=Y, trace=trace.append).x.flatten()[0] == ((0 + 1) * 10 + 2) * 10 + 3
     assert [(t.stage, t.iteration, t.i) for t in trace if t.iteration is not None] == [
         (0, 0, 0),

@@ -113,7 +113,7 @@ def smooth(height=72, width=90, seed=0):
             )
             for u, v, p, a in waves
         ]
-        return (0.5 + 0.05 * sum(terms)).float().expand(1, 3, -1, -1)
+        return (0.5 + 0.05 * torch.stack(terms).sum(0)).float().expand(1, 3, -1, -1)
 
     return image
 

@@ -1,6 +1,7 @@
 """Muon: its factor is orthogonal, it is Adam for what is no matrix, and it learns all directions at the same speed."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ def test_it_is_adam_for_what_is_no_matrix():
     ours = nn.Sequential(nn.Conv2d(3, 5, 3), nn.PReLU(), nn.Conv2d(5, 40, 1), nn.Conv2d(40, 2, 3))
     theirs = copy.deepcopy(ours)
     assert not any(is_matrix(p) for p in ours.parameters())
-    settings = {"lr": 1e-2, "betas": (0.9, 0.99)}
+    settings: dict[str, Any] = {"lr": 1e-2, "betas": (0.9, 0.99)}
     optimisers = (
         Muon(ours.parameters(), **settings),
         torch.optim.Adam(theirs.parameters(), **settings),

@@ -1,5 +1,7 @@
 """The image networks and H: what they compute whatever their weights are."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -8,12 +10,13 @@ from pnp.errors import PnpError
 from pnp.estimators.hypanet import HyPaNet
 from pnp.priors.dncnn import DnCNN
 from pnp.priors.drunet import DRUNet
+from pnp.priors.network import NetworkPrior
 from pnp.priors.resunet import BlindResUNet, ResUNet
 from pnp.priors.scunet import LevelSCUNet, SCUNet, WindowAttention
 from pnp.testing import check_prior
 
 NC = (4, 4, 8, 8)
-SWIN = {"config": (2, 2, 2, 2, 2, 2, 2), "dim": 8, "head_dim": 2, "window": 4}
+SWIN: dict[str, Any] = {"config": (2, 2, 2, 2, 2, 2, 2), "dim": 8, "head_dim": 2, "window": 4}
 WITH_LEVEL = {
     "resunet": lambda channels=3: ResUNet(channels, nc=NC, nb=1),
     "drunet": lambda channels=3: DRUNet(channels, nc=NC, nb=1),
@@ -27,7 +30,7 @@ BLIND = {
 ALL = WITH_LEVEL | BLIND
 
 
-def build(name: str, channels: int = 3) -> nn.Module:
+def build(name: str, channels: int = 3) -> NetworkPrior:
     torch.manual_seed(0)
     return ALL[name](channels).eval()
 
@@ -189,9 +192,9 @@ def test_drop_path_acts_in_training_only():
     ("construct", "message"),
     [
         (lambda: ResUNet(channels=0), "resunet: channels is 0"),
-        (lambda: ResUNet(nc=(64, 128)), "resunet: nc is .*a list of 4"),
+        (lambda: ResUNet(nc=(64, 128)), "resunet: nc is .*a list of 4"),  # type: ignore[arg-type]
         (lambda: DRUNet(nb=0), "drunet: nb is 0"),
-        (lambda: SCUNet(config=(4, 4)), "scunet: config is .*a list of 7"),
+        (lambda: SCUNet(config=(4, 4)), "scunet: config is .*a list of 7"),  # type: ignore[arg-type]
         (lambda: SCUNet(dim=48), "scunet: dim is 48.*multiple of 64"),
         (lambda: DnCNN(depth=1), "dncnn: depth is 1"),
         (lambda: HyPaNet(n=0), "hypanet: n is 0"),

@@ -130,7 +130,7 @@ def test_a_constructor_checks_its_arguments_and_says_all_that_is_wrong_at_once()
     with pytest.raises(PnpError, match=r"^tv: iterations is 0, but should be .* at least 1$"):
         TotalVariation(iterations=0)
     with pytest.raises(TypeError, match="'size'"):
-        Window()
+        Window()  # type: ignore[call-arg]
     assert list(inspect.signature(Window).parameters) == ["size", "share", "name"]
 
 

@@ -26,6 +26,7 @@ def read(path):
 def filled(parity, network):
     """The network with the reproducible weights that the references were made with."""
     spec = importlib.util.spec_from_file_location("fill", parity / "fill.py")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.fill(network).eval()

@@ -1,6 +1,7 @@
 """Laws over every pipeline of the package, each with small networks: it loads, runs, keeps shapes and differentiates."""
 
 import functools
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import pnp
 from pnp import describe
 from pnp.grammar import gather, names, parse
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "resunet": {"nc": [4, 4, 4, 4], "nb": 1},
     "resunet-blind": {"nc": [4, 4, 4, 4], "nb": 1},
     "drunet": {"nc": [4, 4, 4, 4], "nb": 1},
@@ -218,7 +219,8 @@ def test_a_swap_changes_its_iterations_and_no_others(name):
     plain.load_state_dict(pipeline.state_dict())
     (stage,) = pipeline.spec.stages
     (swap,) = stage.swap
-    states, plain_states = [], []
+    states: list[tuple] = []
+    plain_states: list[tuple] = []
     with torch.no_grad():
         for p, seen in ((pipeline, states), (plain, plain_states)):
             p(

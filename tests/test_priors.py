@@ -1,5 +1,7 @@
 """The priors: all that are registered keep the contract, and the classical ones compute what they say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from pnp.interfaces import Image, Kernel, Level, Prior
 from pnp.testing import check_prior
 
 SWIN = {"config": (2, 2, 2, 2, 2, 2, 2), "dim": 8, "head_dim": 2, "window": 4}
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "resunet": {"nc": (4, 4, 8, 8), "nb": 1},
     "resunet-blind": {"nc": (4, 4, 8, 8), "nb": 1},
     "drunet": {"nc": (4, 4, 8, 8), "nb": 1},

@@ -116,7 +116,8 @@ def test_D_has_the_gradients_of_the_minimiser_by_matrices(p):
     inputs = [t.clone().requires_grad_() for t in p.args]
     seen = tensors(*p.x.shape, low=-1)
     ours = torch.autograd.grad(FftImage()(*inputs), inputs, seen)
-    true = torch.autograd.grad(image_by_matrix(*inputs, p.s), inputs, seen)
+    y, x, k, weight = inputs
+    true = torch.autograd.grad(image_by_matrix(y, x, k, weight, p.s), inputs, seen)
     for a, b in zip(ours, true, strict=True):
         agree(a, b, 1e-8)
 
@@ -156,7 +157,12 @@ def test_D_takes_tensors_of_any_memory_layout():
 
 def test_what_depends_on_y_and_k_is_computed_once_per_run(monkeypatch):
     calls, compute = [], FftImage._spectra_of
-    monkeypatch.setattr(FftImage, "_spectra_of", lambda *a: calls.append(a) or compute(*a))
+
+    def counted(*inputs):
+        calls.append(inputs)
+        return compute(*inputs)
+
+    monkeypatch.setattr(FftImage, "_spectra_of", counted)
     D, y, x, k = FftImage(), tensors(1, 1, 4, 4), tensors(1, 1, 8, 8), kernels(0, 1, 3, 3)
     with pipeline_run():
         first = [D(y, x, k, weight) for weight in (0.1, 0.2)]
@@ -304,7 +310,8 @@ def test_D_by_conjugate_gradients_is_the_minimiser(p, boundary, masked, data):
     mask = tensors(1, channels, *p.y.shape[-2:], low=-0.5).clamp_min(0) if masked else None
     inputs = [t.clone().requires_grad_() for t in (*p.args, *([mask] if masked else []))]
     z = CgImage(boundary, tolerance=1e-12, iterations=1000)(*inputs)
-    true = image_by_matrix(*inputs[:4], p.s, boundary, *inputs[4:])
+    y, x, k, weight, *rest = inputs
+    true = image_by_matrix(y, x, k, weight, p.s, boundary, *rest)
     agree(z, true, 1e-8)
     seen = tensors(*z.shape, low=-1)
     for a, b in zip(
@@ -554,11 +561,11 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
             "fft-kernel: size is 0, but should be a whole number of at least 1 or null",
         ),
         (
-            lambda: SupportKernel(1e-3, size=2.5),
+            lambda: SupportKernel(1e-3, size=2.5),  # type: ignore[arg-type]
             "support-kernel: size is 2.5, but should be a whole number of at least 1 or null",
         ),
         (
-            lambda: FftKernel(1e-3, pull="first"),
+            lambda: FftKernel(1e-3, pull="first"),  # type: ignore[arg-type]
             "fft-kernel: pull is 'first', but should be one of last, zero",
         ),
         (
@@ -566,7 +573,7 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
             "fft-kernel: channel is -1, but should be a whole number of at least 0 or null",
         ),
         (
-            lambda: CgImage("periodic"),
+            lambda: CgImage("periodic"),  # type: ignore[arg-type]
             "cg-image: boundary is 'periodic', but should be one of circular, replicate, reflect",
         ),
         (

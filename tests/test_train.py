@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -38,7 +39,7 @@ SMALL = [
     "schedule.warmup=5",
 ]
 UNET = "[4,4,4,4]"
-TINY = {  # sizes with which a step takes milliseconds, by module
+TINY: dict[str, dict[str, Any]] = {  # sizes with which a step takes milliseconds, by module
     "resunet": {"nc": UNET, "nb": 1},
     "drunet": {"nc": UNET, "nb": 1},
     "kernel-resunet": {"nc": UNET, "nb": 1},
@@ -462,7 +463,7 @@ def test_a_name_that_is_not_shipped_says_which_recipe_makes_it():
 
 def test_bad_input_is_one_clear_error(images, tmp_path):
     def refused(
-        match: str, changes: list[str] = MINI, data: tuple[Path, ...] = (images,), **more: object
+        match: str, changes: list[str] = MINI, data: tuple[Path, ...] = (images,), **more: Any
     ) -> None:
         with pytest.raises(PnpError, match=match):
             train(

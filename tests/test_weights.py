@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -20,9 +21,9 @@ from pnp.priors.resunet import ResUNet
 NC = (2, 4, 4, 8)
 
 
-def network(seed: int = 0, **options) -> ResUNet:
+def network(seed: int = 0, **options: Any) -> ResUNet:
     torch.manual_seed(seed)
-    return ResUNet(**({"nc": NC, "nb": 1} | options))
+    return ResUNet(**{"nc": NC, "nb": 1, **options})
 
 
 def assert_same(a: nn.Module, b: nn.Module) -> None:
@@ -238,6 +239,7 @@ def test_batch_normalisation_of_a_public_DnCNN_is_merged(tmp_path):
         norm = nn.BatchNorm2d(5, eps=BATCH_NORM_EPS)
         nn.init.uniform_(norm.weight, 0.5, 2)
         nn.init.normal_(norm.bias)
+        assert norm.running_mean is not None and norm.running_var is not None
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.1, 2)
         layers += [nn.Conv2d(5, 5, 3, padding=1), norm, nn.ReLU()]

@@ -76,7 +76,7 @@ class Narrow(Prior):
         return w
 
 
-TOYS = {
+TOYS: dict[str, dict[str, type]] = {
     "initializer": {"toy-repeat": Repeat, "toy-dot": Dot},
     "estimator": {"toy-rise": Rise},
     "solver": {"toy-pull": Pull},

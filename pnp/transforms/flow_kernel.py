@@ -52,7 +52,7 @@ class FlowKernelSearch(Transform):
         self.flow = KernelFlow(size, width, shift)
         self.size, self.steps, self.rate, self.seed = size, steps, rate, seed
 
-    def forward(self, y: Image, x: Image, k: Kernel | None = None) -> Kernel:  # noqa: D102 - the class says it
+    def forward(self, y: Image, x: Image, k: Kernel | None = None) -> Kernel:
         s = check_shapes(NAME, y, x, y.new_zeros(1, 1, self.size, self.size))
         spectrum = self.cached(_spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
