@@ -28,13 +28,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pnp import metrics
+from pnp.commands.run import DTYPES, as_result, choose_device
 from pnp.errors import PnpError, hint
 from pnp.images import ImageFile, read_image
 from pnp.kernel_files import read_kernels
 from pnp.machine import processor
 from pnp.pipeline import Pipeline, build
 from pnp.protocols import degrade, protocol
-from pnp.restore import DTYPES, as_result, choose_device
 
 OF_IMAGES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     name: getattr(metrics, name) for name in ("psnr", "psnr_y", "psnr_registered", "ssim")

@@ -23,7 +23,7 @@ from pnp.checkpoints import find_weights
 from pnp.document import Node, read_file
 from pnp.errors import PnpError, hint
 from pnp.files import atomic, make_folder
-from pnp.grammar import Spec, gather, parse
+from pnp.language.grammar import Spec, gather, parse
 from pnp.options import read_noise
 
 ROOT = Path(__file__).parent.parent

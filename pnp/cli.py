@@ -282,55 +282,55 @@ def _plugins(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp.restore import restore_files
+    from pnp.commands.run import restore_files
 
     return restore_files(args)
 
 
 def _degrade(args: argparse.Namespace) -> int:
-    from pnp.simulate import degrade_files
+    from pnp.commands.degrade import degrade_files
 
     return degrade_files(args)
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from pnp.demo import demo
+    from pnp.commands.demo import demo
 
     return demo(args.out)
 
 
 def _train(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp.train import train_files
+    from pnp.commands.train import train_files
 
     return train_files(args)
 
 
 def _list(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp import describe
+    from pnp.commands import show
 
-    print(describe.listing(args.what))
+    print(show.listing(args.what))
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp import describe
+    from pnp.commands import show
 
-    print(describe.flattened(args.pipeline, args.assignments))
-    print(describe.cost(args.pipeline, args.assignments, args.size))
+    print(show.flattened(args.pipeline, args.assignments))
+    print(show.cost(args.pipeline, args.assignments, args.size))
     return 0
 
 
 def _check(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp import describe
+    from pnp.commands import show
 
     failed = 0
     for name in args.pipelines:
         try:
-            print(describe.verdict(name, args.assignments))
+            print(show.verdict(name, args.assignments))
         except PnpError as e:
             failed = _fail(e, args.debug)
     return failed
@@ -338,17 +338,17 @@ def _check(args: argparse.Namespace) -> int:
 
 def _diff(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp import describe
+    from pnp.commands import show
 
-    print(describe.difference(args.a, args.b))
+    print(show.difference(args.a, args.b))
     return 0
 
 
 def _cite(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp import describe
+    from pnp.commands import show
 
-    print(describe.citations(args.pipeline, args.assignments))
+    print(show.citations(args.pipeline, args.assignments))
     return 0
 
 

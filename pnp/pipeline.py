@@ -20,8 +20,8 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from pnp.checkpoints import load_weights
 from pnp.errors import PipelineError, PnpError, Problem
-from pnp.grammar import Given, ModuleSpec, Spec, Step, Variable, gather, parse
 from pnp.interfaces import Module, Prior, as_level, pipeline_run, signature_of
+from pnp.language.grammar import Given, ModuleSpec, Spec, Step, Variable, gather, parse
 from pnp.options import read_noise
 from pnp.registry import REGISTRIES
 

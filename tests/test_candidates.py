@@ -11,9 +11,9 @@ import pnp.estimators
 import pnp.transforms
 from pnp.errors import PnpError
 from pnp.kernels import mirror_kernel
-from pnp.losses import kernel_distance
 from pnp.observation import observe
 from pnp.random_kernels import random_kernels
+from pnp.training.objective import kernel_distance
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pnp import __version__
 from pnp.cli import main
+from pnp.commands import show
 from pnp.files import write_json
 from pnp.images import read_image
 
@@ -465,9 +466,7 @@ def test_debug_shows_where_an_error_comes_from():
 
 
 def test_a_fault_of_pnps_is_said_to_be_one(capsys, monkeypatch):
-    from pnp import describe
-
-    monkeypatch.setattr(describe, "listing", lambda what: 1 / 0)
+    monkeypatch.setattr(show, "listing", lambda what: 1 / 0)
     assert main(["list"]) == 1
     assert capsys.readouterr().err.startswith(
         "pnp: unexpected: ZeroDivisionError: division by zero\n"
@@ -475,12 +474,11 @@ def test_a_fault_of_pnps_is_said_to_be_one(capsys, monkeypatch):
 
 
 def test_an_interruption_is_one_line(capsys, monkeypatch):
-    from pnp import describe
 
     def interrupt(what):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(describe, "listing", interrupt)
+    monkeypatch.setattr(show, "listing", interrupt)
     assert main(["list"]) == 130
     assert "interrupted; files already written are whole" in capsys.readouterr().err
 

@@ -23,7 +23,7 @@ import torch
 from pnp.cli import _parser
 from pnp.document import read_text
 from pnp.errors import PnpError
-from pnp.grammar import gather, parse
+from pnp.language.grammar import gather, parse
 from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 

@@ -9,7 +9,7 @@ from toys import toys  # noqa: F401 (a fixture)
 import pnp
 from pnp.document import emit, from_python, read_text
 from pnp.errors import Origin
-from pnp.grammar import KEYS, parse
+from pnp.language.grammar import KEYS, parse
 from pnp.pipeline import build
 
 pytestmark = pytest.mark.usefixtures("toys")

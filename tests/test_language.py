@@ -8,7 +8,7 @@ from toys import toys  # noqa: F401 (a fixture)
 
 import pnp
 from pnp.document import emit, read_text
-from pnp.grammar import gather, parse
+from pnp.language.grammar import gather, parse
 
 pytestmark = pytest.mark.usefixtures("toys")
 

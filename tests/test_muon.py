@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pnp.muon import Muon, is_matrix, orthogonal
+from pnp.training.muon import Muon, is_matrix, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (32, 288), (256, 64)])

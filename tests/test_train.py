@@ -18,15 +18,15 @@ import safetensors.torch
 import torch
 import yaml
 
-from pnp import grammar
 from pnp.checkpoints import SHIPPED, STABLE, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.errors import PipelineError, PnpError
 from pnp.images import write_image
+from pnp.language import grammar
 from pnp.pipeline import build
-from pnp.recipe import load_recipe, names
-from pnp.shipped import read_manifest, sha256, ship
-from pnp.train import Trainer, prepare, train
+from pnp.training.recipe import load_recipe, names
+from pnp.training.shipping import read_manifest, sha256, ship
+from pnp.training.trainer import Trainer, prepare, train
 
 ROOT = Path(__file__).parent.parent
 SMALL = [

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
-from pnp.recipe import Recipe
+from pnp.training.recipe import Recipe
 
 KEPT = 2
 COLUMNS = (

@@ -12,7 +12,6 @@ stand as bytes on the device, so there is no data loader.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import random
@@ -30,7 +29,6 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import torch
-import yaml
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -39,14 +37,14 @@ from pnp.checkpoints import load_weights
 from pnp.degradations import ImageBank
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.images import read_image
-from pnp.losses import Objective
 from pnp.machine import machine
-from pnp.muon import Muon
 from pnp.pipeline import Pipeline, build
-from pnp.recipe import Recipe, load_recipe
-from pnp.runs import Checkpoint, Run
-from pnp.shipped import export, ship
-from pnp.validation import Validation, draw, write_strip
+from pnp.training.muon import Muon
+from pnp.training.objective import Objective
+from pnp.training.recipe import Recipe
+from pnp.training.run_folder import Checkpoint, Run
+from pnp.training.shipping import export
+from pnp.training.validation import Validation, draw, write_strip
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy")
 
@@ -606,46 +604,3 @@ def _stopped_by(trainer: Trainer) -> Iterator[None]:
 def _short(figures: Mapping[str, float]) -> dict[str, str]:
     shown = ("psnr", "bicubic", "D alone", "kernel", "sigma")
     return {name: f"{figures[name]:.4g}" for name in shown if name in figures}
-
-
-def train_files(args: argparse.Namespace) -> int:
-    """The command `pnp train`; exit status 130 when a signal ended it."""
-    began = time.monotonic() - age_of_process()
-    for name in ("minutes", "steps"):
-        if getattr(args, name) is not None and not getattr(args, name) > 0:
-            raise PnpError(f"--{name} is {getattr(args, name):g}, but should be above 0")
-    changes = list(args.assignments)
-    changes += [f"start={args.start}"] if args.start else []
-    recipe = load_recipe(args.recipe, changes)
-    if args.final:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, final=True))
-    out = args.out or f"runs/{recipe.name}"
-    done = args.ship and not args.resume and (Path(out) / "weights.safetensors").is_file()
-    if not done:
-        limits = {"minutes": args.minutes, "steps": args.steps}
-        trainer = train(
-            recipe, out, args.data, device=args.device, resume=args.resume, began=began, **limits
-        )
-        if not trainer.main:
-            return 0
-        if trainer.signal:
-            print(
-                f"stopped at step {trainer.step} ({trainer.signal}); --resume goes on",
-                file=sys.stderr,
-            )
-            return 130
-        name = args.ship or recipe.name
-        print(f"{out}/weights.safetensors: written; its entry in a manifest:\n")
-        print(yaml.safe_dump({name: trainer.entry}, sort_keys=False), end="")
-    if args.ship:
-        print(f"{ship(out, args.ship)}: shipped")
-    return 0
-
-
-def age_of_process() -> float:
-    """Seconds since this process started, so that a limit in minutes counts the start-up too."""
-    try:
-        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError, IndexError):
-        return time.process_time()  # no such file here; the processor's time is most of it

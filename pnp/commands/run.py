@@ -30,7 +30,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def restore_files(args: argparse.Namespace) -> int:
     """Restore every image of the command line; the status is 1 if some could not be."""
-    from pnp.grammar import gather, parse
+    from pnp.language.grammar import gather, parse
 
     spec = parse(gather(args.pipeline, assignments=args.assignments), args.pipeline)
     offered = {"s": args.scale, "k": args.kernel, "sigma": args.sigma, "mask": args.mask}

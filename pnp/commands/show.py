@@ -13,7 +13,7 @@ from importlib.resources import files
 from pnp.cost import cost_of, read_size
 from pnp.document import Node, emit, from_python
 from pnp.errors import PnpError
-from pnp.grammar import KEYS, gather, names, parse
+from pnp.language.grammar import KEYS, gather, names, parse
 from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 

@@ -13,11 +13,11 @@ from pnp.files import atomic
 from pnp.initializers.interpolation import Bicubic
 from pnp.initializers.nearest import Nearest
 from pnp.kernels import resize_kernel
-from pnp.losses import Objective
 from pnp.metrics import psnr
 from pnp.random_kernels import random_kernels
-from pnp.recipe import Recipe
 from pnp.solvers.fft_image import FftImage
+from pnp.training.objective import Objective
+from pnp.training.recipe import Recipe
 
 
 def draw(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pnp.errors import PnpError
 from pnp.kernels import mirror_kernel
 from pnp.pipeline import Pipeline, State
-from pnp.recipe import Loss, Recipe
+from pnp.training.recipe import Loss, Recipe
 
 LEAST_LEVEL = 1e-3
 """Added to levels before their logarithms are compared: 0.1 %, below which a level hardly matters."""

@@ -25,18 +25,18 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Literal
 
-from pnp import grammar
 from pnp.degradations import Degradations
 from pnp.document import Node, read_file, read_text, scalar
 from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
-from pnp.grammar import KIND_OF_NAME, Spec
 from pnp.interfaces import KINDS, signature_of
+from pnp.language import grammar
+from pnp.language.grammar import KIND_OF_NAME, Spec
 from pnp.options import convert
 from pnp.registry import REGISTRIES
 
 TRUTHS = ("x", "y", "k", "sigma", "s")
 """What a training batch holds: image, observation, kernel, noise level, scale."""
-PACKAGE = "pnp.recipes"
+PACKAGE = "pnp.training.recipes"
 
 
 Measure = Literal["l1", "l2", "log", "kernel"]

@@ -1,0 +1,1 @@
+"""The commands of `pnp`, one file each; `pnp/cli.py` parses their arguments."""

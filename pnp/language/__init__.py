@@ -1,0 +1,1 @@
+"""The pipeline language: from YAML to a checked `Spec`."""

@@ -1,0 +1,1 @@
+"""Training: recipes, the loop that carries them out, and what it leaves behind."""
