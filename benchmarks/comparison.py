@@ -215,7 +215,7 @@ def read_comparison(path: str | Path) -> Comparison:
         kernels=kernels["file"].value if kernels else "",
         groups=kernels["groups"].plain() if kernels else {"none": [1]},
         scales=top["scales"].plain(),
-        sigmas=[read_noise(value) for value in top["sigmas"].plain()],
+        sigmas=[read_noise(value, "sigmas: a level") for value in top["sigmas"].plain()],
         protocol=top["protocol"].value,
         metrics=top["metrics"].plain(),
         methods=methods,

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pnp.kernel_files import read_kernel as read_kernel
     from pnp.kernel_files import write_kernel as write_kernel
     from pnp.observation import observe as observe
+    from pnp.operators import Blur as Blur
+    from pnp.operators import Operator as Operator
     from pnp.options import Count as Count
     from pnp.options import Fraction as Fraction
     from pnp.options import Noise as Noise
@@ -85,6 +87,7 @@ _HOME = {
     "kernel_files": ["read_kernel", "write_kernel"],
     "observation": ["observe"],
     "options": ["Count", "Fraction", "Noise", "Positive", "Range"],
+    "operators": ["Blur", "Operator"],
     "pipeline": ["Pipeline", "Result", "State", "load"],
     "protocols": ["degrade"],
     "random_kernels": ["random_kernels"],

@@ -1,8 +1,10 @@
-"""What every data solver refuses, each with one sentence that names the cause and the cure.
+"""What a tensor must be: the one place where images, kernels, levels and masks are examined.
 
-Shapes, dtypes and devices are compared on every call; values of y and k are looked at once per run
-(`Module.once`), and x only through numbers that the solver computes anyway (`check_result`), so
-that checking costs no pass over x.
+Every function refuses what it does not accept with one sentence, "where: what is wrong; what to
+do", in which `where` names the module or function that was called.  Shapes, dtypes and devices are
+compared on every call.  Values are examined once: those of given variables when a pipeline takes
+them, those of y and k once per run of a solver (`Module.once`), and those of x only through numbers
+that a solver computes anyway (`check_result`), without a pass over x.
 """
 
 from __future__ import annotations
@@ -15,207 +17,324 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.interfaces import as_level
+from pnp.options import Count, convert, read_noise
 
 HALF = (torch.float16, torch.bfloat16)
 
+# --- tolerances: images are on [0, 1] and kernels sum to one, up to these
+
+LARGEST_VALUE = 8.0
+"""Of an image in memory: estimates may overshoot; what is larger was not divided by 255."""
+FILE_VALUES = (-1.0, 2.0)
+"""Of an image file in floats: noise may leave [0, 1] a little."""
+LARGEST_SUM = 2.0
+"""Of a kernel in a pipeline: estimates need not be normalised; what is larger is grey levels."""
+SUM_ERROR = 0.01
+"""Of a kernel that observations are simulated with."""
+FILE_SUM_ERROR = 1e-3
+"""Of a kernel file that is taken as it is; other kernels are divided by their sum."""
+FILE_NEGATIVE_TAPS = 0.05
+"""Of a kernel file, as a share of its largest tap: estimates of kernels have such taps."""
+
+SHAPES = {"image": "(B, C, H, W)", "kernel": "(B, 1, K, K)", "levels": "(B, n, 1, 1)"}
+
 
 def compute_dtype(t: Tensor) -> torch.dtype:
-    """The dtype to compute in: there is no FFT of half-precision numbers on most devices, so they become float32."""
+    """The dtype to compute in: half precision becomes float32, as most devices have no half FFT."""
     return torch.float32 if t.dtype in HALF else t.dtype
 
 
-def check_shapes(name: str, y: Tensor, x: Tensor, k: Tensor) -> int:
+# --- one value in the form that modules pass to each other
+
+
+def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) -> Any:
+    """A variable that is given to a pipeline, by its kind: checked, numbers made levels.
+
+    Tensors must have the dtype and device of `like`, the observation; levels are brought to them.
+    """
+    if kind == "number":
+        return as_option(where, name, Count, value)
+    if kind == "level":
+        if like is None:
+            refuse(where, f"{name} is given without an image", "give y too")
+        if name != "sigma":
+            return as_strength(where, name, value, like)
+        value = value if isinstance(value, Tensor) else read_noise(value, f"{where}: {name}")
+        return as_noise(where, name, value, like)
+    if kind == "kernel":
+        value = as_kernel(where, name, value)
+    elif kind == "levels":
+        check_form(where, name, value, kind)
+        check_finite(where, name, float(value.detach().abs().max()))
+    else:
+        value = as_image(where, name, value)
+    if like is not None:
+        check_alike(where, name, value, like, exactly=True)
+    return value
+
+
+def as_image(where: str, name: str, value: Any) -> Tensor:
+    """An image (B, C, H, W), finite and not on 0-255."""
+    check_form(where, name, value)
+    check_observation(where, value, name)
+    return value
+
+
+def as_kernel(where: str, name: str, value: Any, error: float | None = None) -> Tensor:
+    """A kernel (B, 1, K, K) or (K, K), finite, its sum at most 2, or within `error` of one."""
+    if isinstance(value, Tensor) and value.dim() == 2:
+        value = value[None, None]
+    check_form(where, name, value, "kernel")
+    check_kernel(where, value, error)
+    return value
+
+
+def as_noise(where: str, name: str, value: Tensor | float, like: Tensor) -> Tensor:
+    """A noise level as a tensor (B or 1, 1, 1, 1): a standard deviation on [0, 1]."""
+    level = as_level(value, like)
+    wrong = _first_wrong(level, (level >= 0) & (level <= 1))
+    if wrong is not None:
+        refuse(
+            where,
+            f"{name} is {wrong:g}, but a noise level is a standard deviation on [0, 1]",
+            "write 15/255, not 15",
+        )
+    return level
+
+
+def as_strength(where: str, name: str, value: Tensor | float, like: Tensor) -> Tensor:
+    """Any other level or weight as a tensor (B or 1, 1, 1, 1), finite and not negative."""
+    level = as_level(value, like)
+    wrong = _first_wrong(level, (level >= 0) & (level < math.inf))
+    if wrong is not None:
+        refuse(where, f"{name} is {wrong:g}", "it must be a finite number, not negative")
+    return level
+
+
+def as_option(where: str, name: str, annotation: Any, value: Any) -> Any:
+    """A number or a word of the type of an option, for example `Count` (see `pnp.options`)."""
+    try:
+        return convert(annotation, value)
+    except PnpError as e:
+        raise PnpError(f"{where}: {name} {e}") from None
+
+
+# --- form: what holds whatever the values are
+
+
+def check_form(where: str, name: str, t: Any, kind: str = "image") -> None:
+    """Refuse what is not a tensor of floating point numbers of the shape of its kind."""
+    if not isinstance(t, Tensor):
+        refuse(
+            where,
+            f"{name} is of type {type(t).__name__}",
+            "give a tensor, for example torch.from_numpy(...)",
+        )
+    shape = tuple(t.shape)
+    if t.dim() != 4:
+        refuse(
+            where,
+            f"{name} has shape {shape}",
+            f"it needs four dimensions, {SHAPES[kind]}; add them with [None]",
+        )
+    if kind == "image" and shape[3] in (1, 3, 4) and shape[1] > 4 and shape[2] > 4:
+        refuse(
+            where,
+            f"{name} has shape {shape}, with the channels last",
+            "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
+        )
+    if not t.is_floating_point():
+        refuse(
+            where,
+            f"{name} is {_dtype(t)}",
+            "give floating point numbers; divide an 8-bit image by 255",
+        )
+    if 0 in shape:
+        refuse(
+            where, f"{name} is empty, its shape is {shape}", "look at where it was read or cropped"
+        )
+    if kind == "kernel" and shape[1] != 1:
+        refuse(
+            where,
+            f"{name} has {_count(shape[1], 'channel')}",
+            f"all channels share one kernel: give {name} the shape (B, 1, K, K)",
+        )
+
+
+def check_shapes(where: str, y: Tensor, x: Tensor, k: Tensor) -> int:
     """Refuse tensors that do not fit together; the scale s = size of x / size of y."""
-    for what, t in (("y", y), ("x", x), ("k", k)):
-        _check_tensor(name, what, t)
-    for what, t in (("x", x), ("k", k)):
-        if compute_dtype(t) != compute_dtype(y):
-            _refuse(
-                name,
-                f"y is {_dtype(y)} but {what} is {_dtype(t)}",
-                f"convert one of them, for example {what}.to(y.dtype)",
-            )
-        if t.device != y.device:
-            _refuse(
-                name,
-                f"y is on {y.device} but {what} is on {t.device}",
-                f"move one of them, for example {what}.to(y.device)",
-            )
-    (b, c, h, w), (bx, cx, H, W), (bk, ck, kh, kw) = y.shape, x.shape, k.shape
+    check_form(where, "y", y)
+    check_form(where, "x", x)
+    check_form(where, "k", k, "kernel")
+    check_alike(where, "x", x, y)
+    check_alike(where, "k", k, y)
+    (b, c, h, w), (bx, cx, H, W) = y.shape, x.shape
     if cx != c:
-        _refuse(name, f"y has {_count(c, 'channel')} but x has {cx}", "give both the same channels")
+        refuse(where, f"y has {_count(c, 'channel')} but x has {cx}", "give both the same channels")
     if bx != b:
-        _refuse(name, f"y is a batch of {b} but x is a batch of {bx}", "give one x for each y")
-    if bk not in (1, b):
-        _refuse(
-            name,
-            f"there are {_count(bk, 'kernel')} for {_count(b, 'image')}",
-            "give one kernel, or one for each image",
-        )
-    if ck != 1:
-        _refuse(
-            name,
-            f"k has {_count(ck, 'channel')}",
-            "all channels share one kernel: give k the shape (B, 1, K, K)",
-        )
+        refuse(where, f"y is a batch of {b} but x is a batch of {bx}", "give one x for each y")
+    check_number_of_kernels(where, k, x)
     if H % h or W % w or H // h != W // w:
-        _refuse(
-            name,
+        refuse(
+            where,
             f"x is {H} x {W} and y is {h} x {w}, which is not one whole scale s in both directions",
             "crop the images so that the size of x is s times the size of y",
         )
-    if kh > H or kw > W:
-        _refuse(
-            name,
-            f"the kernel is {kh} x {kw}, larger than the image x, which is {H} x {W}",
-            "crop the kernel or take a larger image",
-        )
+    check_kernel_fits(where, k, H, W)
     return H // h
 
 
-def check_observation(name: str, y: Tensor) -> None:
-    """Refuse a y that holds NaN or is on 0-255."""
-    peak = float(y.detach().abs().max())
-    _check_finite(name, "y", peak)
-    if peak > 8:
-        _refuse(
-            name,
-            f"y has values up to {peak:.4g}, but images are on [0, 1]",
-            "divide an 8-bit image by 255",
+def check_alike(where: str, name: str, t: Tensor, y: Tensor, exactly: bool = False) -> None:
+    """Refuse a t of another dtype or device than y.
+
+    Half precision counts as float32 (see `compute_dtype`), unless `exactly` is asked for.
+    """
+    if t.dtype != y.dtype and (exactly or compute_dtype(t) != compute_dtype(y)):
+        refuse(
+            where,
+            f"y is {_dtype(y)} but {name} is {_dtype(t)}",
+            f"convert one of them, for example {name}.to(y.dtype)",
+        )
+    if t.device != y.device:
+        refuse(
+            where,
+            f"y is on {y.device} but {name} is on {t.device}",
+            f"move one of them, for example {name}.to(y.device)",
         )
 
 
-def check_kernel(name: str, k: Tensor) -> None:
-    """Refuse a kernel that holds NaN or was not normalised."""
-    total = float(k.detach().sum((-2, -1)).abs().max())
-    _check_finite(name, "k", total)
-    if total > 2:
-        _refuse(
-            name,
-            f"the kernel sums to {total:.4g}, but a blur kernel sums to one",
-            "divide it by its sum",
+def check_number_of_kernels(where: str, k: Tensor, x: Tensor) -> None:
+    """Refuse a number of kernels that is neither one nor that of the images."""
+    if k.shape[0] not in (1, x.shape[0]):
+        refuse(
+            where,
+            f"there are {_count(k.shape[0], 'kernel')} for {_count(x.shape[0], 'image')}",
+            "give one kernel, or one for each image",
         )
 
 
-def check_weight(name: str, weight: Tensor | float, x: Tensor) -> Tensor:
-    """The weight of the pull as a tensor (B or 1, 1, 1, 1); refuse zero, negative and not finite ones."""
-    alpha = as_level(weight, x)
-    if alpha.shape[0] not in (1, x.shape[0]):
-        _refuse(
-            name,
-            f"there are {_count(alpha.shape[0], 'weight')} for {_count(x.shape[0], 'image')}",
-            "give one weight, or one for each image",
+def check_kernel_fits(where: str, k: Tensor, height: int, width: int) -> None:
+    """Refuse a kernel that is larger than the image."""
+    rows, columns = k.shape[-2:]
+    if rows > height or columns > width:
+        refuse(
+            where,
+            f"the kernel is {rows} x {columns}, larger than the image x, which is {height} x {width}",
+            "crop the kernel or take a larger image",
         )
-    if not bool(((alpha > 0) & (alpha < math.inf)).all()):
-        _refuse(
-            name, f"the weight is {_extreme(alpha):.4g}", "it must be a finite number above zero"
+
+
+def check_divisible(where: str, height: int, width: int, s: int) -> None:
+    """Refuse an image whose size is not a multiple of the scale."""
+    if height % s or width % s:
+        refuse(
+            where,
+            f"{height} x {width} pixels cannot be divided by {s}",
+            f"crop_to_multiple(x, {s}) cuts them",
         )
-    return alpha
 
 
-def check_mask(name: str, mask: Tensor, y: Tensor) -> None:
-    """Refuse a mask that does not lie on y."""
-    _check_tensor(name, "mask", mask)
-    if (
-        mask.shape[-2:] != y.shape[-2:]
-        or mask.shape[0] not in (1, y.shape[0])
-        or mask.shape[1] not in (1, y.shape[1])
-    ):
-        _refuse(
-            name,
-            f"the mask has shape {_shape(mask)} but y has {_shape(y)}",
-            "the mask lies on y: the same height and width, its batch and channels may be 1",
-        )
-    if compute_dtype(mask) != compute_dtype(y):
-        _refuse(
-            name,
-            f"y is {_dtype(y)} but the mask is {_dtype(mask)}",
-            "convert it, for example mask.to(y.dtype)",
-        )
-    if mask.device != y.device:
-        _refuse(
-            name,
-            f"y is on {y.device} but the mask is on {mask.device}",
-            "move it, for example mask.to(y.device)",
-        )
-    _check_finite(name, "mask", float(mask.detach().abs().max()))
-
-
-def check_result(name: str, probe: Tensor) -> None:
-    """Refuse an x with NaN or infinite values, seen in a few numbers (`probe`) that every pixel of x went into."""
-    if not bool(torch.isfinite(probe.detach()).all()):
-        _refuse(name, "x holds NaN or infinite values", "look at the step that made x")
-
-
-def check_support(name: str, size: int | None, x: Tensor) -> None:
+def check_support(where: str, size: int | None, x: Tensor) -> None:
     """A kernel of this side fits into the image."""
     H, W = x.shape[-2:]
     if size is not None and size > min(H, W):
-        _refuse(
-            name,
+        refuse(
+            where,
             f"size is {size}, larger than the image x, which is {H} x {W}",
             "take a smaller size",
         )
 
 
-def _check_tensor(name: str, what: str, t: Any) -> None:
-    if not isinstance(t, Tensor):
-        _refuse(
-            name,
-            f"{what} is a {type(t).__name__}",
-            "give a tensor, for example torch.from_numpy(...)",
+def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
+    """Refuse a mask that does not lie on y, or holds NaN."""
+    check_form(where, "mask", mask)
+    if (
+        mask.shape[-2:] != y.shape[-2:]
+        or mask.shape[0] not in (1, y.shape[0])
+        or mask.shape[1] not in (1, y.shape[1])
+    ):
+        refuse(
+            where,
+            f"the mask has shape {tuple(mask.shape)} but y has {tuple(y.shape)}",
+            "the mask lies on y: the same height and width, its batch and channels may be 1",
         )
-    if t.dim() != 4:
-        shape = "(B, 1, K, K)" if what == "k" else "(B, C, H, W)"
-        _refuse(
-            name,
-            f"{what} has shape {_shape(t)}",
-            f"it needs four dimensions, {shape}; add them with [None]",
-        )
-    if what != "k" and t.shape[-1] in (1, 3, 4) and t.shape[1] > 4 and t.shape[2] > 4:
-        _refuse(
-            name,
-            f"{what} has shape {_shape(t)}, with the channels last",
-            "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
-        )
-    if not t.is_floating_point():
-        _refuse(
-            name,
-            f"{what} is {_dtype(t)}",
-            "give floating point numbers; divide an 8-bit image by 255",
-        )
-    if 0 in t.shape:
-        _refuse(
-            name,
-            f"{what} is empty, its shape is {_shape(t)}",
-            "look at where it was read or cropped",
+    check_alike(where, "mask", mask, y)
+    check_finite(where, "mask", float(mask.detach().abs().max()))
+
+
+# --- values
+
+
+def check_observation(where: str, y: Tensor, name: str = "y") -> None:
+    """Refuse an image that holds NaN or is on 0-255."""
+    peak = float(y.detach().abs().max())
+    check_finite(where, name, peak)
+    if peak > LARGEST_VALUE:
+        refuse(
+            where,
+            f"{name} has values up to {peak:.4g}, but images are on [0, 1]",
+            "divide an 8-bit image by 255",
         )
 
 
-def _check_finite(name: str, what: str, summary: float) -> None:
-    """A maximum or a sum is finite only if all that it was made of is."""
+def check_kernel(where: str, k: Tensor, error: float | None = None) -> None:
+    """Refuse a kernel that holds NaN or was not normalised.
+
+    Its sum is 2 at most, or within `error` of one.
+    """
+    sums = k.detach().sum((-2, -1)).flatten()
+    total = float(sums.abs().max() if error is None else sums[(sums - 1).abs().argmax()])
+    check_finite(where, "k", total)
+    if total > LARGEST_SUM or (error is not None and abs(total - 1) > error):
+        refuse(
+            where,
+            f"the kernel sums to {total:.4g}, but a blur kernel sums to one",
+            "divide it by its sum",
+        )
+
+
+def check_weight(where: str, weight: Tensor | float, x: Tensor) -> Tensor:
+    """The weight of the pull as a tensor (B or 1, 1, 1, 1), finite and above zero."""
+    alpha = as_level(weight, x)
+    if alpha.shape[0] not in (1, x.shape[0]):
+        refuse(
+            where,
+            f"there are {_count(alpha.shape[0], 'weight')} for {_count(x.shape[0], 'image')}",
+            "give one weight, or one for each image",
+        )
+    wrong = _first_wrong(alpha, (alpha > 0) & (alpha < math.inf))
+    if wrong is not None:
+        refuse(where, f"the weight is {wrong:.4g}", "it must be a finite number above zero")
+    return alpha
+
+
+def check_result(where: str, probe: Tensor) -> None:
+    """Refuse an x with NaN or infinite values, seen in numbers that every pixel of x went into."""
+    if not bool(torch.isfinite(probe.detach()).all()):
+        refuse(where, "x holds NaN or infinite values", "look at the step that made x")
+
+
+def check_finite(where: str, name: str, summary: float) -> None:
+    """Refuse NaN and infinite values, seen in a maximum or a sum over all of them."""
     if not math.isfinite(summary):
-        _refuse(
-            name, f"{what} holds NaN or infinite values", "look at where it was read or computed"
+        refuse(
+            where, f"{name} holds NaN or infinite values", "look at where it was read or computed"
         )
 
 
-def _extreme(alpha: Tensor) -> float:
-    wrong = alpha[~((alpha > 0) & (alpha < math.inf))]
-    return float(wrong.flatten()[0])
+def refuse(where: str, problem: str, cure: str) -> NoReturn:
+    """Raise the PnpError "where: problem; cure"."""
+    raise PnpError(f"{where}: {problem}; {cure}")
+
+
+def _first_wrong(values: Tensor, right: Tensor) -> float | None:
+    """The first of the values that is not right, or None."""
+    return None if bool(right.all()) else float(values[~right][0])
 
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}" + ("" if n == 1 else "s")
 
 
-def _shape(t: Tensor) -> str:
-    return str(tuple(t.shape))
-
-
 def _dtype(t: Tensor) -> str:
     return str(t.dtype).removeprefix("torch.")
-
-
-def _refuse(name: str, problem: str, cure: str) -> NoReturn:
-    raise PnpError(f"{name}: {problem}; {cure}")

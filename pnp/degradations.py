@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.interfaces import Noise
-from pnp.observation import blur, downsample
+from pnp.operators import Blur
 from pnp.random_kernels import Range, check_kinds, random_kernels
 
 
@@ -203,7 +203,7 @@ class Degradations:
         if self.grey and x.shape[1] == 3:
             luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
             x = torch.where(grey, luma, x)
-        y = downsample(blur(x, k), s)
+        y = Blur(k, x.shape[-2:], s)(x)
         noise = torch.randn(y.shape, generator=generator, device=source).to(x.device)
         if self.grey or self.correlated:
             shared = torch.randn(y[:, :1].shape, generator=generator, device=source).to(x.device)

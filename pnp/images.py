@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pnp import deep_png
+from pnp.checks import FILE_VALUES
 from pnp.errors import PnpError
 from pnp.files import atomic
 
@@ -276,7 +277,7 @@ def _check_floats(path: Path, pixels: np.ndarray) -> None:
     if not np.isfinite(pixels).all():
         raise PnpError(f"{path}: the image holds NaN or infinite values")
     low, high = float(pixels.min()), float(pixels.max())
-    if low < -1 or high > 2:  # an observation with noise may leave [0, 1] a little
+    if low < FILE_VALUES[0] or high > FILE_VALUES[1]:
         raise PnpError(
             f"{path}: floats should be on [0, 1], but reach from {low:g} to {high:g}; divide by 255 or 65535"
         )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NoReturn
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,11 @@ Levels = Annotated[
     ),
 ]
 Number = Annotated[int, Kind("number", "int", "a whole number: a scale, an index or a count")]
+
+
+Boundary = Literal["circular", "replicate", "reflect"]
+"""How an image continues beyond its edges: from the opposite edge, with its outermost pixel, or
+mirrored (the outermost pixel not doubled)."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ class DataSolver(Module):
     convolution.  What is no such minimiser is a `Transform`.
     """
 
-    boundary: str = "circular"
+    boundary: Boundary = "circular"
     """What lies beyond the border of the image: "circular", "replicate" or "reflect"."""
     gamma: float = 0.0
     """Solvers of kernels: the weight of the pull for each pixel of x."""

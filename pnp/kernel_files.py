@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.checks import FILE_NEGATIVE_TAPS, FILE_SUM_ERROR
 from pnp.errors import PnpError
 from pnp.files import atomic
 from pnp.images import first_line, read_image
@@ -262,12 +263,12 @@ def _interpret(where: str, array: np.ndarray) -> Tensor:
     if not np.isfinite(taps).all():
         raise PnpError(f"{where}: the kernel holds NaN or infinite values")
     total, low = taps.sum(), taps.min()
-    if low < -0.05 * taps.max() or (low < 0 and total <= 0):
+    if low < -FILE_NEGATIVE_TAPS * taps.max() or (low < 0 and total <= 0):
         raise PnpError(
             f"{where}: the kernel has negative taps (down to {low:g}, its peak is {taps.max():g}); a blur has none"
         )
     if total <= 0:
         raise PnpError(f"{where}: all taps of the kernel are zero")
-    if abs(total - 1) > 1e-3:
+    if abs(total - 1) > FILE_SUM_ERROR:
         taps = taps / total
     return torch.from_numpy(taps.astype(np.float32))[None, None]

@@ -17,9 +17,10 @@ import math
 import torch
 from torch import Tensor
 
+from pnp.checks import check_finite, check_form
 from pnp.errors import PnpError
 from pnp.kernels import resize_kernel
-from pnp.observation import blur, downsample
+from pnp.operators import Blur
 
 REACH = 8
 """Shifts beyond so many pixels are not believed."""
@@ -80,7 +81,7 @@ def psnr_lr(x: Tensor, k: Tensor, y: Tensor, border: int = 0, rounded: bool = Tr
         raise PnpError(
             f"psnr_lr: x should be s times as large as y, but they are {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    return psnr(downsample(blur(x, k.to(x)), s), y, border, rounded)
+    return psnr(Blur(k.to(x), x.shape[-2:], s)(x), y, border, rounded)
 
 
 def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
@@ -179,13 +180,8 @@ def _fourier_shift(image: Tensor, shift: tuple[float, float]) -> Tensor:
 def _check(x: Tensor, ref: Tensor, border: int) -> None:
     """What every metric of images needs, or one clear error."""
     for name, image in (("x", x), ("ref", ref)):
-        if image.dim() != 4 or not image.is_floating_point():
-            kind = f"{image.dtype} {tuple(image.shape)}"
-            raise PnpError(
-                f"metrics: {name} should be floats (B, C, H, W) on [0, 1], but it is {kind}"
-            )
-        if not torch.isfinite(image).all():
-            raise PnpError(f"metrics: {name} holds NaN or infinite values")
+        check_form("metrics", name, image)
+        check_finite("metrics", name, float(image.detach().abs().max()))
     if x.shape != ref.shape:
         raise PnpError(
             f"metrics: the images differ in shape, {tuple(x.shape)} against {tuple(ref.shape)}"
@@ -212,10 +208,8 @@ def _psnr(x: Tensor, ref: Tensor, border: int) -> Tensor:
 def _kernel_pair(k: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
     """Both kernels in float64 on the larger of the two supports."""
     for name, kernel in (("k", k), ("ref", ref)):
-        if kernel.dim() != 4 or kernel.shape[1] != 1 or not torch.isfinite(kernel).all():
-            raise PnpError(
-                f"metrics: {name} should be finite kernels (B, 1, K, K), but its shape is {tuple(kernel.shape)}"
-            )
+        check_form("metrics", name, kernel, "kernel")
+        check_finite("metrics", name, float(kernel.detach().abs().max()))
     if len(k) != len(ref) and 1 not in (len(k), len(ref)):
         raise PnpError(f"metrics: {len(k)} kernels cannot be compared with {len(ref)}")
     rows, columns = max(k.shape[-2], ref.shape[-2]), max(k.shape[-1], ref.shape[-1])

@@ -83,14 +83,14 @@ Noise = Annotated[float, _NOISE]
 """A noise level on [0, 1]; YAML may write it as 0.02, 2% or 5/255."""
 
 
-def read_noise(value: Any) -> float:
-    """A noise level on [0, 1] from 0.02, '2%' or '5/255'; PnpError for anything else, for example 15."""
-    number = _as_noise(value)
-    if number is None:
-        raise PnpError(f"{value!r} is not a noise level; {_noise_cure(value)}")
-    if not _NOISE.holds(number):
-        raise PnpError(f"{value} is not a noise level on [0, 1]; {_noise_cure(value)}")
-    return number
+def read_noise(value: Any, name: str) -> float:
+    """A noise level on [0, 1] from 0.02, '2%' or '5/255'; PnpError for anything else, for example
+    15, with `name` at its start.
+    """
+    try:
+        return convert(Noise, value)
+    except PnpError as e:
+        raise PnpError(f"{name} {e}") from None
 
 
 def convert(annotation: Any, value: Any) -> Any:

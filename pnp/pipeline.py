@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from pnp.checkpoints import load_weights
+from pnp.checks import as_given
 from pnp.errors import PipelineError, PnpError, Problem
-from pnp.interfaces import Module, Prior, as_level, pipeline_run, signature_of
-from pnp.language.grammar import Given, ModuleSpec, Spec, Step, Variable, gather, parse
-from pnp.options import read_noise
+from pnp.interfaces import Module, Prior, pipeline_run, signature_of
+from pnp.language.grammar import ModuleSpec, Spec, Step, Variable, gather, parse
 from pnp.registry import REGISTRIES
 
 
@@ -233,11 +233,11 @@ class Pipeline(nn.Module):
         for g in spec.given:
             value = values.get(g.name)
             if value is not None:
-                variables[g.name] = _bring(g, value, like)
+                variables[g.name] = as_given(spec.name, g.name, g.kind.name, value, like)
             elif isinstance(g.default, Step):
                 self._run((g.default,), variables, "given")
             else:
-                variables[g.name] = _bring(g, g.default, like)
+                variables[g.name] = as_given(spec.name, g.name, g.kind.name, g.default, like)
         return variables
 
     def extra_repr(self) -> str:
@@ -346,66 +346,6 @@ def _read(value: Variable | int | float, variables: dict[str, Any], loop: Mappin
             f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} (counted from 0)"
         )
     return found[:, index : index + 1]
-
-
-def _bring(g: Given, value: Any, like: Tensor | None) -> Any:
-    """A given value as its kind: tensors checked, numbers made levels."""
-    if g.kind.name == "number":
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise PnpError(f"{g.name} is {value!r}, but it must be a whole number of at least 1")
-        return value
-    if g.kind.name == "level":
-        if like is None:
-            raise PnpError(f"{g.name} is given without an image")
-        if not isinstance(value, Tensor):
-            value = _noise(g.name, value) if g.name == "sigma" else float(value)
-        elif not bool(torch.isfinite(value).all()) or bool((value < 0).any()):
-            raise PnpError(
-                f"{g.name} holds a negative or non-finite level; levels are standard deviations on [0, 1] or weights"
-            )
-        elif g.name == "sigma" and bool((value > 1).any()):
-            raise PnpError(
-                f"{g.name} is {float(value.max()):g}, but noise levels are on [0, 1]: divide by 255 what is on 0-255"
-            )
-        return as_level(value, like)
-    if not isinstance(value, Tensor):
-        raise PnpError(
-            f"{g.name} must be a tensor {g.kind.shape}, not {type(value).__name__}; torch.as_tensor makes one"
-        )
-    if not value.is_floating_point():
-        raise PnpError(
-            f"{g.name} is {value.dtype}, but {g.kind}s are floating point on [0, 1]: write {g.name}.float() / 255"
-        )
-    if g.kind.name == "kernel" and value.dim() == 2:
-        value = value[None, None]
-    if value.dim() != 4:
-        raise PnpError(
-            f"{g.name} has shape {tuple(value.shape)}, but {_article(g.kind.name)} is {g.kind.shape}"
-        )
-    if g.kind.name == "kernel" and value.shape[1] != 1:
-        raise PnpError(
-            f"{g.name} has shape {tuple(value.shape)}, but a kernel is {g.kind.shape}: one kernel for all channels"
-        )
-    if not bool(torch.isfinite(value).all()):
-        raise PnpError(f"{g.name} holds NaN or infinite values; replace them first")
-    if g.kind.name == "image" and float(value.max()) > 8:
-        raise PnpError(
-            f"{g.name} reaches {float(value.max()):g}, but images are on [0, 1]: divide it by 255"
-        )
-    if like is not None and like.dtype != value.dtype:
-        raise PnpError(f"{g.name} is {value.dtype}, but y is {like.dtype}: bring them to one dtype")
-    return value
-
-
-def _noise(name: str, value: Any) -> float:
-    try:
-        return read_noise(value)
-    except PnpError as e:
-        raise PnpError(f"{name}: {e}") from None
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind == "image" else f"a {kind}"
 
 
 def _shape(value: Any) -> str:

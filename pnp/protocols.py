@@ -14,8 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pnp.checks import (
+    SUM_ERROR,
+    as_kernel,
+    as_noise,
+    as_option,
+    check_form,
+    check_kernel_fits,
+    refuse,
+)
 from pnp.errors import PnpError, hint
 from pnp.observation import blur, crop_to_multiple, downsample
+from pnp.options import Count
 
 
 @dataclass(frozen=True)
@@ -71,19 +81,16 @@ def degrade(
     very noise of the `usrnet` protocol.
     """
     rules = protocol(name)
-    if hr.dim() != 4 or hr.shape[0] != 1 or k.dim() != 4 or k.shape[:2] != (1, 1):
-        raise PnpError(
-            f"degrade: one image (1, C, H, W) and one kernel (1, 1, K, K), but got {tuple(hr.shape)}, {tuple(k.shape)}"
+    check_form("degrade", "the image", hr)
+    k = as_kernel("degrade", "k", k, SUM_ERROR)
+    if len(hr) != 1 or len(k) != 1:
+        refuse(
+            "degrade",
+            f"the batches have the sizes {len(hr)} and {len(k)}",
+            "give one image, one kernel",
         )
-    if not abs(float(k.sum()) - 1) < 0.01:
-        raise PnpError(
-            f"degrade: the kernel sums to {float(k.sum()):g}, not to one; divide it by its sum"
-        )
-    if not 0 <= sigma <= 1:
-        raise PnpError(
-            f"degrade: sigma is a standard deviation on the [0, 1] scale (15/255, not 15), but it is {sigma}"
-        )
-    downsample(hr[..., :0, :0], s)  # refuses scales that are none, before they are reckoned with
+    sigma = float(as_noise("degrade", "sigma", sigma, hr))
+    s = as_option("degrade", "the scale", Count, s)
     hr = crop_to_multiple(hr, math.lcm(s, rules.multiple))
     if rules.rounded:
         hr = (hr.clamp(0, 1) * 255).round() / 255
@@ -101,11 +108,7 @@ def _blur_in_8_bits(hr: Tensor, k: Tensor) -> Tensor:
     """Circular convolution of 8-bit pixels, the result cut to 8 bits, by the library that the published codes use."""
     from scipy import ndimage
 
-    height, width = hr.shape[-2:]
-    if k.shape[-2] > height or k.shape[-1] > width:
-        raise PnpError(
-            f"degrade: the kernel {tuple(k.shape[-2:])} is larger than the image ({height} x {width})"
-        )
+    check_kernel_fits("degrade", k, hr.shape[-2], hr.shape[-1])
     pixels = (hr[0] * 255).round().to(torch.uint8).cpu().numpy()
     taps = k[0, 0].double().cpu().numpy()
     cut = np.stack([ndimage.convolve(channel, taps, mode="wrap") for channel in pixels])

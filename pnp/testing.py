@@ -1,8 +1,9 @@
 """Checks that a module keeps its interface's contract: one line in a plugin's test.
 
-    from pnp.testing import check_prior, check_solver
+    from pnp.testing import check_adjoint, check_prior, check_solver
     check_prior(MyPrior())
     check_solver(MySolver())
+    check_adjoint(MyOperator(), (2, 3, 16, 12))
 
 Each raises AssertionError with a sentence that says which law is broken and by how much.
 """
@@ -22,6 +23,7 @@ from torch.nn import functional
 from pnp.errors import PnpError
 from pnp.interfaces import DataSolver, Prior, signature_of
 from pnp.kernels import resize_kernel
+from pnp.operators import Operator
 
 
 def observe_spatially(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circular") -> Tensor:
@@ -40,6 +42,56 @@ def observe_spatially(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circula
         padded.reshape(1, b * c, *padded.shape[-2:]), mirrored, groups=b * c
     )
     return blurred.reshape(b, c, *x.shape[-2:])[..., ::s, ::s]
+
+
+def check_adjoint(
+    A: Operator,
+    shape: Sequence[int],
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> None:
+    """Hold an operator to its definition on random images of a shape (B, C, H, W).
+
+    It is linear, <A x, u> = <x, A^T u> for its adjoint, and A^T A for its `gram`; the images are
+    neither changed nor given another dtype or device.
+
+    Raises:
+        AssertionError: with the law that is broken, and by how much.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def randn(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, dtype=torch.float64).to(device, dtype)
+
+    def require(holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise AssertionError(f"{type(A).__name__} {otherwise} (images {tuple(shape)})")
+
+    tolerance = math.sqrt(torch.finfo(dtype).eps)
+    x, other = randn(*shape), randn(*shape)
+    kept = x.clone()
+    y = A(x)
+    u = randn(*y.shape)
+    back = A.adjoint(u)
+    require(torch.equal(x, kept), "writes into its input")
+    require(back.shape == x.shape, f"has an adjoint that gives {tuple(back.shape)}")
+    for what, result in (("gives", y), ("has an adjoint that gives", back)):
+        form = (result.dtype, result.device.type)
+        require(form == (dtype, x.device.type), f"{what} {form} for {dtype}, {x.device.type}")
+    size = float(y.norm() + A(other).norm())
+    gap = float((A(x - 2 * other) - (y - 2 * A(other))).norm())
+    require(
+        gap <= tolerance * size, f"is not linear: A(a - 2 b) and A a - 2 A b differ by {gap:.1e}"
+    )
+    one, two = float((y * u).sum()), float((x * back).sum())
+    size = float(y.norm() * u.norm())
+    require(
+        abs(one - two) <= tolerance * size,
+        f"has an adjoint that is not its own: <A x, u> is {one:.6g}, <x, A^T u> is {two:.6g}",
+    )
+    gap = float((A.gram(x) - A.adjoint(y)).norm())
+    require(gap <= tolerance * float(A.adjoint(y).norm()), f"has a gram that is off by {gap:.1e}")
 
 
 def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None:

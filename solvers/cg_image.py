@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,11 +18,10 @@ from pnp.checks import (
     check_weight,
     compute_dtype,
 )
-from pnp.interfaces import DataSolver, Image, Kernel, Level
+from pnp.interfaces import Boundary, DataSolver, Image, Kernel, Level
+from pnp.operators import Blur
 from pnp.options import Count, Range
 from pnp.registry import solver
-
-from .fourier import blur_down, kernel_spectra, row_spectra, up_blur
 
 
 @solver("cg-image")
@@ -48,7 +47,7 @@ class CgImage(DataSolver):
 
     def __init__(
         self,
-        boundary: Literal["circular", "replicate", "reflect"] = "replicate",
+        boundary: Boundary = "replicate",
         tolerance: Annotated[float, Range(above=0, below=1)] = 1e-5,
         iterations: Count = 100,
     ):
@@ -59,44 +58,42 @@ class CgImage(DataSolver):
     def forward(
         self, y: Image, x: Image, k: Kernel, weight: Level, mask: Image | None = None
     ) -> Image:
+        """The minimiser z."""
         s = check_shapes(self.registered, y, x, k)
         self.cached(self._check_values, y, k)
         if mask is not None:
             check_mask(self.registered, mask, y)
-            mask = mask.to(compute_dtype(mask))
         dtype = compute_dtype(x)
-        y, k, x_kept, alpha = (
-            y.to(dtype),
-            k.to(dtype),
-            x.to(dtype),
-            check_weight(self.registered, weight, x.to(dtype)),
-        )
-        A = Blur(k, s, (y.shape[-2], y.shape[-1]), self.boundary)
+        y, k, start = y.to(dtype), k.to(dtype), x.to(dtype)
+        alpha = check_weight(self.registered, weight, start)
+        mask = None if mask is None else mask.to(dtype)
+        A = Blur(k, x.shape[-2:], s, self.boundary, mask)
+        seen = y if mask is None else mask * y
 
         def normal(z: Tensor) -> Tensor:
-            return A.adjoint(_masked(A(z), mask)) + alpha * z
+            return A.gram(z) + alpha * z
 
         with torch.no_grad():
-            right = A.adjoint(_masked(y, mask)) + alpha * x_kept
+            right = A.adjoint(seen) + alpha * start
             scale = _norm(right).clamp_min(torch.finfo(dtype).tiny)
-            residual = right - normal(x_kept)
+            residual = right - normal(start)
             check_result(self.registered, residual.mean((-2, -1)))
             step, error, count = conjugate_gradients(
                 normal, residual, self.tolerance * scale, self.iterations
             )
             self._report = {"residual": float((error / scale).max()), "iterations": count}
-            z = x_kept + step
-        if torch.is_grad_enabled() and any(
-            t is not None and t.requires_grad for t in (y, x_kept, k, alpha, mask)
-        ):
+            z = start + step
+        inputs = (y, start, k, alpha, mask)
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
 
             @torch.no_grad()
             def solve(g: Tensor) -> Tensor:
                 return conjugate_gradients(normal, g, self.tolerance * _norm(g), self.iterations)[0]
 
-            slack = A.adjoint(_masked(y - A(z), mask)) + alpha * (
-                x_kept - z
-            )  # zero, but for its derivatives
+            # With N = A^T A + alpha, the minimiser solves N z = A^T seen + alpha x.  For this z,
+            # held fixed, the difference of the two sides is zero; when the inputs change by a
+            # little it changes, and the minimiser moves by N^-1 of that change.
+            slack = A.adjoint(seen - A(z)) + alpha * (start - z)
             z = z + _Implicit.apply(slack, solve)
         return z.to(x.dtype)
 
@@ -109,65 +106,8 @@ class CgImage(DataSolver):
         check_kernel(self.registered, k)
 
 
-def _masked(u: Tensor, mask: Tensor | None) -> Tensor:
-    return u if mask is None else u * mask * mask
-
-
 def _norm(u: Tensor) -> Tensor:
     return u.square().sum((1, 2, 3), keepdim=True).sqrt()
-
-
-class Blur:
-    """A: z -> (z * k)|s with a boundary, and its exact adjoint A^T.
-
-    The image is extended so far that the circular convolution of the extended one is right wherever
-    y lies.
-    """
-
-    def __init__(self, k: Tensor, s: int, size: tuple[int, int], boundary: str):
-        (kh, kw), (h, w) = k.shape[-2:], size
-        self.s, self.size = s, size
-        self.rows, self.top, height = _extension(h, kh, s, boundary, k.device)
-        self.cols, self.left, self.width = _extension(w, kw, s, boundary, k.device)
-        self.R = kernel_spectra(k, s, height, self.width)
-
-    def __call__(self, z: Tensor) -> Tensor:
-        """(z * k)|s, of the size of y."""
-        extended = z[..., self.rows[:, None], self.cols]
-        low = torch.fft.irfft2(
-            blur_down(row_spectra(extended, self.s), self.R),
-            s=(len(self.rows) // self.s, self.width),
-        )
-        return low[..., self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
-
-    def adjoint(self, u: Tensor) -> Tensor:
-        """A^T u, of the size of x."""
-        (h, w), (height, width) = self.size, (len(self.rows) // self.s, self.width)
-        placed = torch.nn.functional.pad(
-            u, (self.left, width - w - self.left, self.top, height - h - self.top)
-        )
-        extended = up_blur(torch.fft.rfft2(placed), self.R, width)
-        folded = extended.new_zeros(*extended.shape[:2], self.s * h, len(self.cols)).index_add(
-            2, self.rows, extended
-        )
-        return extended.new_zeros(*extended.shape[:2], self.s * h, self.s * w).index_add(
-            3, self.cols, folded
-        )
-
-
-def _extension(
-    n: int, taps: int, s: int, boundary: str, device: torch.device
-) -> tuple[Tensor, int, int]:
-    """Along one axis: the pixel at each place of the extended image, where y begins in it, its length over s."""
-    if boundary == "circular":
-        return torch.arange(s * n, device=device), 0, n
-    before, after = -(-(taps - 1 - taps // 2) // s), -(-(taps // 2) // s)
-    place = torch.arange(-s * before, s * (n + after), device=device)
-    last = s * n - 1
-    if boundary == "reflect" and last > 0:
-        place = place.remainder(2 * last)
-        place = torch.minimum(place, 2 * last - place)
-    return place.clamp(0, last), before, before + n + after
 
 
 def conjugate_gradients(
@@ -194,7 +134,7 @@ def conjugate_gradients(
 
 
 class _Implicit(torch.autograd.Function):
-    """N^-1 slack, for a slack that is zero: nothing forward, one solve backward (N is its own adjoint)."""
+    """N^-1 slack, for a slack that is zero: nothing forward, one solve backward, as N^T = N."""
 
     @staticmethod
     def forward(ctx: Any, slack: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:

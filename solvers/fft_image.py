@@ -16,10 +16,9 @@ from pnp.checks import (
     check_weight,
     compute_dtype,
 )
+from pnp.fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
 from pnp.interfaces import DataSolver, Image, Kernel, Level
 from pnp.registry import solver
-
-from .fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
 
 
 @solver("fft-image")

@@ -14,12 +14,11 @@ from pnp.checks import (
     check_shapes,
     check_support,
 )
+from pnp.fourier import blur_down, row_spectra, rows_of
 from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.kernels import resize_kernel
 from pnp.options import Count, Positive, Range
 from pnp.registry import solver
-
-from .fourier import blur_down, row_spectra, rows_of
 
 
 @solver("fft-kernel")

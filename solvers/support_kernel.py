@@ -14,12 +14,11 @@ from pnp.checks import (
     check_shapes,
     check_support,
 )
+from pnp.fourier import blur_down, kernel_spectra, row_spectra
 from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.kernels import resize_kernel
 from pnp.options import Count, Positive
 from pnp.registry import solver
-
-from .fourier import blur_down, kernel_spectra, row_spectra
 
 
 @solver("support-kernel")

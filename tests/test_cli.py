@@ -247,12 +247,12 @@ BAD_RUNS = [
     (
         "hqs-tv photo.png -o out -k k.npy --sigma 15",
         1,
-        "--sigma 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant",
+        "--sigma is 15, but should be a noise level on [0, 1]; write 15/255 or 15% if that is meant",
     ),
     (
         "hqs-tv photo.png -o out -k k.npy --sigma much",
         1,
-        "--sigma 'much' is not a noise level; write it as 0.02, 2% or 5/255",
+        "--sigma is 'much', but should be a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
     ),
     (
         "hqs-tv photo.png -o out -k k.npy --scale 2.5",
@@ -368,7 +368,7 @@ def test_degrade_repeats_its_noise_by_seed(run):
     ("arguments", "expected"),
     [
         ("photo.png -o lr -k motion:fast", "write motion:SEED with a whole number"),
-        ("photo.png -o lr --sigma 15", "--sigma 15 is not a noise level"),
+        ("photo.png -o lr --sigma 15", "--sigma is 15, but should be a noise level"),
         ("missing.png -o lr", "missing.png"),
         ("photo.png -o lr -k nan.npy", "nan.npy"),
     ],

@@ -158,5 +158,5 @@ def test_fill_keeps_what_is_known_and_stays_within_its_range(height, width, shar
 
 
 def test_fill_refuses_a_mask_of_another_size():
-    with pytest.raises(PnpError, match="fill: the mask is"):
+    with pytest.raises(PnpError, match="fill: the mask has shape"):
         pnp.initializers.build("fill")(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 4, 4))

@@ -437,41 +437,54 @@ def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, "good.yaml needs y; it takes y, s, k, sigma"),
-        ({"y": Y, "q": 1}, "good.yaml is not given 'q'"),
-        ({"y": Y * float("nan")}, "y holds NaN or infinite values"),
-        ({"y": Y + 200}, "y reaches 200, but images are on [0, 1]: divide it by 255"),
-        ({"y": Y[0]}, "y has shape (1, 2, 2), but an image is (B, C, H, W)"),
-        ({"y": Y.byte()}, "y is torch.uint8, but images are floating point"),
-        ({"y": Y.numpy()}, "y must be a tensor (B, C, H, W), not ndarray"),
-        ({"y": Y, "s": 2.5}, "s is 2.5, but it must be a whole number"),
-        ({"y": Y, "s": 0}, "s is 0, but it must be a whole number"),
-        ({"y": Y, "sigma": 15}, "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15%"),
-        ({"y": Y, "sigma": torch.tensor(15.0)}, "sigma is 15, but noise levels are on [0, 1]"),
+        ({}, " needs y; it takes y, s, k, sigma"),
+        ({"y": Y, "q": 1}, " is not given 'q'"),
+        ({"y": Y * float("nan")}, ": y holds NaN or infinite values"),
+        ({"y": Y + 200}, ": y has values up to 200, but images are on [0, 1]; divide an 8-bit"),
+        ({"y": Y[0]}, ": y has shape (1, 2, 2); it needs four dimensions, (B, C, H, W)"),
+        (
+            {"y": Y.byte()},
+            ": y is uint8; give floating point numbers; divide an 8-bit image by 255",
+        ),
+        ({"y": Y.numpy()}, ": y is of type ndarray; give a tensor"),
+        ({"y": Y, "s": 2.5}, ": s is 2.5, but should be a whole number of at least 1"),
+        ({"y": Y, "s": 0}, ": s is 0, but should be a whole number of at least 1"),
+        (
+            {"y": Y, "sigma": 15},
+            ": sigma is 15, but should be a noise level on [0, 1]; write 15/255 or 15%",
+        ),
+        (
+            {"y": Y, "sigma": torch.tensor(15.0)},
+            ": sigma is 15, but a noise level is a standard deviation on [0, 1]",
+        ),
         (
             {"y": Y, "sigma": -0.1},
-            "sigma: -0.1 is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
+            ": sigma is -0.1, but should be a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
         ),
         (
             {"y": Y, "sigma": "150%"},
-            "sigma: 150% is not a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
+            ": sigma is '150%', but should be a noise level on [0, 1]; write it as 0.02, 2% or 5/255",
         ),
         (
             {"y": Y, "sigma": 15},
-            "sigma: 15 is not a noise level on [0, 1]; write 15/255 or 15% if that is meant",
+            ": sigma is 15, but should be a noise level on [0, 1]; write 15/255 or 15% if that is meant",
         ),
         (
             {"y": Y, "k": torch.ones(1, 3, 5, 5)},
-            "k has shape (1, 3, 5, 5), but a kernel is (B, 1, K, K)",
+            ": k has 3 channels; all channels share one kernel: give k the shape (B, 1, K, K)",
         ),
-        ({"y": Y, "k": torch.ones(5, 5).double()}, "k is torch.float64, but y is torch.float32"),
+        (
+            {"y": Y, "k": torch.ones(5, 5) * 255},
+            ": the kernel sums to 6375, but a blur kernel sums",
+        ),
+        ({"y": Y, "k": torch.ones(5, 5).double() / 25}, ": y is float32 but k is float64; convert"),
     ],
 )
 def test_bad_input_gets_one_clear_message(write, given, expected):
     pipeline = load(write("good.yaml", GOOD))
     with pytest.raises(pnp.PnpError) as caught:
         pipeline(**given)
-    assert str(caught.value).startswith(expected)
+    assert str(caught.value).startswith("good.yaml" + expected)
 
 
 def test_a_failing_step_names_itself_its_iteration_and_shapes(write):

@@ -11,8 +11,9 @@ from strategies import kernels, problems, tensors
 from pnp.errors import PnpError
 from pnp.interfaces import pipeline_run
 from pnp.kernels import resize_kernel
+from pnp.operators import Blur
 from pnp.registry import solver as registry
-from pnp.solvers.cg_image import Blur, CgImage
+from pnp.solvers.cg_image import CgImage
 from pnp.solvers.fft_image import FftImage
 from pnp.solvers.fft_kernel import FftKernel
 from pnp.solvers.support_kernel import SupportKernel
@@ -290,7 +291,7 @@ def test_the_operator_is_spatial_convolution_and_its_adjoint_is_exact(p, boundar
         boundary != "reflect"
         or all(n > m // 2 for n, m in zip(p.x.shape[-2:], p.k.shape[-2:], strict=True))
     )
-    A = Blur(p.k, p.s, p.y.shape[-2:], boundary)
+    A = Blur(p.k, p.x.shape[-2:], p.s, boundary)
     agree(A(p.x), observe_spatially(p.x, p.k, p.s, boundary), 1e-12)
     assert torch.allclose((A(p.x) * p.y).sum(), (p.x * A.adjoint(p.y)).sum(), rtol=1e-12)
 
@@ -416,7 +417,7 @@ MESSAGES = [
     ),
     (
         bad(x=lambda x: x.numpy()),
-        "x is a ndarray; give a tensor, for example torch.from_numpy(...)",
+        "x is of type ndarray; give a tensor, for example torch.from_numpy(...)",
     ),
     (
         bad(y=lambda y: (255 * y).byte()),
@@ -527,7 +528,7 @@ def test_Dk_says_what_is_wrong_with_its_inputs(name, values, message):
         ),
         (
             torch.ones(1, 1, 8, 8),
-            "y is float64 but the mask is float32; convert it, for example mask.to(y.dtype)",
+            "y is float64 but mask is float32; convert one of them, for example mask.to(y.dtype)",
         ),
         (
             torch.ones(1, 1, 8, 8, dtype=torch.bool),

@@ -19,10 +19,7 @@ from pnp.protocols import degrade
 
 def degrade_files(args: argparse.Namespace) -> int:
     """Simulate the observation of every image of the command line; the status is 1 if some could not be."""
-    try:
-        sigma = read_noise(args.sigma)
-    except PnpError as e:
-        raise PnpError(f"--sigma {e}") from None
+    sigma = read_noise(args.sigma, "--sigma")
     k = make_kernel(args.kernel, "--kernel")
     names = result_names(args.images)
     out = make_folder(args.out)

@@ -202,10 +202,7 @@ def _given(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     if args.kernel is not None:
         given["k"] = make_kernel(args.kernel, "--kernel").to(device)
     if args.sigma is not None:
-        try:
-            given["sigma"] = read_noise(args.sigma)
-        except PnpError as e:
-            raise PnpError(f"--sigma {e}") from None
+        given["sigma"] = read_noise(args.sigma, "--sigma")
     if args.mask is not None:
         mask = read_image(args.mask).pixels.mean(1, keepdim=True)
         given["mask"] = (mask > 0.5).float().to(device)

@@ -6,7 +6,7 @@ import torch
 
 from pnp.interfaces import Estimator, Image, Kernel, Level, Number
 from pnp.kernels import mirror_kernel
-from pnp.observation import blur, downsample
+from pnp.operators import Blur
 from pnp.registry import estimator
 
 
@@ -34,4 +34,4 @@ class KernelMisfit(Estimator):
 
 
 def _level(x: Image, error: Kernel, s: int) -> torch.Tensor:
-    return downsample(blur(x, error), s).square().mean((1, 2, 3), keepdim=True).sqrt()
+    return Blur(error, x.shape[-2:], s)(x).square().mean((1, 2, 3), keepdim=True).sqrt()

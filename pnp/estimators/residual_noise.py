@@ -9,7 +9,7 @@ from torch import nn
 
 from pnp.checks import check_shapes
 from pnp.interfaces import Estimator, Image, Kernel, Level
-from pnp.observation import blur, downsample
+from pnp.operators import Blur
 from pnp.options import Count, Noise, Range
 from pnp.registry import estimator
 
@@ -54,7 +54,7 @@ class ResidualNoise(Estimator):
                 f"y has {y.shape[1]} channels, but the network was built for {self.channels}",
                 f"set channels: {y.shape[1]} (with weights trained for it) or convert the image",
             )
-        residual = y - downsample(blur(x, k), scale)
+        residual = y - Blur(k, x.shape[-2:], scale)(x)
         strength = (
             self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)
         )

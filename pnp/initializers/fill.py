@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pnp.checks import check_mask
 from pnp.interfaces import Image, Initializer
 from pnp.registry import initializer
 
@@ -21,16 +22,9 @@ class Fill(Initializer):
 
     def forward(self, y: Image, mask: Image) -> Image:
         """The filled image (B, C, H, W)."""
-        if (
-            mask.shape[-2:] != y.shape[-2:]
-            or mask.shape[0] not in (1, y.shape[0])
-            or mask.shape[1] not in (1, y.shape[1])
-        ):
-            self.refuse(
-                f"the mask is {tuple(mask.shape)}, the image {tuple(y.shape)}",
-                "give a mask (B or 1, C or 1, H, W), 1 where the image is known",
-            )
-        return fill(y, mask.to(y).expand_as(y))
+        mask = mask.to(y)
+        check_mask(self.registered, mask, y)
+        return fill(y, mask.expand_as(y))
 
 
 def fill(y: Tensor, mask: Tensor) -> Tensor:

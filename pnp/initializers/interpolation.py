@@ -14,17 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pnp.errors import PnpError
+from pnp.checks import as_option
 from pnp.interfaces import Image, Initializer, Number
+from pnp.options import Count
 from pnp.registry import initializer
-
-
-def check_scale(s: int, name: str) -> None:
-    """PnpError unless s is a whole number from 1 up."""
-    if s != int(s) or s < 1:
-        raise PnpError(
-            f"{name}: the scale is {s}, but pixels are multiplied by a whole number; write s = 1, 2, 3 or 4"
-        )
 
 
 def interpolate(y: Tensor, s: int, weight: Callable[[Tensor], Tensor], reach: int) -> Tensor:
@@ -49,7 +42,7 @@ class Bilinear(Initializer):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
-        check_scale(s, self.registered)
+        s = as_option(self.registered, "the scale", Count, s)
         return interpolate(y, s, lambda d: (1 - d).clamp(min=0), reach=1)
 
 
@@ -64,7 +57,7 @@ class Bicubic(Initializer):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
-        check_scale(s, self.registered)
+        s = as_option(self.registered, "the scale", Count, s)
         return interpolate(y, s, keys, reach=2)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pnp.initializers.interpolation import check_scale
+from pnp.checks import as_option
 from pnp.interfaces import Image, Initializer, Number
+from pnp.options import Count
 from pnp.registry import initializer
 
 
@@ -13,5 +14,5 @@ class Nearest(Initializer):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
-        check_scale(s, self.registered)
+        s = as_option(self.registered, "the scale", Count, s)
         return y.repeat_interleave(s, dim=-2).repeat_interleave(s, dim=-1)

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
-from pnp.errors import PnpError
-from pnp.initializers.interpolation import check_scale, keys
+from pnp.checks import as_option, check_divisible
+from pnp.initializers.interpolation import keys
 from pnp.interfaces import Image, Number, Transform
+from pnp.options import Count
 from pnp.registry import transform
 
 
@@ -28,12 +29,9 @@ class BicubicDown(Transform):
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, H / s, W / s)."""
-        check_scale(s, "bicubic-down")
+        s = as_option(self.registered, "the scale", Count, s)
         height, width = y.shape[-2:]
-        if height % s or width % s:
-            raise PnpError(
-                f"bicubic-down: the image is {height} x {width}, which {s} does not divide; crop it first"
-            )
+        check_divisible(self.registered, height, width, s)
         reach = 2 * s - 1
         taps = keys(torch.arange(-reach, reach + 1, dtype=y.dtype, device=y.device).abs() / s)
         taps = taps / taps.sum()

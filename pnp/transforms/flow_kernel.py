@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from pnp.checks import check_observation, check_shapes
+from pnp.fourier import row_spectra
 from pnp.interfaces import Image, Kernel, Transform
 from pnp.priors.flow_kernel import KernelFlow, check_search, from_fkp
 from pnp.registry import transform
-from pnp.solvers.fourier import row_spectra
 from pnp.solvers.support_kernel import Taps
 
 NAME = "flow-kernel"

@@ -10,7 +10,7 @@ from pnp.checks import check_shapes
 from pnp.errors import PnpError
 from pnp.initializers.kernel_encoder import ImageEncoder, KernelAutoEncoder, fully_connected
 from pnp.interfaces import Image, Kernel, Transform
-from pnp.observation import blur, downsample
+from pnp.operators import Blur
 from pnp.registry import transform
 
 
@@ -70,6 +70,6 @@ class KernelCorrector(Transform):
                 f"kernel-corrector: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
                 f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
             )
-        evidence = self.images(torch.cat([y, downsample(blur(x, k), scale)], 1))
+        evidence = self.images(torch.cat([y, Blur(k, x.shape[-2:], scale)(x)], 1))
         code = self.auto.encoder(k).expand_as(evidence)
         return self.auto.decoder(code + self.correction(torch.cat([code, evidence], 1)))
