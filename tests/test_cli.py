@@ -247,7 +247,7 @@ BAD_RUNS = [
     (
         "hqs-tv photo.png -o out -k k.npy --sigma 15",
         1,
-        "--sigma is 15, but should be a noise level on [0, 1]; write 15/255 or 15% if that is meant",
+        "--sigma is '15', but should be a noise level on [0, 1]; write 15/255 or 15% if that is meant",
     ),
     (
         "hqs-tv photo.png -o out -k k.npy --sigma much",
@@ -368,7 +368,7 @@ def test_degrade_repeats_its_noise_by_seed(run):
     ("arguments", "expected"),
     [
         ("photo.png -o lr -k motion:fast", "write motion:SEED with a whole number"),
-        ("photo.png -o lr --sigma 15", "--sigma is 15, but should be a noise level"),
+        ("photo.png -o lr --sigma 15", "--sigma is '15', but should be a noise level"),
         ("missing.png -o lr", "missing.png"),
         ("photo.png -o lr -k nan.npy", "nan.npy"),
     ],

@@ -228,7 +228,7 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
             "[psnr_x]",
             r"there is no metric 'psnr_x'; did you mean 'psnr_y'",
         ),
-        ("2%", "2", r"sigmas: a level is '2', but should be a noise level"),
+        ("2%", "2", r"sigmas: a level is 2, but should be a noise level"),
     ],
 )
 def test_a_wrong_description_is_refused(folder, wrong, right, message):

@@ -87,7 +87,10 @@ def test_the_model_is_differentiable_in_image_and_kernel():
         ),
         (lambda x, k: blur(x, k[0]), "k has shape .* needs four dimensions"),
         (lambda x, k: blur(x.repeat(3, 1, 1, 1), k.repeat(2, 1, 1, 1)), "2 kernels for 3 images"),
-        (lambda x, k: blur(x, k, cast(Any, "wrap")), "boundary is 'wrap', but should be one of circular"),
+        (
+            lambda x, k: blur(x, k, cast(Any, "wrap")),
+            "boundary is 'wrap', but should be one of circular",
+        ),
         (lambda x, k: blur((x * 255).byte(), k), "x is uint8; give floating point"),
         (lambda x, k: downsample(x, 5), "cannot be divided by 5"),
         (lambda x, k: downsample(x, cast(Any, 2.5)), "scale is 2.5, but should be a whole number"),
