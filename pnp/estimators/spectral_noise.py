@@ -1,0 +1,69 @@
+"""F: the noise level from the power spectrum of the observation, by a small network."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from torch import nn
+
+from pnp.initializers.spectral_kernel import LEAST, log_power_spectrum
+from pnp.interfaces import Estimator, Image, Kernel, Level
+from pnp.options import Count, Range
+from pnp.registry import estimator
+
+
+@estimator("spectral-noise")
+class SpectralNoise(Estimator):
+    """Noise level from y alone, blind to the kernel and to the scale.
+
+        sigma = std(y) exp(network(log S(y), log std(y))),   S: power spectrum of y as in `spectral-kernel`
+
+    White noise is the flat part of the spectrum; the network tells it from what blur and
+    downsampling leave of the image.
+
+    Args:
+        window: Side of the windows of the spectrum, in pixels of y.
+        width: Width of the network's hidden layers.
+    Returns:
+        The standard deviation of the noise on [0, 1], (B, 1, 1, 1).
+    Raises:
+        PnpError: y has a side below 8 pixels.
+    Source:
+        pnp's own.
+    """
+
+    cite: ClassVar = ("welch1967",)
+
+    def __init__(
+        self, window: Annotated[int, Range(at_least=LEAST)] = 32, width: Count = 256
+    ) -> None:
+        super().__init__()
+        self.window = window
+        inputs = window * (window // 2 + 1)
+        self.norm = nn.LayerNorm(inputs)
+        self.spectrum = nn.Linear(inputs, width)
+        self.contrast = nn.Linear(2, width)
+        self.rest = nn.Sequential(
+            nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)
+        )
+
+    def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
+        """The noise level of each observation; x and k are not looked at."""
+        if min(y.shape[-2:]) < LEAST:
+            height, width = y.shape[-2:]
+            self.refuse(
+                f"y is {height} x {width} pixels, but a spectrum needs {LEAST} x {LEAST} or more",
+                "give the noise level (--sigma), or take a larger image",
+            )
+        with torch.autocast(y.device.type, enabled=False):
+            image = y.to(self.spectrum.weight.dtype)
+            image = image - image.mean((-3, -2, -1), keepdim=True)
+            contrast = image.std((-3, -2, -1), keepdim=True, unbiased=False)
+            power = log_power_spectrum(image / (contrast + 1e-3), self.window, self.window // 2)
+            power = power.flatten(1)
+            scales = torch.cat([(contrast + 1e-3).log().flatten(1), power.amin(1, keepdim=True)], 1)
+            hidden = self.spectrum(self.norm(power)) + self.contrast(scales)
+            relative = (self.rest(hidden) - 3.0).clamp(max=0.0).exp()
+        level: Level = (contrast * relative[..., None, None]).to(y.dtype)
+        return level
