@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.interfaces import as_level
-from pnp.options import Count, convert, read_noise
+from pnp.options import Count, Noise, convert
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -57,26 +57,17 @@ def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) 
     if kind == "level":
         if like is None:
             refuse(where, f"{name} is given without an image", "give y too")
-        if name != "sigma":
-            return as_strength(where, name, value, like)
-        value = value if isinstance(value, Tensor) else read_noise(value, f"{where}: {name}")
-        return as_noise(where, name, value, like)
+        return (as_noise if name == "sigma" else as_strength)(where, name, value, like)
     if kind == "kernel":
         value = as_kernel(where, name, value)
     elif kind == "levels":
         check_form(where, name, value, kind)
         check_finite(where, name, float(value.detach().abs().max()))
     else:
-        value = as_image(where, name, value)
+        check_form(where, name, value)
+        check_observation(where, value, name)
     if like is not None:
         check_alike(where, name, value, like, exactly=True)
-    return value
-
-
-def as_image(where: str, name: str, value: Any) -> Tensor:
-    """An image (B, C, H, W), finite and not on 0-255."""
-    check_form(where, name, value)
-    check_observation(where, value, name)
     return value
 
 
@@ -89,21 +80,22 @@ def as_kernel(where: str, name: str, value: Any, error: float | None = None) -> 
     return value
 
 
-def as_noise(where: str, name: str, value: Tensor | float, like: Tensor) -> Tensor:
+def as_noise(where: str, name: str, value: Any, like: Tensor) -> Tensor:
     """A noise level as a tensor (B or 1, 1, 1, 1): a standard deviation on [0, 1]."""
+    if not isinstance(value, Tensor):
+        value = as_option(where, name, Noise, value)
     level = as_level(value, like)
     wrong = _first_wrong(level, (level >= 0) & (level <= 1))
     if wrong is not None:
-        refuse(
-            where,
-            f"{name} is {wrong:g}, but a noise level is a standard deviation on [0, 1]",
-            "write 15/255, not 15",
-        )
+        problem = f"{name} is {wrong:g}, but should be a noise level on [0, 1]"
+        refuse(where, problem, "divide by 255 what is on 0-255")
     return level
 
 
-def as_strength(where: str, name: str, value: Tensor | float, like: Tensor) -> Tensor:
+def as_strength(where: str, name: str, value: Any, like: Tensor) -> Tensor:
     """Any other level or weight as a tensor (B or 1, 1, 1, 1), finite and not negative."""
+    if not isinstance(value, Tensor):
+        value = as_option(where, name, float, value)
     level = as_level(value, like)
     wrong = _first_wrong(level, (level >= 0) & (level < math.inf))
     if wrong is not None:
@@ -173,7 +165,7 @@ def check_shapes(where: str, y: Tensor, x: Tensor, k: Tensor) -> int:
         refuse(where, f"y has {_count(c, 'channel')} but x has {cx}", "give both the same channels")
     if bx != b:
         refuse(where, f"y is a batch of {b} but x is a batch of {bx}", "give one x for each y")
-    check_number_of_kernels(where, k, x)
+    check_count(where, "kernel", k, x)
     if H % h or W % w or H // h != W // w:
         refuse(
             where,
@@ -203,13 +195,24 @@ def check_alike(where: str, name: str, t: Tensor, y: Tensor, exactly: bool = Fal
         )
 
 
-def check_number_of_kernels(where: str, k: Tensor, x: Tensor) -> None:
-    """Refuse a number of kernels that is neither one nor that of the images."""
-    if k.shape[0] not in (1, x.shape[0]):
+def check_channels(where: str, y: Tensor, channels: int) -> None:
+    """Refuse an image of other channels than a network was built for."""
+    given = y.shape[1]
+    if given != channels:
         refuse(
             where,
-            f"there are {_count(k.shape[0], 'kernel')} for {_count(x.shape[0], 'image')}",
-            "give one kernel, or one for each image",
+            f"y has {_count(given, 'channel')}, but the network was built for {channels}",
+            f"set channels: {given} (with weights trained for it) or convert the image",
+        )
+
+
+def check_count(where: str, what: str, t: Tensor, x: Tensor) -> None:
+    """Refuse a number of kernels or weights that is neither one nor that of the images."""
+    if t.shape[0] not in (1, x.shape[0]):
+        refuse(
+            where,
+            f"there are {_count(t.shape[0], what)} for {_count(x.shape[0], 'image')}",
+            f"give one {what}, or one for each image",
         )
 
 
@@ -217,9 +220,10 @@ def check_kernel_fits(where: str, k: Tensor, height: int, width: int) -> None:
     """Refuse a kernel that is larger than the image."""
     rows, columns = k.shape[-2:]
     if rows > height or columns > width:
+        size = f"{height} x {width}"
         refuse(
             where,
-            f"the kernel is {rows} x {columns}, larger than the image x, which is {height} x {width}",
+            f"the kernel is {rows} x {columns}, larger than the image x, which is {size}",
             "crop the kernel or take a larger image",
         )
 
@@ -296,12 +300,7 @@ def check_kernel(where: str, k: Tensor, error: float | None = None) -> None:
 def check_weight(where: str, weight: Tensor | float, x: Tensor) -> Tensor:
     """The weight of the pull as a tensor (B or 1, 1, 1, 1), finite and above zero."""
     alpha = as_level(weight, x)
-    if alpha.shape[0] not in (1, x.shape[0]):
-        refuse(
-            where,
-            f"there are {_count(alpha.shape[0], 'weight')} for {_count(x.shape[0], 'image')}",
-            "give one weight, or one for each image",
-        )
+    check_count(where, "weight", alpha, x)
     wrong = _first_wrong(alpha, (alpha > 0) & (alpha < math.inf))
     if wrong is not None:
         refuse(where, f"the weight is {wrong:.4g}", "it must be a finite number above zero")

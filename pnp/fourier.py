@@ -1,6 +1,6 @@
 """Convolution followed by decimation, in small spectra: what the Fourier solvers share.
 
-    (x * k)|s [i] = sum over n of r[n] x[s i + n],      r[n] = k[-n], the kernel mirrored about its centre
+    (x * k)|s [i] = sum over n of r[n] x[s i + n],   r[n] = k[-n], k mirrored about its centre
 
 Every pixel of x belongs to one of s x s phases x_pq[i, j] = x[s i + p, s j + q], each as small as
 y, and so does every tap of r.  A phase of r meets only the same phase of x, so with R_pq and X_pq
@@ -27,7 +27,7 @@ from torch import Tensor
 
 
 def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
-    """Rows (K, 1) and columns (K') that the taps of k have in the mirrored kernel r of the size of the image."""
+    """Rows (K, 1) and columns (K') of the taps of k in r, which is as large as the image."""
     kh, kw = k.shape[-2:]
     rows = (kh // 2 - torch.arange(kh, device=k.device)) % (s * h)
     cols = (kw // 2 - torch.arange(kw, device=k.device)) % (s * w)
@@ -35,7 +35,7 @@ def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
 
 
 def kernel_spectra(k: Tensor, s: int, h: int, w: int) -> Tensor:
-    """Spectra R of the phases of k (B, 1, K, K') mirrored: (B, s, s, 1, h, w // 2 + 1); y has the size (h, w)."""
+    """Spectra R of the phases of r, k (B, 1, K, K'), y (h, w): (B, s, s, 1, h, w // 2 + 1)."""
     rows, cols = mirrored_taps(k, s, h, w)
     r = k.new_zeros(k.shape[0], s, s, 1, h, w)
     r[:, rows % s, cols % s, :, rows // s, cols // s] = k.permute(2, 3, 0, 1)
@@ -43,7 +43,7 @@ def kernel_spectra(k: Tensor, s: int, h: int, w: int) -> Tensor:
 
 
 def row_spectra(x: Tensor, s: int) -> Iterator[Tensor]:
-    """Spectra of the phases of x (B, C, s h, s w), one row phase after the other: s times (B, s, C, h, w // 2 + 1)."""
+    """Spectra of the phases of x (B, C, s h, s w), by row phase: s of (B, s, C, h, w // 2 + 1)."""
     for p in range(s):
         yield torch.fft.rfft2(phases(x, s, p))
 
@@ -55,7 +55,7 @@ def phases(x: Tensor, s: int, p: int) -> Tensor:
 
 
 def rows_of(part: Tensor) -> Tensor:
-    """The s phases of one row phase, (B, s, C, h, w), as rows (B, C, h, s w): the inverse of `phases`."""
+    """The s phases of a row phase, (B, s, C, h, w), as rows (B, C, h, s w); undoes `phases`."""
     return part.permute(0, 2, 3, 4, 1).flatten(-2)
 
 
@@ -78,7 +78,7 @@ def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
 
 
 def up_blur(U: Tensor, R: Tensor, w: int) -> Tensor:
-    """The adjoint of `blur_down`: an image (B, C, s h, s w) from a spectrum U (B, C, h, w // 2 + 1) of width w."""
+    """The adjoint of `blur_down`: images (B, C, s h, s w) from spectra U (B, C, h, w // 2 + 1)."""
     s, h = R.shape[1], U.shape[-2]
     batch = max(U.shape[0], R.shape[0])
     x = torch.empty(batch, U.shape[1], s * h, s * w, dtype=U.real.dtype, device=U.device)

@@ -83,7 +83,8 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
     if index is None:
         listed = ", ".join(list(found)[:12]) + (", ..." if len(found) > 12 else "")
         raise PnpError(
-            f"{path} holds {len(found)} kernels ({listed}); choose one with {path.name}#1 or by its name"
+            f"{path} holds {len(found)} kernels ({listed}); "
+            f"choose one with {path.name}#1 or by its name"
         )
     names = list(found)
     if str(index) in found:
@@ -92,7 +93,8 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
         name = names[int(index) - 1]
     else:
         raise PnpError(
-            f"{path} has no kernel '{index}': it holds {len(names)}, counted from 1: {', '.join(names[:12])}"
+            f"{path} has no kernel '{index}': it holds {len(names)}, counted from 1: "
+            f"{', '.join(names[:12])}"
         )
     return _interpret(f"{path}#{name}" if len(names) > 1 else str(path), found[name])
 
@@ -103,11 +105,12 @@ def read_kernels(path: str | Path) -> list[Tensor]:
 
 
 def write_kernel(path: str | Path, k: Tensor) -> None:
-    """Write kernels (B, 1, K, L) as they are to a `.npy` file, float32: (K, L) for one, (B, K, L) for several."""
+    """Write kernels (B, 1, K, L) to a `.npy` file, float32: one as (K, L), several (B, K, L)."""
     path = Path(path)
     if path.suffix.lower() != ".npy":
         raise PnpError(
-            f"{path}: kernels are written as .npy (pictures of them, by write_image(path, kernel_picture(k)))"
+            f"{path}: kernels are written as .npy; "
+            "write_image(path, kernel_picture(k)) writes pictures of them"
         )
     array = k.detach().float().cpu().numpy()[:, 0]
     with atomic(path) as temporary:
@@ -135,9 +138,8 @@ def _split(path: str | Path, index: int | str | None) -> tuple[Path, int | str |
 def _kernels_in(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file by name, in its order."""
     if not path.is_file():
-        raise PnpError(
-            f"{path}: {'this is a folder, not a kernel' if path.is_dir() else 'there is no such file'}"
-        )
+        reason = "this is a folder, not a kernel" if path.is_dir() else "there is no such file"
+        raise PnpError(f"{path}: {reason}")
     readers = {".npy": _from_npy, ".npz": _from_npz, ".mat": _from_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -197,7 +199,8 @@ def _from_hdf5(path: Path) -> dict[str, np.ndarray]:
         import h5py
     except ImportError as e:
         raise PnpError(
-            f"{path}: files of MATLAB 7.3 need the package h5py (pip install h5py); or save it again with save('-v7')"
+            f"{path}: files of MATLAB 7.3 need the package h5py (pip install h5py); "
+            "or save it again with save('-v7')"
         ) from e
 
     def value(entry: Any, file: Any) -> np.ndarray:
@@ -229,7 +232,8 @@ def _from_picture(path: Path) -> np.ndarray:
             and np.ptp(grey) > 0
         ):
             raise PnpError(
-                f"{path}: this picture is enlarged {side} times, to look at; give the .npy that it was made of"
+                f"{path}: this picture is enlarged {side} times, to look at; "
+                "give the .npy that it was made of"
             )
     return grey
 
@@ -251,11 +255,13 @@ def _unstack(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
 def _interpret(where: str, array: np.ndarray) -> Tensor:
     if array.ndim != 2 or 0 in array.shape:
         raise PnpError(
-            f"{where}: a kernel is an array (K, L), one channel for all colours; the shape here is {array.shape}"
+            f"{where}: a kernel is an array (K, L), one channel for all colours; "
+            f"the shape here is {array.shape}"
         )
     if max(array.shape) > LARGEST:
         raise PnpError(
-            f"{where}: a kernel of {array.shape[0]} x {array.shape[1]} taps; is this a picture? {LARGEST} is the limit"
+            f"{where}: a kernel of {array.shape[0]} x {array.shape[1]} taps; "
+            f"is this a picture? {LARGEST} is the limit"
         )
     if array.dtype.kind not in "fiub":
         raise PnpError(f"{where}: a kernel has real numbers, but these are {array.dtype}")
@@ -265,7 +271,8 @@ def _interpret(where: str, array: np.ndarray) -> Tensor:
     total, low = taps.sum(), taps.min()
     if low < -FILE_NEGATIVE_TAPS * taps.max() or (low < 0 and total <= 0):
         raise PnpError(
-            f"{where}: the kernel has negative taps (down to {low:g}, its peak is {taps.max():g}); a blur has none"
+            f"{where}: the kernel has negative taps (down to {low:g}, its peak is {taps.max():g}); "
+            "a blur has none"
         )
     if total <= 0:
         raise PnpError(f"{where}: all taps of the kernel are zero")

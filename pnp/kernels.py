@@ -46,7 +46,7 @@ def gaussian_kernels(
 
 
 def centre_of_mass(k: Tensor) -> Tensor:
-    """Row and column of the centre of mass of each kernel, counted from the centre (K // 2, L // 2): (B, 2)."""
+    """Row and column of each centre of mass, counted from the centre (K // 2, L // 2): (B, 2)."""
     taps = k[:, 0].double()
     rows, columns = _offsets(taps)
     mass = taps.sum((-2, -1))
@@ -56,7 +56,7 @@ def centre_of_mass(k: Tensor) -> Tensor:
 
 
 def second_moments(k: Tensor) -> Tensor:
-    """Covariance matrix (row, column) of each kernel about its centre of mass, in square pixels: (B, 2, 2)."""
+    """Covariance (row, column) of each kernel about its centre of mass, in pixels^2: (B, 2, 2)."""
     taps = k[:, 0].double()
     rows, columns = _offsets(taps)
     centre = centre_of_mass(k.double())
@@ -80,7 +80,7 @@ def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
 
 
 def mirror_kernel(k: Tensor) -> Tensor:
-    """The kernel turned by 180 degrees about its centre (K // 2, L // 2), which has the same power spectrum.
+    """The kernel turned by 180 degrees about its centre (K // 2, L // 2); the power spectrum stays.
 
     On an even side, the taps of row or column 0, which have no partner, stay where they are.
     """

@@ -75,24 +75,26 @@ def psnr_registered(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = Tru
 
 
 def psnr_lr(x: Tensor, k: Tensor, y: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
-    """PSNR of the re-degraded result, (x * k)|s, against y: how well x and k explain what was observed."""
+    """PSNR of the re-degraded result, (x * k)|s, against y: how well x and k explain y."""
     s = x.shape[-2] // max(y.shape[-2], 1)
     if s < 1 or tuple(x.shape[-2:]) != (s * y.shape[-2], s * y.shape[-1]):
         raise PnpError(
-            f"psnr_lr: x should be s times as large as y, but they are {tuple(x.shape)} and {tuple(y.shape)}"
+            f"psnr_lr: x should be s times as large as y, "
+            f"but they are {tuple(x.shape)} and {tuple(y.shape)}"
         )
     return psnr(Blur(k.to(x), x.shape[-2:], s)(x), y, border, rounded)
 
 
 def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
-    """Structural similarity as first published (Wang et al. 2004): Gaussian window of 1.5 pixels, mean over colours."""
+    """Structural similarity (Wang et al. 2004): Gaussian window, std 1.5, mean over colours."""
     from skimage.metrics import structural_similarity
 
     _check(x, ref, border)
     x, ref = (_inside(_levels(image, rounded), border) for image in (x, ref))
     if min(x.shape[-2:]) < 11:
         raise PnpError(
-            f"ssim: its window has 11 pixels, but inside the border there are {x.shape[-2]} x {x.shape[-1]}"
+            f"ssim: its window has 11 pixels, "
+            f"but inside the border there are {x.shape[-2]} x {x.shape[-1]}"
         )
     options = {
         "gaussian_weights": True,
@@ -117,7 +119,7 @@ def kernel_error(k: Tensor, ref: Tensor) -> Tensor:
 
 
 def kernel_error_registered(k: Tensor, ref: Tensor) -> Tensor:
-    """Kernel error after the best shift of k; never above `kernel_error`, and over the same number of taps."""
+    """Kernel error after the best shift of k, over as many taps; never above `kernel_error`."""
     k, ref = _kernel_pair(k, ref)
     rows, columns = k.shape[-2:]
     room = (rows + 2 * REACH, columns + 2 * REACH)
@@ -132,7 +134,7 @@ def kernel_error_registered(k: Tensor, ref: Tensor) -> Tensor:
 
 
 def best_shift(a: Tensor, b: Tensor, windowed: bool = True) -> tuple[float, float]:
-    """Rows and columns by which `a` (H, W) has to be moved to lie best on `b`; (0, 0) if that is beyond `REACH`."""
+    """Rows and columns by which `a` (H, W) lies best on `b`; (0, 0) if that is beyond `REACH`."""
     from skimage.registration import phase_cross_correlation
 
     window = torch.ones_like(b)
@@ -160,7 +162,7 @@ def best_shift(a: Tensor, b: Tensor, windowed: bool = True) -> tuple[float, floa
 
 
 def _move(image: Tensor, shift: tuple[float, float]) -> Tensor:
-    """The image (C, H, W) shifted in the Fourier domain, mirrored at its edges so that they do not ring."""
+    """The image (C, H, W) shifted in the Fourier domain, mirrored at its edges to avoid ringing."""
     if shift == (0.0, 0.0):
         return image
     height, width = image.shape[-2:]

@@ -66,7 +66,8 @@ def crop_to_multiple(x: Tensor, m: int) -> Tensor:
     height, width = x.shape[-2] // m * m, x.shape[-1] // m * m
     if height == 0 or width == 0:
         raise PnpError(
-            f"an image of {x.shape[-2]} x {x.shape[-1]} pixels cannot be cropped to multiples of {m}: it is too small"
+            f"an image of {x.shape[-2]} x {x.shape[-1]} pixels cannot be cropped "
+            f"to multiples of {m}: it is too small"
         )
     return x[..., :height, :width]
 

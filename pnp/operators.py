@@ -18,10 +18,10 @@ from torch.nn.functional import pad
 
 from pnp.checks import (
     as_option,
+    check_count,
     check_divisible,
     check_form,
     check_kernel_fits,
-    check_number_of_kernels,
     refuse,
 )
 from pnp.fourier import blur_down, kernel_spectra, row_spectra, up_blur
@@ -120,7 +120,7 @@ class Blur(Operator):
 
     def _check(self, image: Tensor, what: str, size: tuple[int, int]) -> None:
         check_form("blur", what, image)
-        check_number_of_kernels("blur", self.k, image)
+        check_count("blur", "kernel", self.k, image)
         if image.shape[-2:] != size:
             given, needed = (f"{a} x {b}" for a, b in (image.shape[-2:], size))
             refuse("blur", f"{what} is {given}, but this operator is for {needed}", "build another")

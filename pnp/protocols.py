@@ -105,7 +105,7 @@ def degrade(
 
 
 def _blur_in_8_bits(hr: Tensor, k: Tensor) -> Tensor:
-    """Circular convolution of 8-bit pixels, the result cut to 8 bits, by the library that the published codes use."""
+    """Circular convolution of 8-bit pixels, cut to 8 bits, by SciPy as in the published codes."""
     from scipy import ndimage
 
     check_kernel_fits("degrade", k, hr.shape[-2], hr.shape[-1])

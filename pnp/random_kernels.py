@@ -71,7 +71,7 @@ def random_kernels(
 
 
 def check_kinds(kinds: str | Mapping[str, float]) -> dict[str, float]:
-    """The shares of the kinds that are asked for; PnpError for unknown kinds and shares that are none."""
+    """The shares of the given kinds; PnpError for unknown kinds and negative shares."""
     shares = {kinds: 1.0} if isinstance(kinds, str) else dict(kinds)
     for kind, share in shares.items():
         if kind not in KINDS:
@@ -138,7 +138,7 @@ def motion_kernels(
 def disturb(
     k: Tensor, amount: float = 0.25, generator: torch.Generator | None = None, recentre: bool = True
 ) -> Tensor:
-    """DAN's disturbance: every tap times 1 + U(0, amount), the sum one again, and the centre restored."""
+    """DAN's disturbance: every tap times 1 + U(0, amount), then sum one and the centre restored."""
     device = generator.device if generator is not None else k.device
     noise = torch.rand(k.shape, generator=generator, device=device).to(k)
     k = k * (1 + amount * noise)
@@ -147,13 +147,13 @@ def disturb(
 
 
 def dan_setting1_kernels() -> Tensor:
-    """The eight test kernels of DAN's setting 1: isotropic, standard deviations 1.8 to 3.2, (8, 1, 21, 21)."""
+    """DAN's setting 1: eight isotropic kernels, standard deviations 1.8 to 3.2, (8, 1, 21, 21)."""
     std = torch.linspace(1.8, 3.2, 8)
     return gaussian_kernels(21, std, std)
 
 
 def dan_setting2_kernels(n: int, s: int, generator: torch.Generator | None = None) -> Tensor:
-    """Random kernels of DAN's setting 2: std U(0.6, 5), any angle, disturbed; side 31 (11 for s = 2)."""
+    """Kernels of DAN's setting 2: std U(0.6, 5), any angle, disturbed; side 31 (11 for s = 2)."""
     size = 11 if s == 2 else 31
     return random_kernels(
         n, size, "anisotropic", std=(0.6, 5.0), disturbance=0.25, generator=generator

@@ -1,4 +1,4 @@
-"""D by equation 8 to the letter, with the rounding of USRNet's public code: for reproducing published outputs."""
+"""D by equation 8 as printed, with the rounding of USRNet's code, for published outputs."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class FftImage(DataSolver):
 
     @torch.no_grad()
     def _spectra_of(self, y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What depends on y and k alone: the spectra of y and of the kernel's phases, and that of A A^T."""
+        """What depends on y and k alone: spectra of y, of the phases of k, and of A A^T."""
         check_observation(self.registered, y)
         check_kernel(self.registered, k)
         R = kernel_spectra(k.to(compute_dtype(k)), s, *y.shape[-2:])

@@ -86,9 +86,9 @@ class FftKernel(DataSolver):
     ) -> Tensor:
         """The minimising kernel as large as x; width is that of y.
 
-        x takes the part that the kernel has in D, mirrored, and the kernel that of the image: A, the
-        blur and decimation by x, is for each frequency a matrix from the s x s phases of the kernel to
-        the C channels of y.
+        x takes the part that the kernel has in D, mirrored, and the kernel that of the image: A,
+        blur and decimation by x, is for each frequency a matrix from the s x s phases of the
+        kernel to the C channels of y.
         """
         H, W = x.shape[-2:]
         R = torch.stack(list(row_spectra(x.flip(-2, -1).roll((1, 1), (-2, -1)), s)), 1)
@@ -106,7 +106,7 @@ class FftKernel(DataSolver):
 
 
 def _ridge(A: Tensor, e: Tensor, weight: float) -> Tensor:
-    """argmin_d |A d - e|^2 + weight |d|^2 for a batch of small matrices, through the smaller of its two systems."""
+    """argmin_d |A d - e|^2 + weight |d|^2 for small matrices, by the smaller of its two systems."""
     rows, columns = A.shape[-2:]
     eye = torch.eye(min(rows, columns), dtype=A.dtype, device=A.device)
     if rows <= columns:

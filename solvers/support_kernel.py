@@ -1,4 +1,4 @@
-"""Dk on the kernel's own support: the exact minimiser that equation 10 followed by a crop only approaches."""
+"""Dk on the kernel's own support: the exact minimiser, which equation 10 and a crop approximate."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SupportKernel(DataSolver):
 
 
 class Taps:
-    """Where the taps of a kernel lie in the phases of x: tap i meets x at n = K // 2 - i = s a + p, p its phase."""
+    """Where taps are in the phases of x: tap i meets x at n = K // 2 - i = s a + p, phase p."""
 
     def __init__(self, k: Tensor, s: int, h: int, w: int):
         self.s, self.h, self.w = s, h, w
@@ -98,7 +98,7 @@ class Taps:
         ]
 
     def normal_matrix(self, X: Tensor) -> Tensor:
-        """A^T A: the correlation of x with itself, decimated, between every two taps; (B, K, K', K, K')."""
+        """A^T A: the decimated autocorrelation of x between every two taps; (B, K, K', K, K')."""
         size = (len(self.a), len(self.b))
         N = torch.empty(X.shape[0], *size, *size, dtype=X.real.dtype, device=X.device)
         down = (self.a[None, :] - self.a[:, None]) % self.h  # [i, i']: from tap i to tap i'

@@ -143,7 +143,7 @@ def test_kernel_auto_encoder_can_be_trained():
 
 def test_kernel_encoder_refuses_other_channels_and_sizes():
     with pytest.raises(
-        PnpError, match="1 channels, but the network was built for 3; set channels: 1"
+        PnpError, match="1 channel, but the network was built for 3; set channels: 1"
     ):
         KernelEncoder()(torch.rand(1, 1, 8, 8))
     with pytest.raises(PnpError, match="kernel-encoder: size is 0"):

@@ -1,4 +1,4 @@
-"""Kernel files of all kinds give the same kernel, what is not a kernel is refused by name, measures measure."""
+"""Kernel files of all kinds give the same kernel or a clear refusal; moments; Gaussians."""
 
 import math
 import sys

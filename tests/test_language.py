@@ -455,7 +455,7 @@ def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
         ),
         (
             {"y": Y, "sigma": torch.tensor(15.0)},
-            ": sigma is 15, but a noise level is a standard deviation on [0, 1]",
+            ": sigma is 15, but should be a noise level on [0, 1]; divide by 255 what is on 0-255",
         ),
         (
             {"y": Y, "sigma": -0.1},

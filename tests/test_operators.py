@@ -1,4 +1,4 @@
-"""Forward operators: linear, with their adjoint, equal to spatial convolution; wrong ones are found out."""
+"""Forward operators are linear, with their adjoint, and equal to spatial convolution."""
 
 from typing import Any, cast, get_args
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import torch.nn.functional as F
 from torch import nn
 
-from pnp.checks import check_shapes
+from pnp.checks import check_channels, check_shapes
 from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.operators import Blur
 from pnp.options import Count, Noise, Range
@@ -49,11 +49,7 @@ class ResidualNoise(Estimator):
     def forward(self, y: Image, x: Image, k: Kernel) -> Level:
         """The standard deviation of the noise in y, (B, 1, 1, 1)."""
         scale = check_shapes(self.registered, y, x, k)
-        if y.shape[1] != self.channels:
-            self.refuse(
-                f"y has {y.shape[1]} channels, but the network was built for {self.channels}",
-                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image",
-            )
+        check_channels(self.registered, y, self.channels)
         residual = y - Blur(k, x.shape[-2:], scale)(x)
         strength = (
             self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)

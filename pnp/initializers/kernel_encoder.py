@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pnp.checks import check_channels
 from pnp.interfaces import Image, Initializer, Kernel
 from pnp.options import Count
 from pnp.registry import initializer
@@ -55,11 +56,7 @@ class KernelEncoder(Initializer):
 
     def forward(self, y: Image) -> Kernel:
         """The first estimate of the kernel (B, 1, size, size), non-negative."""
-        if y.shape[1] != self.channels:
-            self.refuse(
-                f"y has {y.shape[1]} channels, but the network was built for {self.channels}",
-                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image",
-            )
+        check_channels(self.registered, y, self.channels)
         return self.decoder(self.encoder(y))
 
 

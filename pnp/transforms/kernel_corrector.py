@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from pnp.checks import check_shapes
+from pnp.checks import check_channels, check_shapes
 from pnp.errors import PnpError
 from pnp.initializers.kernel_encoder import ImageEncoder, KernelAutoEncoder, fully_connected
 from pnp.interfaces import Image, Kernel, Transform
@@ -59,17 +59,13 @@ class KernelCorrector(Transform):
 
     def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
         """The corrected kernel (B, 1, size, size), non-negative."""
-        scale = check_shapes("kernel-corrector", y, x, k)
+        scale = check_shapes(self.registered, y, x, k)
         if k.shape[-2:] != (self.size, self.size):
             raise PnpError(
                 f"kernel-corrector: k is {k.shape[-2]} x {k.shape[-1]}, not {self.size} x {self.size}; "
                 "give I and the corrector the same size"
             )
-        if y.shape[1] != self.channels:
-            raise PnpError(
-                f"kernel-corrector: y has {y.shape[1]} channels, but the network was built for {self.channels}; "
-                f"set channels: {y.shape[1]} (with weights trained for it) or convert the image"
-            )
+        check_channels(self.registered, y, self.channels)
         evidence = self.images(torch.cat([y, Blur(k, x.shape[-2:], scale)(x)], 1))
         code = self.auto.encoder(k).expand_as(evidence)
         return self.auto.decoder(code + self.correction(torch.cat([code, evidence], 1)))
