@@ -28,13 +28,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pnp import metrics
-from pnp.commands.run import DTYPES, as_result, choose_device
 from pnp.errors import PnpError, hint
-from pnp.images import ImageFile, read_image
+from pnp.images import read_image
 from pnp.kernel_files import read_kernels
 from pnp.machine import processor
 from pnp.pipeline import Pipeline, build
 from pnp.protocols import degrade, protocol
+from pnp.restoration import DTYPES, choose_device, run_image
 
 OF_IMAGES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     name: getattr(metrics, name) for name in ("psnr", "psnr_y", "psnr_registered", "ssim")
@@ -91,7 +91,7 @@ def measure(
                     v: offered[v] for v in ("s", *ready[name].given) if v in _taken(pipelines[name])
                 }
                 started = _clock(place)
-                result = as_result(pipelines[name], ImageFile(y), given, None, place)
+                result = run_image(pipelines[name], y.to(place), given)
                 seconds = _clock(place) - started
                 border = protocol(comparison.protocol).border(case.scale)
                 found = None if "k" in given else result.get("k")

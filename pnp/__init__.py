@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from pnp.registry import prior as prior
     from pnp.registry import solver as solver
     from pnp.registry import transform as transform
+    from pnp.restoration import Restored as Restored
+    from pnp.restoration import Restorer as Restorer
+    from pnp.restoration import restore as restore
     from pnp.trace import Recorder as Recorder
 
 _HOME = {
@@ -91,6 +94,7 @@ _HOME = {
     "pipeline": ["Pipeline", "Result", "State", "load"],
     "protocols": ["degrade"],
     "random_kernels": ["random_kernels"],
+    "restoration": ["Restored", "Restorer", "restore"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],
     "trace": ["Recorder"],
 }

@@ -1,0 +1,357 @@
+"""`pnp.restore`: an image, wherever it comes from, through a pipeline.
+
+    restored = pnp.restore("photograph.png", "usrnet-small", scale=2, kernel="gaussian:1.6")
+    restored.image, restored.kernel, restored.levels, restored.record
+
+`Restorer` builds the pipeline once, for several images; the command `pnp run` is one of them and
+the files that it writes (`pnp/commands/run.py`).
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import pnp
+from pnp.errors import PnpError
+from pnp.images import ImageFile, read_image
+from pnp.kernel_files import make_kernel
+from pnp.language.grammar import gather, parse
+from pnp.metrics import psnr, psnr_lr, psnr_registered
+from pnp.options import read_noise
+from pnp.pipeline import Pipeline, Result, State, build
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
+"""The variables of a pipeline that a caller can give beside the image, and their arguments."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of one image."""
+
+    image: Tensor
+    """(1, C, H, W) float32 on [0, 1], C as in the observation."""
+    kernel: Tensor | None
+    """(1, 1, K, K), estimated or given; None if the pipeline has none."""
+    levels: dict[str, list[float]]
+    """Levels that the pipeline returns (sigma ...) by name, one number for each iteration or one."""
+    record: dict[str, Any]
+    """Everything that was given, estimated and measured, as plain values for a JSON file."""
+
+
+def restore(
+    image: Any,
+    pipeline: str | Path,
+    *,
+    scale: int | None = None,
+    kernel: str | Path | Tensor | np.ndarray | None = None,
+    sigma: float | str | None = None,
+    mask: Any = None,
+    reference: Any = None,
+    trace: Callable[[State], None] | None = None,
+    **options: Any,
+) -> Restored:
+    """Restore one image with a pipeline.
+
+    Args:
+        image: The observation y: a path, a PIL image, a NumPy array (H, W), (H, W, 1 or 3) of bytes,
+            16 bits or floats on [0, 1], or a tensor (C, H, W) or (1, C, H, W) of floats on [0, 1].
+        pipeline: Name or YAML file of a pipeline.
+        scale: How many times larger the result is; None for the pipeline's default.
+        kernel: Blur kernel: a file, words such as "gaussian:1.6", or the taps (K, K).
+        sigma: Noise level, as 0.02, "2%" or "5/255"; None if the pipeline should estimate it.
+        mask: For inpainting, an image that is white where the observation is known.
+        reference: The ground truth, for the PSNR before and after in `record["quality"]`.
+        trace: Called with a `State` after every iteration.
+        options: As of `Restorer`: device, dtype, compile, seed, random_weights, assignments.
+    Raises:
+        PnpError: The image, the kernel or the pipeline cannot be used; says why and what to do.
+    """
+    given = {"scale": scale, "kernel": kernel, "sigma": sigma, "mask": mask}
+    return Restorer(pipeline, **given, **options)(image, reference=reference, trace=trace)
+
+
+class Restorer:
+    """A pipeline that is built and holds what is the same for all images; call it with an image."""
+
+    def __init__(
+        self,
+        pipeline: str | Path,
+        *,
+        scale: int | None = None,
+        kernel: str | Path | Tensor | np.ndarray | None = None,
+        sigma: float | str | None = None,
+        mask: Any = None,
+        assignments: tuple[str, ...] = (),
+        device: str = "auto",
+        dtype: str = "fp32",
+        compile: bool = False,
+        seed: int = 0,
+        random_weights: bool = False,
+        say: Callable[[str], str] = str,
+    ):
+        """The arguments are those of `restore`; in addition
+
+        Args:
+            assignments: Changes of the pipeline, "key=value" as of `--set`.
+            device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+            dtype: "fp32" or "bf16", the precision of the image networks.
+            compile: Compile the image networks.
+            seed: Seed of everything random.
+            random_weights: Leave networks without weights at their random start.
+            say: How messages call an argument ("--scale" for "scale", in the command).
+        """
+        spec = parse(gather(str(pipeline), assignments=assignments), str(pipeline))
+        self.say = say
+        self.facts: dict[str, Any] = {
+            "pipeline": str(pipeline),
+            "set": list(assignments),
+            "given": {"s": scale, "k": kernel, "sigma": sigma, "mask": mask},
+            "seed": seed,
+            "dtype": dtype,
+        }
+        takes = {g.name: g.default is None for g in spec.given}
+        self._check(spec.name, takes, self.facts["given"])
+        self.device = choose_device(device, say("device"))
+        torch.manual_seed(seed)
+        self.pipeline = build(spec, random_weights=random_weights).to(self.device)
+        self.pipeline.prepare(DTYPES[dtype], compile)
+        default = next((g.default for g in spec.given if g.name == "s"), 1)
+        self.scale = scale or (default if isinstance(default, int) else 1)
+        self.given: dict[str, Any] = {"s": self.scale}
+        if kernel is not None:
+            self.given["k"] = self._kernel(kernel)
+        if sigma is not None:
+            self.given["sigma"] = read_noise(sigma, say("sigma"))
+        if mask is not None:
+            white = as_image_file(mask).pixels.mean(1, keepdim=True) > 0.5
+            self.given["mask"] = white.float().to(self.device)
+
+    def __call__(
+        self,
+        image: Any,
+        *,
+        reference: Any = None,
+        trace: Callable[[State], None] | None = None,
+        name: str = "",
+    ) -> Restored:
+        """Restore one image; see `restore`.  `name` is what messages and the record call it."""
+        name = name or _named(image)
+        began = time.perf_counter()
+        source, s = as_image_file(image), self.scale
+        height, width = (side * s for side in source.pixels.shape[-2:])
+        truth = None if reference is None else as_image_file(reference).pixels
+        if truth is not None and tuple(truth.shape[-2:]) != (height, width):
+            raise PnpError(
+                f"{self.say('reference')} {_named(reference)}: it is {truth.shape[-2]} x "
+                f"{truth.shape[-1]}, but {name} at scale {s} becomes {height} x {width}; "
+                "pnp degrade writes a pair that fits"
+            )
+        read = time.perf_counter()
+        reports: dict[str, Any] = {}
+
+        def keep(state: State) -> None:
+            reports.update(state.reports)
+            if trace is not None:
+                trace(state)
+
+        result = run_image(self.pipeline, source.pixels.to(self.device), self.given, keep)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        ran = time.perf_counter()
+        x = result["x"].float().cpu()
+        k = result.get("k", self.given.get("k"))
+        levels = _levels(result)
+        record = {
+            "pipeline": self.facts["pipeline"],
+            "about": self.pipeline.spec.about,
+            "set": self.facts["set"],
+            "document": self.pipeline.spec.document.plain(),
+            "input": name,
+            "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
+            "size": [height, width],
+            "estimates": levels,
+            "quality": self._quality(x, k, source.pixels, truth),
+            "reports": reports,
+            "seconds": {"read": read - began, "run": ran - read},
+            "seed": self.facts["seed"],
+            "device": str(self.device),
+            "dtype": self.facts["dtype"],
+            "versions": {
+                "pnp": pnp.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
+
+    def _check(self, name: str, takes: Mapping[str, bool], offered: Mapping[str, Any]) -> None:
+        """Compare what the pipeline takes with what is offered, in the caller's words."""
+        words = {v: self.say(argument) for v, argument in TAKES.items()}
+        listed = ", ".join(f"{v} ({words[v]})" if v in words else v for v in takes)
+        missing = [
+            v for v, needed in takes.items() if needed and v != "y" and offered.get(v) is None
+        ]
+        if missing:
+            needed = " and ".join(
+                words.get(v, f"'{v}', which only pnp.load can give") for v in missing
+            )
+            raise PnpError(f"the pipeline {name} needs {needed}; it takes {listed}")
+        extra = [v for v, value in offered.items() if value is not None and v not in takes]
+        if extra:
+            what = "estimates the kernel itself" if extra == ["k"] else f"does not use {extra[0]}"
+            raise PnpError(
+                f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; it takes {listed}"
+            )
+
+    def _kernel(self, kernel: str | Path | Tensor | np.ndarray) -> Tensor:
+        if isinstance(kernel, (str, Path)):
+            return make_kernel(str(kernel), self.say("kernel")).to(self.device)
+        taps = torch.as_tensor(kernel, dtype=torch.float32)
+        return taps.reshape(1, 1, *taps.shape[-2:]).to(self.device)
+
+    def _quality(
+        self, x: Tensor, k: Tensor | None, y: Tensor, truth: Tensor | None
+    ) -> dict[str, float]:
+        """What can be measured: against the observation, and against the ground truth."""
+        quality: dict[str, float] = {}
+        s = self.scale
+        if k is not None and "mask" not in self.given:
+            quality["psnr_lr"] = float(psnr_lr(x, k[:1].float().cpu(), y, s).mean())
+        if truth is not None:
+            border = s * s
+            first = pnp.initializers.build("bicubic")(y, s)
+            quality["psnr_before"] = float(psnr(first, truth, border=border).mean())
+            quality["psnr_after"] = float(psnr(x, truth, border=border).mean())
+            registered = psnr_registered(x, truth, border=border)
+            quality["psnr_after_registered"] = float(registered.mean())
+        return quality
+
+
+def run_image(
+    pipeline: Pipeline,
+    pixels: Tensor,
+    given: Mapping[str, Any],
+    trace: Callable[[State], None] | None = None,
+) -> Result:
+    """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
+    networks are brought together.
+
+    Grey is repeated for networks of three channels and the results are averaged; colours go one by
+    one through networks of one channel.
+
+    Args:
+        pipeline: The pipeline, on the device of the pixels.
+        pixels: The observation y.
+        given: The other variables; s may be among them although the pipeline does not take it.
+        trace: Called with a `State` after every iteration.
+    Raises:
+        PnpError: The networks work on another number of channels.
+    """
+    y, needed, channels = pixels, pipeline.channels, pixels.shape[1]
+    if needed == 3 and channels == 1:
+        y = y.expand(-1, 3, -1, -1)
+    elif needed == 1 and channels == 3:
+        y = y.transpose(0, 1)
+    elif needed is not None and needed != channels:
+        raise PnpError(
+            f"the pipeline's networks work on {needed} channels, but the image has {channels}"
+        )
+    taken = dict(given)
+    if all(g.name != "s" for g in pipeline.spec.given):
+        taken.pop("s", None)
+    with torch.inference_mode():
+        values = dict(pipeline(y=y.contiguous(), trace=trace, **taken))
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            continue
+        if needed == 3 and channels == 1 and value.shape[1] == 3:
+            values[name] = value.mean(1, keepdim=True)
+        elif needed == 1 and channels == 3 and value.shape[0] == 3:
+            of_image = value.shape[-1] > 1 and name not in ("k", "w")
+            values[name] = value.transpose(0, 1) if of_image else value.mean(0, keepdim=True)
+    return Result(values)
+
+
+def choose_device(name: str, argument: str = "device") -> torch.device:
+    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is what messages call it."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        reason = str(e).splitlines()[0]
+        raise PnpError(
+            f"{argument} {name}: cannot be used here ({reason}); try auto or cpu"
+        ) from None
+    return device
+
+
+def as_image_file(image: Any) -> ImageFile:
+    """An image from a path, a PIL image, an array or a tensor; see `restore` for their forms."""
+    if isinstance(image, ImageFile):
+        return image
+    if isinstance(image, (str, Path)):
+        return read_image(image)
+    if isinstance(image, Tensor):
+        pixels = image if image.dim() == 4 else image[None] if image.dim() == 3 else None
+        if pixels is None or len(pixels) != 1 or pixels.shape[1] not in (1, 3):
+            raise PnpError(
+                f"an image is a tensor (C, H, W) or (1, C, H, W) with one channel or three, not "
+                f"{tuple(image.shape)}; a batch goes to pnp.load(...)(y=...)"
+            )
+        if not pixels.is_floating_point():
+            raise PnpError(f"an image is a tensor of floats on [0, 1], not {pixels.dtype}")
+        return ImageFile(pixels.detach().float().cpu())
+    if not isinstance(image, np.ndarray):
+        if not hasattr(image, "__array_interface__"):
+            raise PnpError(
+                "an image is a path, a PIL image, a NumPy array or a tensor, "
+                f"not {type(image).__name__}"
+            )
+        image = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    return ImageFile(_from_array(image))
+
+
+def _from_array(array: np.ndarray) -> Tensor:
+    """(H, W) or (H, W, C) of bytes, 16 bits or floats as (1, C, H, W) float32 on [0, 1]."""
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3):
+        raise PnpError(
+            f"an image is an array (H, W), (H, W, 1) or (H, W, 3), not {array.shape}; "
+            "tensors are (C, H, W)"
+        )
+    tops = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+    if array.dtype.kind != "f" and array.dtype not in tops:
+        raise PnpError(f"an image holds bytes, 16 bits or floats on [0, 1], not {array.dtype}")
+    scaled = array.astype(np.float32) / tops.get(array.dtype, 1.0)
+    return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
+
+
+def _levels(result: Result) -> dict[str, list[float]]:
+    """The returned levels as numbers."""
+    small = {
+        name: value
+        for name, value in result.items()
+        if isinstance(value, Tensor) and value.shape[-2:] == (1, 1) and name not in ("k", "w")
+    }
+    return {n: [float(f"{level:.6g}") for level in v.flatten().tolist()] for n, v in small.items()}
+
+
+def _named(image: Any) -> str:
+    return str(image) if isinstance(image, (str, Path)) else type(image).__name__
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (int, float, str)) else _named(value)
