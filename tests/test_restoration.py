@@ -68,9 +68,8 @@ def test_restore_gives_what_the_pipeline_gives_and_tells_all_of_it(pixels):
 
 
 def test_estimated_levels_are_in_the_result(pixels):
-    restored = restore(
-        pixels, "hqs-tv", scale=1, kernel="delta", assignments=("repeat=1", "return=[x, sigma]")
-    )
+    changes = ("repeat=1", "return=[x, sigma]")
+    restored = restore(pixels, "hqs-tv", scale=1, kernel=torch.ones(3, 3) / 9, assignments=changes)
     assert restored.levels["sigma"][0] > 0
 
 
