@@ -195,13 +195,13 @@ def check_alike(where: str, name: str, t: Tensor, y: Tensor, exactly: bool = Fal
         )
 
 
-def check_channels(where: str, y: Tensor, channels: int) -> None:
-    """Refuse an image of other channels than a network was built for."""
-    given = y.shape[1]
-    if given != channels:
+def check_channels(where: str, name: str, image: Tensor, channels: int | None) -> None:
+    """Refuse an image of other channels than a network was built for; None takes any."""
+    given = image.shape[1]
+    if channels is not None and given != channels:
         refuse(
             where,
-            f"y has {_count(given, 'channel')}, but the network was built for {channels}",
+            f"{name} has {_count(given, 'channel')}, but the network was built for {channels}",
             f"set channels: {given} (with weights trained for it) or convert the image",
         )
 

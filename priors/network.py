@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.checks import check_channels, check_form
 from pnp.interfaces import Prior, as_level
 
 
@@ -35,16 +36,8 @@ class NetworkPrior(Prior):
 
     def restore(self, x: Tensor, level: Tensor | float | None = None) -> Tensor:
         """Run the body on x, with the level map as one more channel if there is a level."""
-        if x.dim() != 4 or x.shape[1] != self.channels:
-            got = (
-                f"{x.shape[1]}"
-                if x.dim() == 4
-                else f"an image of shape {tuple(x.shape)} instead of (B, C, H, W)"
-            )
-            self.refuse(
-                f"it takes {self.channels} channel{'s' * (self.channels != 1)}, got {got}",
-                "convert the image, or set the option channels (and use weights made for it)",
-            )
+        check_form(self.registered, "x", x)
+        check_channels(self.registered, "x", x, self.channels)
         height, width = x.shape[-2:]
         image = x.to(next(self.parameters()).dtype)
         if level is not None:

@@ -86,7 +86,9 @@ def test_one_channel_networks(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_wrong_channels_are_one_clear_error(name):
-    with pytest.raises(PnpError, match=f"{name}: it takes 3 channels, got 1; .*channels"):
+    with pytest.raises(
+        PnpError, match=f"{name}: x has 1 channel, but the network was built for 3; set channels: 1"
+    ):
         build(name)(torch.rand(1, 1, 8, 8), 0.1)
     with pytest.raises(PnpError, match="shape"):
         build(name)(torch.rand(3, 8, 8), 0.1)

@@ -49,7 +49,7 @@ class ResidualNoise(Estimator):
     def forward(self, y: Image, x: Image, k: Kernel) -> Level:
         """The standard deviation of the noise in y, (B, 1, 1, 1)."""
         scale = check_shapes(self.registered, y, x, k)
-        check_channels(self.registered, y, self.channels)
+        check_channels(self.registered, "y", y, self.channels)
         residual = y - Blur(k, x.shape[-2:], scale)(x)
         strength = (
             self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)

@@ -56,7 +56,7 @@ class KernelEncoder(Initializer):
 
     def forward(self, y: Image) -> Kernel:
         """The first estimate of the kernel (B, 1, size, size), non-negative."""
-        check_channels(self.registered, y, self.channels)
+        check_channels(self.registered, "y", y, self.channels)
         return self.decoder(self.encoder(y))
 
 

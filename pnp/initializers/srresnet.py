@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from pnp.checks import check_channels
 from pnp.interfaces import Image, Initializer, Level, Number, as_level
 from pnp.options import Count
 from pnp.registry import initializer
@@ -73,11 +74,7 @@ class SRResNet(Initializer):
             self.refuse(
                 f"it was built for scale {self.scale}, but s is {s}", f"set its option scale: {s}"
             )
-        if y.shape[1] != self.channels:
-            self.refuse(
-                f"it takes {self.channels} channels, but the image has {y.shape[1]}",
-                "convert the image, or set the option channels (and use weights made for it)",
-            )
+        check_channels(self.registered, "y", y, self.channels)
         known = as_level(level, y).expand(y.shape[0], 1, *y.shape[-2:])
         x = self.head(torch.cat((y, known), 1))
         return self.tail(self.grow(x + self.body(x)))

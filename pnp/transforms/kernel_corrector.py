@@ -65,7 +65,7 @@ class KernelCorrector(Transform):
                 f"kernel-corrector: k is {k.shape[-2]} x {k.shape[-1]}, not {self.size} x {self.size}; "
                 "give I and the corrector the same size"
             )
-        check_channels(self.registered, y, self.channels)
+        check_channels(self.registered, "y", y, self.channels)
         evidence = self.images(torch.cat([y, Blur(k, x.shape[-2:], scale)(x)], 1))
         code = self.auto.encoder(k).expand_as(evidence)
         return self.auto.decoder(code + self.correction(torch.cat([code, evidence], 1)))
