@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from pnp.options import Positive as Positive
     from pnp.options import Range as Range
     from pnp.pipeline import Pipeline as Pipeline
-    from pnp.pipeline import Result as Result
-    from pnp.pipeline import State as State
     from pnp.pipeline import load as load
     from pnp.protocols import degrade as degrade
     from pnp.random_kernels import random_kernels as random_kernels
@@ -68,6 +66,8 @@ if TYPE_CHECKING:
     from pnp.restoration import Restored as Restored
     from pnp.restoration import Restorer as Restorer
     from pnp.restoration import restore as restore
+    from pnp.result import Result as Result
+    from pnp.result import State as State
     from pnp.trace import Recorder as Recorder
 
 _HOME = {
@@ -91,7 +91,8 @@ _HOME = {
     "observation": ["observe"],
     "options": ["Count", "Fraction", "Noise", "Positive", "Range"],
     "operators": ["Blur", "Operator"],
-    "pipeline": ["Pipeline", "Result", "State", "load"],
+    "pipeline": ["Pipeline", "load"],
+    "result": ["Result", "State"],
     "protocols": ["degrade"],
     "random_kernels": ["random_kernels"],
     "restoration": ["Restored", "Restorer", "restore"],

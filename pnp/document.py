@@ -65,102 +65,92 @@ def read_file(path: Path, name: str | None = None) -> Node:
 
 def read_text(text: str, name: str) -> Node:
     """Read YAML text; `name` stands for the file in messages."""
-    lines = text.splitlines()
-
-    def origin(mark: yaml.Mark | None) -> Origin:
-        if mark is None:
-            return Origin(name)
-        line = lines[mark.line] if mark.line < len(lines) else ""
-        return Origin(name, mark.line + 1, line)
-
-    def refuse(mark: yaml.Mark | None, message: str, cure: str = "") -> PipelineError:
-        return PipelineError([Problem(origin(mark), message, cure)])
-
-    loader = None
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-    except _RefusedError as e:
-        raise refuse(e.mark, e.message, e.cure) from None
-    except yaml.MarkedYAMLError as e:
-        if e.problem == "but found another document":
-            raise refuse(
-                e.problem_mark, "a second document starts here", "one pipeline per file"
-            ) from None
-        mark = e.problem_mark or e.context_mark
-        cure = (
-            "indent with spaces"
-            if "\\t" in (e.problem or "")
-            else "see docs/write-a-pipeline.md for the form of a pipeline"
-        )
-        raise refuse(mark, f"this is not YAML: {e.problem or e.context}", cure) from None
-    except yaml.reader.ReaderError as e:
-        line = text.count("\n", 0, e.position)
-        raise PipelineError(
-            [
-                Problem(
-                    Origin(name, line + 1),
-                    f"this is not YAML: the character #x{ord(text[e.position]):04x} is not allowed",
-                )
-            ]
-        ) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
+    source = _Source(text, name)
+    node = source.compose()
     if node is None:
-        raise PipelineError(
-            [
-                Problem(
-                    Origin(name),
-                    "the file is empty",
-                    "see docs/write-a-pipeline.md for the form of a pipeline",
-                )
-            ]
-        )
-    problems: list[Problem] = []
+        raise PipelineError([Problem(Origin(name), "the file is empty", _SEE)])
+    document = source.convert(node)
+    if source.problems:
+        raise PipelineError(source.problems)
+    return document
 
-    def convert(node: yaml.Node) -> Node:
-        here = origin(node.start_mark)
+
+_SEE = "see docs/write-a-pipeline.md for the form of a pipeline"
+
+
+class _Source:
+    """The text of a document: composes it with PyYAML and turns its nodes into ours."""
+
+    def __init__(self, text: str, name: str):
+        self.text, self.name, self.lines = text, name, text.splitlines()
+        self.problems: list[Problem] = []
+
+    def origin(self, mark: yaml.Mark | None) -> Origin:
+        """File, number and text of the line of a mark."""
+        if mark is None:
+            return Origin(self.name)
+        line = self.lines[mark.line] if mark.line < len(self.lines) else ""
+        return Origin(self.name, mark.line + 1, line)
+
+    def compose(self) -> yaml.Node | None:
+        """The document as PyYAML's nodes; PipelineError if the text is not YAML, or refused YAML."""
+        loader = None
+        try:
+            loader = _Loader(self.text)
+            found: yaml.Node | None = loader.get_single_node()
+            return found
+        except _RefusedError as e:
+            raise self.refused(e.mark, e.message, e.cure) from None
+        except yaml.MarkedYAMLError as e:
+            if e.problem == "but found another document":
+                where, cure = e.problem_mark, "one pipeline per file"
+                raise self.refused(where, "a second document starts here", cure) from None
+            cure = "indent with spaces" if "\\t" in (e.problem or "") else _SEE
+            where, message = e.problem_mark or e.context_mark, e.problem or e.context
+            raise self.refused(where, f"this is not YAML: {message}", cure) from None
+        except yaml.reader.ReaderError as e:
+            line = Origin(self.name, self.text.count("\n", 0, e.position) + 1)
+            code = f"#x{ord(self.text[e.position]):04x}"
+            message = f"this is not YAML: the character {code} is not allowed"
+            raise PipelineError([Problem(line, message)]) from None
+        finally:
+            if loader is not None:
+                loader.dispose()
+
+    def refused(self, mark: yaml.Mark | None, message: str, cure: str = "") -> PipelineError:
+        """The error of a text that cannot be read any further."""
+        return PipelineError([Problem(self.origin(mark), message, cure)])
+
+    def convert(self, node: yaml.Node) -> Node:
+        """A node of PyYAML with everything in it; keys that cannot be used become `problems`."""
+        here = self.origin(node.start_mark)
         if isinstance(node, yaml.MappingNode):
-            result: dict[str, Node] = {}
-            first: dict[str, Origin] = {}
-            for key_node, value_node in node.value:
-                key_at = origin(key_node.start_mark)
-                if not isinstance(key_node, yaml.ScalarNode):
-                    problems.append(
-                        Problem(
-                            key_at,
-                            "a key must be a word",
-                            "is a pair of quotes or a space after ':' missing?",
-                        )
-                    )
-                    continue
-                key = key_node.value
-                if key in result:
-                    problems.append(
-                        Problem(
-                            key_at,
-                            f"'{key}' stands twice",
-                            f"the first is on line {first[key].line}; keep one",
-                        )
-                    )
-                    continue
-                value = convert(value_node)
-                # A mapping or list on the lines below belongs, for the reader, to the line of its
-                # key.
-                if value.origin.line != key_at.line and not isinstance(value_node, yaml.ScalarNode):
-                    value = Node(value.value, key_at)
-                result[key], first[key] = value, key_at
-            return Node(result, here)
+            return Node(self.convert_map(node), here)
         if isinstance(node, yaml.SequenceNode):
-            return Node([convert(item) for item in node.value], here)
+            return Node([self.convert(item) for item in node.value], here)
         assert isinstance(node, yaml.ScalarNode)
         return Node(scalar(node.value, quoted=node.style in ("'", '"', "|", ">")), here)
 
-    result = convert(node)
-    if problems:
-        raise PipelineError(problems)
-    return result
+    def convert_map(self, node: yaml.MappingNode) -> dict[str, Node]:
+        """The entries of a mapping."""
+        result: dict[str, Node] = {}
+        first: dict[str, Origin] = {}
+        for key_node, value_node in node.value:
+            here, key = self.origin(key_node.start_mark), key_node.value
+            if not isinstance(key_node, yaml.ScalarNode):
+                cure = "is a pair of quotes or a space after ':' missing?"
+                self.problems.append(Problem(here, "a key must be a word", cure))
+                continue
+            if key in result:
+                cure = f"the first is on line {first[key].line}; keep one"
+                self.problems.append(Problem(here, f"'{key}' stands twice", cure))
+                continue
+            value = self.convert(value_node)
+            # A mapping or list on the lines below belongs, for the reader, to the line of its key.
+            if value.origin.line != here.line and not isinstance(value_node, yaml.ScalarNode):
+                value = Node(value.value, here)
+            result[key], first[key] = value, here
+        return result
 
 
 def scalar(text: str, quoted: bool = False) -> str | int | float | bool | None:

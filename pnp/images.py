@@ -107,39 +107,53 @@ def write_image(
     more.  Values are clamped and rounded half to even; floats (32 bits, .npy) are written as they
     are.
     """
-    path, suffix = Path(path), Path(path).suffix.lower()
+    path = Path(path)
     image = x.detach().float().cpu()
     image = image[None] if image.dim() == 3 else image
     if image.dim() != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3):
         raise PnpError(
-            f"{path}: an image to write is (1, C, H, W) with C = 1 or 3, but its shape is {tuple(x.shape)}"
+            f"{path}: an image to write is (1, C, H, W) with C = 1 or 3, "
+            f"but its shape is {tuple(x.shape)}"
         )
     if not torch.isfinite(image).all():
         raise PnpError(f"{path}: the image holds NaN or infinite values, so it was not written")
-    depths = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32), ".npy": (32,)}.get(
-        suffix, (8,)
-    )
+    bits = _depth(path, like, bits)
+    if like is not None and like.alpha is not None:
+        if path.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
+            raise PnpError(
+                f"{path}: the image has an alpha channel, which {path.suffix} cannot hold; "
+                "write .png or .tif"
+            )
+        image = torch.cat((image, _enlarge(like.alpha, image.shape[2], image.shape[3])), 1)
+    array = image[0].permute(1, 2, 0).double().numpy()
+    if bits == 32:
+        array = array.astype(np.float32)
+    else:
+        whole = np.rint(array.clip(0, 1) * (2**bits - 1))
+        array = whole.astype(np.uint8 if bits == 8 else np.uint16)
+    array = array[..., 0] if array.shape[2] == 1 else array
+    _encode(path, array, bits, None if like is None else like.profile)
+
+
+def _depth(path: Path, like: ImageFile | None, bits: int | None) -> int:
+    """Bits of a channel in the file: what was asked for, else those of `like` if the format has them."""
+    suffix = path.suffix.lower()
+    formats = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32), ".npy": (32,)}
+    depths = formats.get(suffix, (8,))
     if bits is None:
         bits = like.bits if like is not None and like.bits in depths else depths[0]
         bits = 16 if like is not None and like.bits == 32 and depths == (8, 16) else bits
     if bits not in depths:
         raise PnpError(
-            f"{path}: {suffix or 'this format'} cannot hold {bits} bits (it can hold {_either(depths)})"
+            f"{path}: {suffix or 'this format'} cannot hold {bits} bits "
+            f"(it can hold {_either(depths)})"
         )
-    if like is not None and like.alpha is not None:
-        if suffix in (".jpg", ".jpeg", ".bmp"):
-            raise PnpError(
-                f"{path}: the image has an alpha channel, which {suffix} cannot hold; write .png or .tif"
-            )
-        image = torch.cat((image, _enlarge(like.alpha, image.shape[2], image.shape[3])), 1)
-    channels_last = image[0].permute(1, 2, 0).double().numpy()
-    if bits == 32:
-        array = channels_last.astype(np.float32)
-    else:
-        top = 2**bits - 1
-        array = np.rint(channels_last.clip(0, 1) * top).astype(np.uint8 if bits == 8 else np.uint16)
-    array = array[..., 0] if array.shape[2] == 1 else array
-    profile = None if like is None else like.profile
+    return bits
+
+
+def _encode(path: Path, array: np.ndarray, bits: int, profile: bytes | None) -> None:
+    """Write an array (H, W) or (H, W, C) in the format of the suffix; the file appears whole."""
+    suffix = path.suffix.lower()
     with atomic(path) as temporary:
         if suffix == ".npy":
             np.save(temporary, array)
@@ -148,9 +162,8 @@ def write_image(
         elif bits == 16:
             temporary.write_bytes(deep_png.encode(array, profile))
         else:
-            options: dict[str, Any] = (
-                {"quality": 95, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
-            )
+            jpeg = {"quality": 95, "subsampling": 0}
+            options: dict[str, Any] = jpeg if suffix in (".jpg", ".jpeg") else {}
             options |= {"lossless": True} if suffix == ".webp" else {}
             try:
                 Pillow.fromarray(array).save(temporary, icc_profile=profile, **options)

@@ -7,9 +7,8 @@ result.x
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,51 +23,7 @@ from pnp.errors import PipelineError, PnpError, Problem
 from pnp.interfaces import Module, Prior, pipeline_run, signature_of
 from pnp.language.grammar import ModuleSpec, Spec, Step, Variable, gather, parse
 from pnp.registry import REGISTRIES
-
-
-class Result(Mapping[str, Any]):
-    """What a pipeline returns, in the order of its `return:`; each variable is an attribute and an item."""
-
-    def __init__(self, values: dict[str, Any]):
-        self._values = values
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_values"][name]
-        except KeyError:
-            returned = ", ".join(self.__dict__.get("_values", ()))
-            raise AttributeError(f"this pipeline returns {returned}, not '{name}'") from None
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Result({', '.join(f'{k}: {_shape(v)}' for k, v in self._values.items())})"
-
-
-@dataclass(frozen=True)
-class State:
-    """What the hook `trace` sees: once after each `start` (iteration None) and after each
-    iteration.
-
-    `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
-    stage; `variables` are the values by name (read, do not change); `active` tells which module
-    stood for which letter, `reports` what modules say of their last call.
-    """
-
-    stage: int
-    iteration: int | None
-    total: int
-    i: int | None
-    variables: dict[str, Any]
-    active: dict[str, str]
-    reports: dict[str, dict[str, float]]
+from pnp.result import Result, State, shape_of
 
 
 class Pipeline(nn.Module):
@@ -184,7 +139,7 @@ class Pipeline(nn.Module):
                 variables.update(_outputs(step, values))
             except Exception as e:
                 shapes = ", ".join(
-                    f"{i} {_shape(v)}" for i, v in zip(step.inputs, inputs, strict=False)
+                    f"{i} {shape_of(v)}" for i, v in zip(step.inputs, inputs, strict=False)
                 )
                 reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
                 raise PnpError(
@@ -346,7 +301,3 @@ def _read(value: Variable | int | float, variables: dict[str, Any], loop: Mappin
             f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} (counted from 0)"
         )
     return found[:, index : index + 1]
-
-
-def _shape(value: Any) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else str(value)

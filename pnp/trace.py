@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.files import atomic
-from pnp.pipeline import State
+from pnp.result import State
 
 VARIABLES = ("x", "k", "sigma", "alpha", "beta")
 

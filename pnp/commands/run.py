@@ -16,8 +16,8 @@ from pnp.errors import PnpError
 from pnp.files import make_folder, result_names, write_json
 from pnp.images import ImageFile, read_image, write_image
 from pnp.kernel_files import kernel_picture, write_kernel
-from pnp.pipeline import State
 from pnp.restoration import Restored, Restorer
+from pnp.result import State
 from pnp.trace import Recorder
 
 

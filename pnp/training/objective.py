@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from pnp.errors import PnpError
 from pnp.kernels import mirror_kernel
-from pnp.pipeline import Pipeline, State
+from pnp.pipeline import Pipeline
+from pnp.result import State
 from pnp.training.recipe import Loss, Recipe
 
 LEAST_LEVEL = 1e-3

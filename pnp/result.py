@@ -1,0 +1,59 @@
+"""What a run of a pipeline gives: the variables it returns, and the state that its hook sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+class Result(Mapping[str, Any]):
+    """What a pipeline returns, in the order of its `return:`; each variable is an attribute and an item."""
+
+    def __init__(self, values: dict[str, Any]):
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            returned = ", ".join(self.__dict__.get("_values", ()))
+            raise AttributeError(f"this pipeline returns {returned}, not '{name}'") from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Result({', '.join(f'{k}: {shape_of(v)}' for k, v in self._values.items())})"
+
+
+@dataclass(frozen=True)
+class State:
+    """What the hook `trace` sees: once after each `start` (iteration None) and after each
+    iteration.
+
+    `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
+    stage; `variables` are the values by name (read, do not change); `active` tells which module
+    stood for which letter, `reports` what modules say of their last call.
+    """
+
+    stage: int
+    iteration: int | None
+    total: int
+    i: int | None
+    variables: dict[str, Any]
+    active: dict[str, str]
+    reports: dict[str, dict[str, float]]
+
+
+def shape_of(value: Any) -> str:
+    """The shape of a tensor in words, any other value as it is."""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else str(value)
