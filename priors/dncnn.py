@@ -19,17 +19,30 @@ BATCH_NORM_EPS = 1e-4  # of the public checkpoints; they do not store it
 
 @prior("dncnn")
 class DnCNN(NetworkPrior):
-    """DnCNN, a denoiser for the one noise level (or range) it was trained on: seventeen
+    """DnCNN, a denoiser for the one noise level (or range) it was trained on: a stack of
     convolutions.
 
-    x = P(z) = z - noise(z): z (B, channels, H, W) on [0, 1], any size.  The network is told no
-    level; one that is given is ignored.  Source: Zhang, Zuo, Chen, Meng, Zhang (2017).
+        x = P(z) = z - noise(z)
 
-    Options: `channels` (1, or 3 for colour), `depth` in convolutions, `features`.  555,137
-    parameters with the defaults.  Reads KAIR's `dncnn_15.pth`, `dncnn_25.pth`, `dncnn_50.pth`
-    (depth: 17), `dncnn_gray_blind.pth` and `dncnn_color_blind.pth` (depth: 20); batch normalisation
-    in a checkpoint is merged into the convolution before it. Errors: PnpError for another number of
-    channels, and for options that build no network.
+    z is (B, channels, H, W) on [0, 1], of any size.  The network receives no level; a level that is
+    given is ignored.  It has 555,137 parameters with the defaults.  KAIR's weights load:
+    `dncnn_15.pth`, `dncnn_25.pth`, `dncnn_50.pth` (depth: 17), `dncnn_gray_blind.pth` and
+    `dncnn_color_blind.pth` (depth: 20); batch normalisation in a checkpoint is merged into the
+    convolution before it.
+
+    Args:
+        channels: Channels of the image: 1, or 3 for colour.
+        depth: Number of convolutions.
+        features: Features of the inner layers.
+
+    Returns:
+        An image of z's shape.
+
+    Raises:
+        PnpError: The image has another number of channels.
+
+    Source:
+        Zhang, Zuo, Chen, Meng, Zhang (2017).
     """
 
     cite: ClassVar = ("zhang2017dncnn",)

@@ -11,14 +11,17 @@ against an observation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from pnp.errors import PnpError
 from pnp.interfaces import Kernel, Prior
+from pnp.options import Count, Positive, Range
 from pnp.registry import prior
+
+FlowSize = Annotated[int, Range(at_least=2)]
+SHIFT_CURE = "write a shift below half of that"
 
 
 class KernelFlow(nn.Module):
@@ -30,19 +33,11 @@ class KernelFlow(nn.Module):
     kernels are anisotropic Gaussians for images aligned at their centres, that is with the centre
     of mass (s - 1)/2 pixels above and left of size // 2.  `shift` moves every kernel down and right
     by so many pixels: 0.5 for FKP_x2 and 1.5 for FKP_x4 bring the centre of mass to size // 2,
-    where the toolkit wants it.
+    where kernels of this toolkit have it.
     """
 
     def __init__(self, size: int, width: int, shift: float, blocks: int = 5):
         super().__init__()
-        if size < 2 or width < 1:
-            raise PnpError(
-                f"flow-kernel: size is {size} and width {width}; write size 2 or more, width 1 or more"
-            )
-        if not abs(shift) < size / 2:
-            raise PnpError(
-                f"flow-kernel: shift is {shift}, but the kernel has {size} pixels; write less than {size / 2}"
-            )
         self.size, self.shift = size, shift
         layers: list[nn.Module] = []
         for block in range(blocks):
@@ -132,7 +127,7 @@ class Coupling(nn.Module):
 
 
 class Scaling(nn.Module):
-    """Batch normalisation turned round: with the statistics of training, so entry by entry a fixed affine map."""
+    """Inverse of batch normalisation in evaluation mode: a fixed affine map per entry."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -186,12 +181,32 @@ class FlowKernel(Prior):
     """Kernel prior by a normalising flow (FKP): the nearest of the Gaussian-like kernels that the
     flow generates.
 
-        Pk(w) = flow(u),   u = argmin over |u| = size of |flow(u) - w|^2   (Adam, `steps` of size `rate`)
+        Pk(w) = flow(u),   u = argmin over |u| = size of |flow(u) - w|^2
 
-    Liang et al. 2021 move the latent against the observation instead, which is the solver
-    `flow-kernel`.  `size`, `width` and `shift` as in `KernelFlow`; the search starts from the
-    direction drawn from `seed`, so the result is the same every time.  Gradients, to w and to the
-    flow's weights, go through all steps of the search. PnpError if w is not size x size.
+    The minimiser is sought by Adam from a direction that `seed` fixes, so the result is the same
+    every time.  Liang et al. move the latent against the observation instead, which is the
+    transform `flow-kernel`.  Gradients, to w and to the flow's weights, pass through all steps of
+    the search.
+
+    The public weights load: FKP_x2 has size 11 and width 15, FKP_x4 size 19 and width 25.
+
+    Args:
+        size: Side of the kernels.
+        width: Width of the flow's hidden layers.
+        shift: Pixels by which kernels are moved down and right: 0.5 for FKP_x2 and 1.5 for FKP_x4
+            bring the centre of mass to size // 2.
+        steps: Steps of the search.
+        rate: Size of a step.
+        seed: Seed of the first latent.
+
+    Returns:
+        The kernel (B, 1, size, size), non-negative with sum one.
+
+    Raises:
+        PnpError: w is not size x size, or the shift is not below half the size.
+
+    Source:
+        Liang et al. (2021).
     """
 
     cite: ClassVar = ("liang2021fkp",)
@@ -199,24 +214,25 @@ class FlowKernel(Prior):
 
     def __init__(
         self,
-        size: int = 19,
-        width: int = 25,
+        size: FlowSize = 19,
+        width: Count = 25,
         shift: float = 0.0,
-        steps: int = 100,
-        rate: float = 0.3,
+        steps: Count = 100,
+        rate: Positive = 0.3,
         seed: int = 0,
     ):
         super().__init__()
-        check_search(steps, rate)
+        if abs(shift) >= size / 2:
+            self.refuse(f"shift is {shift}, but the kernel has {size} pixels", SHIFT_CURE)
         self.flow = KernelFlow(size, width, shift)
         self.size, self.steps, self.rate, self.seed = size, steps, rate, seed
 
     def forward(self, w: Kernel) -> Kernel:
         """The nearest kernel of the flow's range."""
         if w.shape[-2:] != (self.size, self.size):
-            raise PnpError(
-                f"flow-kernel: w is {w.shape[-2]} x {w.shape[-1]}, but the flow gives {self.size} x {self.size}; "
-                f"let Dk give that size (size: {self.size})"
+            self.refuse(
+                f"w is {w.shape[-2]} x {w.shape[-1]}, but the flow gives {self.size} x {self.size}",
+                f"let Dk give that size (size: {self.size})",
             )
         start = self.flow.start(len(w), self.seed)
         return self.flow(
@@ -227,13 +243,3 @@ class FlowKernel(Prior):
 def squared_distance(k: Tensor, w: Tensor) -> Tensor:
     """|k - w|^2 over the batch."""
     return (k - w).square().sum()
-
-
-def check_search(steps: int, rate: float) -> None:
-    """PnpError unless the options of a search make sense."""
-    if steps < 1:
-        raise PnpError(f"flow-kernel: steps is {steps}; write 1 or more")
-    if not rate > 0:
-        raise PnpError(
-            f"flow-kernel: rate is {rate}, but it is the step of the search; write a number above 0, like 0.1"
-        )

@@ -8,7 +8,13 @@ from pnp.registry import prior
 
 @prior("identity")
 class Identity(Prior):
-    """Gives its input back: for pipelines without a prior, and to see what a prior is worth."""
+    """Returns its input: for pipelines without a prior, and to see what a prior is worth.
+
+        x = P(z, level) = z
+
+    Returns:
+        z itself.
+    """
 
     def forward(self, x: Image, level: Level | None = None) -> Image:
         """x itself."""

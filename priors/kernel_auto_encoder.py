@@ -14,8 +14,21 @@ from pnp.registry import prior
 class AutoEncodedKernel(Prior):
     """Kernel through a latent of few numbers and back: k = decoder(encoder(w)).
 
-    The first stage of training I; `kernel-encoder` takes over its decoder and learns its latents.
-    Kernels are (B, 1, size, size).  PnpError for another size.
+    The first stage of training I: `kernel-encoder` takes over its decoder and learns its latents.
+
+    Args:
+        size: Side of the kernels.
+        latent: Numbers in the latent.
+        normalise: Whether the kernel is divided by its sum.
+
+    Returns:
+        The kernel (B, 1, size, size) that the latent of w stands for.
+
+    Raises:
+        PnpError: w is not size x size.
+
+    Source:
+        Yaar et al. 2021.
     """
 
     cite: ClassVar = ("yaar2021bisrnet",)

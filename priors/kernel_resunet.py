@@ -20,13 +20,24 @@ class KernelResUNet(UNet):
 
         Pk(w) = project(net(gain w) / gain)
 
-    `constraint` names the projection.  `sum`, the authors' one: the same amount is added to every
-    tap so that they sum to one; taps may be negative.  `simplex`: the nearest kernel that sums to
-    one and has no negative tap.  `none`: as the network leaves it, which sums to one only as far as
-    training brought it there.  All have gradients. `gain` brings taps (of order 0.01) to where
-    layers are initialised for; the authors have none, that is 1. 16,863 parameters with the default
-    `nc` and `nb`, as in the authors' code (Ates et al. 2023, section 3.3). PnpError for options
-    outside their range.
+    The last step is a projection with gradients.  `sum`, the authors' one, adds the same amount to
+    every tap so that they sum to one; taps may be negative.  `simplex` gives the nearest kernel
+    that sums to one and has no negative tap.  `none` leaves the network's output, which sums to one
+    only as far as training brought it there.  The network has 16,863 parameters with the default
+    `nc` and `nb`, as in the authors' code.
+
+    Args:
+        nc: Features of the four scales, finest first.
+        nb: Residual blocks on each scale of either side, and at the bottom.
+        constraint: The projection.
+        gain: Factor that brings taps (of order 0.01) to the range that layers are initialised for;
+            1 in the authors' code.
+
+    Returns:
+        A kernel of the size of w.
+
+    Source:
+        Ates et al. 2023, section 3.3.
     """
 
     cite: ClassVar = ("ates2023ikrnet", "zhang2020usrnet")

@@ -15,7 +15,15 @@ from pnp.registry import prior
 class Median(Prior):
     """Median of the size x size neighbourhood, channel by channel; the border is repeated outwards.
 
-    Blind: its strength is its `size` (odd), whatever the level.
+        x[i, j] = median of z over the window centred at (i, j)
+
+    Its strength is its size, whatever the level.
+
+    Args:
+        size: Side of the window in pixels.
+
+    Returns:
+        The filtered image (B, C, H, W).
     """
 
     def __init__(self, size: Annotated[Count, Rule("that is odd", lambda n: n % 2 == 1)] = 3):

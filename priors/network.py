@@ -1,8 +1,7 @@
 """What the image networks have in common: the channels they take, the level map, sizes, precision.
 
-A network of this package is a leaf that says what it is and a `body` that reads top to bottom; this
-file is the frame around the body, so that no network has to think about odd sizes or about the
-dtype of its input.
+A network of this package is a leaf with a `body` that reads top to bottom.  The base class handles
+odd sizes and the dtype of the input.
 """
 
 from __future__ import annotations
@@ -18,12 +17,15 @@ from pnp.interfaces import Prior, as_level
 
 
 class NetworkPrior(Prior):
-    """An image network: `restore` frames what `body` computes.
+    """An image network: `restore` pads, adds the level map, calls `body`, and crops.
 
-    Arguments: `channels` of the image; `multiple`, what `body` needs the height and width to be a
-    multiple of. The input is padded by repeating its last row and column (below and on the right,
-    so that pixel (0, 0) stays where it is) and the output is cropped.  The body computes in the
-    dtype of its weights, or as autocast says; the output has the dtype of the input.
+    The input is padded by repeating its last row and column (below and on the right, so that pixel
+    (0, 0) stays where it is).  The body computes in the dtype of its weights, or as autocast says;
+    the output has the dtype of the input.
+
+    Args:
+        channels: Channels of the image.
+        multiple: `body` receives heights and widths that are multiples of this.
     """
 
     def __init__(self, channels: int, multiple: int = 1):

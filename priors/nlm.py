@@ -17,10 +17,26 @@ from pnp.registry import prior
 class NonLocalMeans(Prior):
     """Non-local means with the noise level known, by scikit-image.
 
-    A pixel becomes the mean of the pixels within `distance`, each weighted by exp(-max(d^2 - 2
-    level^2, 0) / h^2), where d^2 is the mean squared difference of their `patch` x `patch`
-    neighbourhoods over all channels and h = strength * level.  For white noise on photographs the
-    best strength is 0.8 at level 2/255 and 0.5 at 50/255. Level 0 returns x.  No gradients.
+        x_i = sum_j a_ij z_j / sum_j a_ij,   a_ij = exp(-max(d_ij^2 - 2 level^2, 0) / h^2)
+
+    over the pixels j within `distance` of i, where d_ij^2 is the mean squared difference of their
+    `patch` x `patch` neighbourhoods over all channels and h = strength * level.  For white noise on
+    photographs the best strength is 0.8 at level 2/255 and 0.5 at 50/255.  Level 0 returns z.
+    There are no gradients.
+
+    Args:
+        strength: Factor of the level in h.
+        patch: Side of the neighbourhoods that are compared, in pixels.
+        distance: Largest distance of the pixels that are averaged.
+
+    Returns:
+        The denoised image (B, C, H, W).
+
+    Raises:
+        PnpError: Backward passes through it.
+
+    Source:
+        Buades, Coll, Morel (2011).
     """
 
     cite: ClassVar = ("buades2011nlm",)

@@ -37,12 +37,15 @@ class ResidualBlock(nn.Module):
 
 
 class UNet(NetworkPrior):
-    """What `resunet`, `resunet-blind`, `drunet` and `kernel-resunet` share: leaves differ in inputs
-    and defaults.
+    """The network of `resunet`, `resunet-blind`, `drunet` and `kernel-resunet`, which differ in
+    inputs and defaults.
 
-    Arguments: `inputs`, channels of what the body takes; `channels` of the image; `nc`, features of
-    the four scales, finest first; `nb`, residual blocks on each scale of either side and at the
-    bottom; `bias`, for all layers but the first, or for none.
+    Args:
+        inputs: Channels of the input of `body`.
+        channels: Channels of the image.
+        nc: Features of the four scales, finest first.
+        nb: Residual blocks on each scale of either side, and at the bottom.
+        bias: Whether all layers but the first have a bias.
     """
 
     def __init__(self, inputs: int, channels: int, nc: FourScales, nb: int, bias: bool = False):
@@ -72,7 +75,7 @@ class UNet(NetworkPrior):
     def body(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8.
 
-        The first and the last layer are left out of autocast: their rounding would be that of the
+        The first and the last layer compute without autocast, whose rounding would be that of the
         image.
         """
         with torch.autocast(x.device.type, enabled=False):
@@ -98,13 +101,25 @@ class ResUNet(UNet):
     """ResUNet, the P of USRNet and IKR-Net: a residual U-net with the noise level as one more input
     channel.
 
-    x = P(z, level): z (B, channels, H, W) on [0, 1], any size; level a standard deviation on [0,
-    1], float or (B, 1, 1, 1), spread to a constant map.  Returns an image of z's shape.  Source:
-    Zhang, Van Gool, Timofte (2020); Ates, Yildirim, Gunturk (2023), section 3.2.
+        x = P(z, level)
 
-    Options: `channels` (3, or 1 for greyscale), `nc`, `nb`.  17,010,624 parameters with the
-    defaults; USRNet-tiny has nc [16, 32, 64, 64].  Reads the P of USRNet's checkpoints. Errors:
-    PnpError for another number of channels, and for options that build no network.
+    z is (B, channels, H, W) on [0, 1], of any size; the level is a standard deviation on [0, 1], a
+    number or (B, 1, 1, 1), expanded to a constant map.  It has 17,010,624 parameters with the
+    defaults; USRNet-tiny has nc [16, 32, 64, 64].  The P of USRNet's checkpoints loads.
+
+    Args:
+        channels: Channels of the image: 3, or 1 for greyscale.
+        nc: Features of the four scales, finest first.
+        nb: Residual blocks on each scale of either side, and at the bottom.
+
+    Returns:
+        An image of z's shape.
+
+    Raises:
+        PnpError: The image has another number of channels.
+
+    Source:
+        Zhang, Van Gool, Timofte (2020); Ates, Yildirim, Gunturk (2023), section 3.2.
     """
 
     cite: ClassVar = ("zhang2020usrnet",)
@@ -121,8 +136,24 @@ class ResUNet(UNet):
 class BlindResUNet(UNet):
     """ResUNet without a level map: it removes what it was trained to remove.
 
-    x = P(z): as `resunet`, with `channels` input channels; a level is accepted and ignored.
+        x = P(z)
+
+    z is (B, channels, H, W) on [0, 1], of any size; a level that is given is ignored.  It has
     17,010,048 parameters with the defaults.
+
+    Args:
+        channels: Channels of the image: 3, or 1 for greyscale.
+        nc: Features of the four scales, finest first.
+        nb: Residual blocks on each scale of either side, and at the bottom.
+
+    Returns:
+        An image of z's shape.
+
+    Raises:
+        PnpError: The image has another number of channels.
+
+    Source:
+        The network of Zhang, Van Gool, Timofte (2020), without its level.
     """
 
     cite: ClassVar = ("zhang2020usrnet",)

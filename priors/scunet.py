@@ -31,8 +31,8 @@ class WindowAttention(nn.Module):
     """Self-attention within windows of `window` x `window` pixels, with a learnt bias for each
     relative position.
 
-    Shifted, the windows are displaced by half a window on the torus; pixels that only the torus
-    makes neighbours do not see each other.
+    With `shifted`, the windows are displaced by half a window, with wrap-around; pixels that are
+    adjacent only through the wrap-around do not attend to each other.
     """
 
     relation: Tensor
@@ -53,8 +53,8 @@ class WindowAttention(nn.Module):
             torch.stack([row[:, None] - row, column[:, None] - column]) + window - 1
         )  # (2, p, p)
         self.register_buffer("relation", relation, persistent=False)
-        # A window's pixels can be torn apart in four ways: not at all, in the last column of
-        # windows, in the last row, in the corner.  These four do not depend on the image's size.
+        # The wrap-around divides the pixels of a window in one of four ways: not at all, in the
+        # last column of windows, in the last row, in the corner.  None depends on the image size.
         wrapped_row, wrapped_column = row >= window - self.shift, column >= window - self.shift
         across, down = (
             wrapped_column[:, None] != wrapped_column,
@@ -80,7 +80,10 @@ class WindowAttention(nn.Module):
         return x.roll((self.shift, self.shift), dims=(1, 2)) if self.shift else x
 
     def bias(self, batch: int, rows: int, columns: int) -> Tensor:
-        """What is added to the attention's logits, (B * windows, heads, p, p): positions, and -inf for strangers."""
+        """What is added to the attention's logits, (B * windows, heads, p, p).
+
+        The bias of positions, and -inf between pixels that are adjacent only through wrap-around.
+        """
         position = self.relative_position_params[
             :, self.relation[0], self.relation[1]
         ]  # (heads, p, p)
@@ -132,9 +135,12 @@ class SwinConvBlock(nn.Module):
 
 
 class SwinConvUNet(NetworkPrior):
-    """What `scunet` and `scunet-level` share: the network, whose leaves differ in their inputs.
+    """The network of `scunet` and `scunet-level`, which differ in their inputs.
 
-    Arguments: `inputs`, channels of what the body takes; the rest as the leaves' options.
+    Args:
+        inputs: Channels of the input of `body`.
+
+    The other arguments are the options of `scunet`.
     """
 
     def __init__(
@@ -198,7 +204,7 @@ class SwinConvUNet(NetworkPrior):
 
 
 def depth_dropout(rate: float) -> nn.Module:
-    """Drops a block for single images of a batch while training; timm takes seconds to import, so only if needed."""
+    """Drops a block for single images of a batch in training; timm, slow to import, only if needed."""
     if rate == 0:
         return nn.Identity()
     from timm.layers import DropPath
@@ -210,14 +216,27 @@ def depth_dropout(rate: float) -> nn.Module:
 class SCUNet(SwinConvUNet):
     """SCUNet, a blind denoiser for real noise: U-net of convolution and Swin transformer blocks.
 
-    x = P(z): z (B, channels, H, W) on [0, 1], any size; a level is accepted and ignored.  Source:
-    Zhang, Li, Liang, Cao, Zhang, Tang, Fan, Timofte, Van Gool (2023).
+        x = P(z)
 
-    Options: `channels` (3 or 1); `config`, blocks of the seven stages; `dim`, features of the
-    finest scale; `head_dim`; `window` in pixels; `drop_path`, the rate at which the deepest block
-    is left out in training (the others less, in proportion).  17,946,072 parameters with the
-    defaults.  Reads the public `scunet_*.pth`. Errors: PnpError for another number of channels, and
-    for options that build no network.
+    z is (B, channels, H, W) on [0, 1], of any size; a level that is given is ignored.  It has
+    17,946,072 parameters with the defaults.  The public `scunet_*.pth` load.
+
+    Args:
+        channels: Channels of the image: 3, or 1 for greyscale.
+        config: Blocks of the seven stages.
+        dim: Features of the finest scale, a multiple of 2 head_dim.
+        head_dim: Features of one attention head.
+        window: Side of the attention windows in pixels.
+        drop_path: Rate at which the deepest block is skipped in training; the others in proportion.
+
+    Returns:
+        An image of z's shape.
+
+    Raises:
+        PnpError: The image has another number of channels, or dim is not a multiple of 2 head_dim.
+
+    Source:
+        Zhang, Li, Liang, Cao, Zhang, Tang, Fan, Timofte, Van Gool (2023).
     """
 
     cite: ClassVar = ("zhang2023scunet",)
@@ -243,8 +262,28 @@ class LevelSCUNet(SwinConvUNet):
     """SCUNet with the noise level as one more input channel, the P of IKR-Net's last iterations
     (Table 7).
 
-    x = P(z, level): as `scunet`, and level a standard deviation on [0, 1], float or (B, 1, 1, 1),
-    spread to a constant map.  Options as `scunet`.  17,946,648 parameters with the defaults.
+        x = P(z, level)
+
+    z is (B, channels, H, W) on [0, 1], of any size; the level is a standard deviation on [0, 1], a
+    number or (B, 1, 1, 1), expanded to a constant map.  It has 17,946,648 parameters with the
+    defaults.
+
+    Args:
+        channels: Channels of the image: 3, or 1 for greyscale.
+        config: Blocks of the seven stages.
+        dim: Features of the finest scale, a multiple of 2 head_dim.
+        head_dim: Features of one attention head.
+        window: Side of the attention windows in pixels.
+        drop_path: Rate at which the deepest block is skipped in training; the others in proportion.
+
+    Returns:
+        An image of z's shape.
+
+    Raises:
+        PnpError: The image has another number of channels, or dim is not a multiple of 2 head_dim.
+
+    Source:
+        Zhang et al. (2023), with the level of Ates, Yildirim, Gunturk (2023).
     """
 
     cite: ClassVar = ("zhang2023scunet", "ates2023ikrnet")

@@ -15,10 +15,15 @@ from pnp.registry import prior
 class Simplex(Prior):
     """The nearest kernel that is non-negative and sums to one, exact and differentiable.
 
-        P(k) = argmin_w |w - k|^2   subject to   w >= 0, sum w = 1,   which is   w = max(k - c, 0)
+        Pk(w) = argmin_k |k - w|^2   subject to   k >= 0, sum k = 1
 
-    with the one number c for which the sum is one, found by sorting (Held, Wolfe and Crowder; Duchi
-    et al.).
+    The minimiser is max(w - c, 0) with the one number c for which the sum is one, found by sorting.
+
+    Returns:
+        The projected kernel (B, 1, K, K).
+
+    Source:
+        Held, Wolfe and Crowder (1974); Duchi et al. (2008).
     """
 
     cite: ClassVar = ("duchi2008simplex",)

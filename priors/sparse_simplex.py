@@ -16,12 +16,24 @@ from pnp.registry import prior
 
 @prior("sparse-simplex")
 class SparseSimplex(Prior):
-    """Drops what is weak or apart from the rest, then projects what is left onto the simplex.
+    """Removes taps that are weak or separate from the rest, then projects the others onto the
+    simplex.
 
-    Taps below `threshold` times the peak go; with `connected`, of what is left only the piece with
-    the largest sum stays (pieces touch along edges or corners); then the nearest kernel that is
-    non-negative, sums to one and is zero where taps were dropped.  Which taps stay is decided
-    without gradients; their values have gradients.
+        Pk(w) = argmin_k |k - w|^2   subject to   k >= 0, sum k = 1, k zero where w was removed
+
+    Taps below `threshold` times the peak are removed; with `connected`, only the connected piece
+    with the largest sum is kept of the others (pieces touch along edges or corners).  The choice of
+    taps has no gradients; their values have.
+
+    Args:
+        threshold: Fraction of the peak below which taps are removed.
+        connected: Whether only the largest connected piece is kept.
+
+    Returns:
+        The projected kernel (B, 1, K, K).
+
+    Source:
+        The projection: Duchi et al. (2008).
     """
 
     cite: ClassVar = ("duchi2008simplex",)

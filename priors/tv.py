@@ -15,16 +15,27 @@ from pnp.registry import prior
 
 @prior("tv")
 class TotalVariation(Prior):
-    """Total variation denoising, colours coupled, differentiable.
+    """Total variation denoising with coupled colours, differentiable.
 
-        P(x, level) = argmin_u 1/2 |u - x|^2 + strength * sqrt(C) * level * TV(u),   TV(u) = sum over pixels of |grad u|
+        P(z, level) = argmin_u 1/2 |u - z|^2 + strength * sqrt(C) * level * TV(u)
 
-    |grad u| is the Euclidean norm over both directions and all channels; differences across the
-    border are zero. For white noise on photographs the best strength is 0.4 at level 2/255, 0.6 at
-    10/255 and 0.8 at 50/255. Solved by `iterations` steps of accelerated projected gradients on the
-    dual problem (Beck and Teboulle), from zero, the same number for every image, so that a batch
-    gives what its images give: at level 10/255 the default ends 4e-4 from the minimiser, at 50/255
-    3e-3.  Level 0 returns x.
+    TV(u) is the sum of |grad u| over pixels, the Euclidean norm over both directions and all
+    channels; differences across the border are zero.  For white noise on photographs the best
+    strength is 0.4 at level 2/255, 0.6 at 10/255 and 0.8 at 50/255.
+
+    Solved by accelerated projected gradients on the dual problem, from zero.  Every image gets the
+    same number of iterations, so a batch gives the same results as its images alone: at level
+    10/255 the default ends 4e-4 from the minimiser, at 50/255 3e-3.  Level 0 returns z.
+
+    Args:
+        strength: Factor of the level in the weight of TV.
+        iterations: Number of gradient steps.
+
+    Returns:
+        The denoised image (B, C, H, W).
+
+    Source:
+        Rudin, Osher, Fatemi (1992); Beck and Teboulle (2009).
     """
 
     cite: ClassVar = ("rudin1992tv", "beck2009tv")

@@ -12,7 +12,14 @@ from pnp.registry import prior
 
 @prior("unit-sum")
 class UnitSum(Prior):
-    """The nearest kernel that sums to one, negative taps allowed: P(k) = k - (sum k - 1) / K^2."""
+    """The nearest kernel that sums to one, negative taps allowed: Pk(w) = w - (sum w - 1) / K^2.
+
+    Returns:
+        The projected kernel (B, 1, K, K).
+
+    Source:
+        The public code of Ates et al. (2023).
+    """
 
     cite: ClassVar = ("ates2023ikrnet",)
 

@@ -26,11 +26,26 @@ WaveletName = Annotated[
 class Wavelet(Prior):
     """Wavelet thresholding (BayesShrink) averaged over shifts, by scikit-image.
 
-    In each subband with deviation tau of its clean coefficients, estimated from the noisy ones as
-    tau^2 = max(mean of squares - level^2, 0), coefficients are soft-thresholded at level^2 / tau:
-    the noise that is removed is exactly `level`, with no factor to tune.  `shifts` is the largest
-    cyclic shift in each direction over which the result is averaged ((shifts + 1)^2 transforms),
-    against blocking.  Channels are denoised one by one. Level 0 returns x.  No gradients.
+        coefficient -> sign(coefficient) max(|coefficient| - level^2 / tau, 0)
+
+    in each subband, whose clean coefficients have the deviation tau, estimated from the noisy ones
+    as tau^2 = max(mean of squares - level^2, 0): the noise that is removed is exactly `level`, with
+    no factor to tune.  Channels are denoised one by one.  Level 0 returns z.  There are no
+    gradients.
+
+    Args:
+        wavelet: Name of an orthogonal wavelet in PyWavelets.
+        shifts: Largest cyclic shift in each direction over which results are averaged, against
+            blocking; (shifts + 1)^2 transforms.
+
+    Returns:
+        The denoised image (B, C, H, W).
+
+    Raises:
+        PnpError: Backward passes through it.
+
+    Source:
+        Chang, Yu, Vetterli (2000).
     """
 
     cite: ClassVar = ("chang2000bayesshrink",)

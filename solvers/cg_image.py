@@ -30,17 +30,29 @@ class CgImage(DataSolver):
 
         z = argmin_z |mask (y - (z * k)|s)|^2 + weight |z - x|^2
 
-    What lies beyond the border of z is z repeated ("circular"), its outermost pixel ("replicate")
-    or its mirror image ("reflect", the outermost pixel not doubled).  Each image of a batch stops
-    by itself when the residual of its normal equations is below `tolerance` times their right-hand
-    side, or after `iterations`; `report()` gives the worst "residual" and the number of
-    "iterations" of the last call.  Small weights need many iterations.
+    Each image of a batch stops by itself, when the residual of its normal equations is below
+    `tolerance` times their right-hand side, or after `iterations`.  `report()` gives the worst
+    "residual" and the number of "iterations" of the last call.  Small weights need many iterations.
 
-    Options: boundary, tolerance, iterations. Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or
-    1, 1, K, K'), weight above zero, and mask, which lies on y: one where y is known, zero where it
-    is not; its batch and channels may be 1. Returns z with the shape and dtype of x.  Gradients to
-    all inputs, by implicit differentiation: they are as exact as the solution and cost one more
-    solve. Source: Hestenes and Stiefel 1952.
+    y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K, K'); the weight is a number or (B
+    or 1, 1, 1, 1).  The mask has the height and width of y, one where y is known and zero where it
+    is not; its batch and channels may be 1.  All inputs receive gradients by implicit
+    differentiation: they are as exact as the solution and cost one more solve.
+
+    Args:
+        boundary: What lies beyond the border of z: z repeated (circular), its outermost pixel
+            (replicate), or its mirror image, the outermost pixel not doubled (reflect).
+        tolerance: Relative residual at which an image is finished.
+        iterations: Largest number of iterations.
+
+    Returns:
+        z, with the shape and dtype of x.
+
+    Raises:
+        PnpError: Inputs do not fit together, hold NaN, or the weight is not above zero.
+
+    Source:
+        Hestenes and Stiefel 1952.
     """
 
     cite: ClassVar = ("hestenes1952methods",)
@@ -58,7 +70,7 @@ class CgImage(DataSolver):
     def forward(
         self, y: Image, x: Image, k: Kernel, weight: Level, mask: Image | None = None
     ) -> Image:
-        """The minimiser z."""
+        """The minimiser z, up to the tolerance."""
         s = check_shapes(self.registered, y, x, k)
         self.cached(self._check_values, y, k)
         if mask is not None:

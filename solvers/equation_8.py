@@ -20,18 +20,26 @@ class Equation8(DataSolver):
 
         z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2
 
-    computed as F^-1( (d - conj(K) . ((K d)⇓s / (|K|²⇓s + weight))) / weight ) with d = conj(K)
+    Computed as F^-1( (d - conj(K) . ((K d)⇓s / (|K|²⇓s + weight))) / weight ) with d = conj(K)
     F(y↑s) + weight F(x), in full complex spectra.  The division by a weight that is small against
     |K|² loses digits in float32: for USRNet-tiny at x4 without noise (weights from 2e-6) 1e-3 of
     the range.  `fft-image` is the same minimiser without that loss, and several times faster; this
-    one is for comparing with outputs that were made with it.
+    one is for comparison with outputs that were made with it.  Inputs are those of `fft-image`.
 
-    Arguments and result as for `fft-image`.  Source: Zhao et al. 2016, Zhang et al. 2020.
+    Returns:
+        z, with the shape and dtype of x.
+
+    Raises:
+        PnpError: Inputs do not fit together, hold NaN, or the weight is not above zero.
+
+    Source:
+        Zhao et al. 2016, Zhang et al. 2020.
     """
 
     cite: ClassVar = ("zhao2016fast", "zhang2020usrnet")
 
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        """The minimiser z."""
         s = check_shapes(self.registered, y, x, k)
         weight = check_weight(self.registered, weight, x)
         K, Kd = self.cached(self._known, y, k, s)

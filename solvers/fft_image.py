@@ -29,14 +29,23 @@ class FftImage(DataSolver):
 
     Computed in the residual form, which equals equation 8 but never divides by a small weight: with
     A the blur and decimation, z = x + A^T (A A^T + weight)^-1 (y - A x), where A A^T is a
-    convolution at the size of y.
+    convolution at the size of y.  Half precision is computed in float32.
 
-    Arguments: y (B, C, h, w), x (B, C, s h, s w) with any whole s >= 1, k (B or 1, 1, K, K') with
-    its centre at K // 2, weight above zero, a number or (B or 1, 1, 1, 1).  Returns z with the
-    shape and dtype of x.  Half precision is computed in float32.  Gradients to all four inputs;
-    they are analytic and keep one image, whatever s is. `kernel_gradients: false` stops those to k,
-    as IKR-Net's public code does. Source: Zhao et al. 2016 (the closed form), Zhang et al. 2020 (as
-    a module of a network).
+    y is (B, C, h, w); x is (B, C, s h, s w) for any whole s >= 1; k is (B or 1, 1, K, K') with its
+    centre at K // 2; the weight is a number or (B or 1, 1, 1, 1).  All four receive gradients.
+    These are analytic; backward stores one image-sized tensor, independent of s.
+
+    Args:
+        kernel_gradients: Whether k receives gradients; false in IKR-Net's public code.
+
+    Returns:
+        z, with the shape and dtype of x.
+
+    Raises:
+        PnpError: Inputs do not fit together, hold NaN, or the weight is not above zero.
+
+    Source:
+        Zhao et al. 2016 (the closed form), Zhang et al. 2020 (as a module of a network).
     """
 
     cite: ClassVar = ("zhao2016fast", "zhang2020usrnet")
@@ -46,6 +55,7 @@ class FftImage(DataSolver):
         self.kernel_gradients = kernel_gradients
 
     def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        """The minimiser z."""
         s = check_shapes(self.registered, y, x, k)
         dtype = compute_dtype(x)
         known = self.cached(self._spectra_of, y, k, s)

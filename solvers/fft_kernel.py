@@ -28,17 +28,27 @@ class FftKernel(DataSolver):
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2
 
     The minimiser is as large as the image, H x W, its centre at (H // 2, W // 2), and much of its
-    mass can lie far from the centre.  `size` crops it afterwards, as the
-    paper does; the crop is no longer a minimiser: `support-kernel` gives that.  Float32 would lose
-    small gammas, so everything is float64 inside.
+    mass can lie far from the centre.  `size` crops it afterwards, as the paper does; the cropped
+    kernel is no longer a minimiser: `support-kernel` gives that.  Float32 would lose small gammas,
+    so all computation is in float64.
 
-    Options: gamma, the weight of the pull for each pixel of x (the paper's authors use 5 on 256 x
-    256, 7.6e-5 here); size, the side of the cropped kernel, or None for the whole; channel, the one
-    colour channel to use (0 is what the authors do), or None for the exact minimiser over all
-    channels, a C x C system for each frequency; pull, to the "last" kernel k (the paper) or to
-    "zero" (the authors' code). Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').
-    Returns w (B, 1, size, size), dtype of k. Source: equations 10 and 11 of Ates et al. 2023; the
-    system over all channels is our own.
+    y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K, K').  With `channel: null` w is
+    the exact minimiser over all channels, a C x C system for each frequency.
+
+    Args:
+        gamma: Weight of the pull for each pixel of x; the authors use 5 on 256 x 256, 7.6e-5 here.
+        size: Side of the cropped kernel, or null for the whole one.
+        channel: Colour channel to use, from 0 (the authors use 0), or null for all.
+        pull: Kernel that w is pulled to: the last one, k (the paper), or zero (the authors' code).
+
+    Returns:
+        w (B, 1, size, size), with the dtype of k.
+
+    Raises:
+        PnpError: Inputs do not fit together or hold NaN, or the image has no such channel.
+
+    Source:
+        Equations 10 and 11 of Ates et al. 2023; the system over all channels is our own.
     """
 
     cite: ClassVar = ("ates2023ikrnet",)
@@ -55,6 +65,7 @@ class FftKernel(DataSolver):
         self.gamma, self.size, self.channel, self.pull = gamma, size, channel, pull
 
     def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
+        """The minimiser w, cropped if a size is set."""
         s = check_shapes(self.registered, y, x, k)
         check_kernel(self.registered, k)
         H, W = x.shape[-2:]

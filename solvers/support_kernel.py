@@ -28,13 +28,23 @@ class SupportKernel(DataSolver):
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2,   w zero outside K x K
 
     The K^2 x K^2 entries of the normal matrix are correlations between the s x s phases of x, found
-    by FFT.  Computed in float64.
+    by FFT.  Computed in float64.  y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K,
+    K').
 
-    Options: gamma, the weight of the pull for each pixel of x; size, the side K, or None for that
-    of k (which is cropped or embedded to fit); pull, to the "last" kernel k or to "zero".
-    Arguments: y (B, C, h, w), x (B, C, s h, s w), k (B or 1, 1, K, K').  Returns w (B, 1, size,
-    size), dtype of k. Errors: PnpError when the matrix cannot be factorised, which a larger gamma
-    mends. Source: our own; the objective is equation 10 with its support made finite.
+    Args:
+        gamma: Weight of the pull for each pixel of x.
+        size: Side K of the support, or null for that of k; k is cropped or padded to it.
+        pull: Kernel that w is pulled to: the last one, k, or zero.
+
+    Returns:
+        w (B, 1, size, size), with the dtype of k.
+
+    Raises:
+        PnpError: Inputs do not fit together or hold NaN, or the normal matrix is singular, which a
+            larger gamma avoids.
+
+    Source:
+        Our own; the objective is equation 10 with its support made finite.
     """
 
     cite: ClassVar = ("ates2023ikrnet",)
@@ -49,6 +59,7 @@ class SupportKernel(DataSolver):
         self.gamma, self.size, self.pull = gamma, size, pull
 
     def forward(self, y: Image, x: Image, k: Kernel) -> Kernel:
+        """The minimiser w on the support."""
         s = check_shapes(self.registered, y, x, k)
         check_kernel(self.registered, k)
         H, W = x.shape[-2:]

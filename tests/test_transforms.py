@@ -50,7 +50,9 @@ def test_restoring_a_photograph_with_real_borders_rings_less():
 def test_messages_say_what_is_wrong():
     with pytest.raises(pnp.PnpError, match="margin is 0"):
         pnp.transforms.build("extend", margin=0)
-    with pytest.raises(pnp.PnpError, match="wants more than 32 pixels a side, y is 20 x 40"):
+    with pytest.raises(
+        pnp.PnpError, match="y is 20 x 40, but a margin of 16 needs more than 32 pixels a side"
+    ):
         pnp.transforms.build("extend")(torch.zeros(1, 1, 20, 40))
     with pytest.raises(pnp.PnpError, match="too small"):
         pnp.transforms.build("trim")(torch.zeros(1, 1, 40, 40), 2)

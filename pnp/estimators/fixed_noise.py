@@ -9,7 +9,14 @@ from pnp.registry import estimator
 
 @estimator("fixed-noise")
 class FixedNoise(Estimator):
-    """The same noise level for every image, whatever the image: `sigma: 0.02`, `2%` or `5/255`."""
+    """The same noise level for every image, known or assumed.
+
+    Args:
+        sigma: The level, written as 0.02, 2% or 5/255.
+
+    Returns:
+        sigma (B, 1, 1, 1).
+    """
 
     def __init__(self, sigma: Noise):
         super().__init__()

@@ -16,16 +16,29 @@ PositiveNoise = Annotated[Noise, Range(above=0)]
 
 @estimator("hqs-schedule")
 class HqsSchedule(Estimator):
-    """DPIR's schedule: denoise strongly at first, less and less, and weigh the data term
-    accordingly.
+    """DPIR's schedule: strong denoising at first, then less and less, and data weights that match.
 
         beta_i  = first^(1 - t) * end^t,   t = i / (n - 1),   end = max(sigma, last * s)
         alpha_i = strength * max(sigma, floor)^2 / beta_i^2
 
     beta_i is the level of P in iteration i, alpha_i the weight of D.  Defaults are DPIR's for
-    super-resolution: first 49/255, last 1/255, strength 0.23 (its lambda), floor 0.255/255 (without
-    noise the weight would be zero).  A sigma above `first` gives the constant level sigma; one
-    iteration gives the end of the schedule.
+    super-resolution: 49/255, 1/255, its lambda 0.23, and 0.255/255.  A sigma above `first` gives
+    the constant level sigma; one iteration gives the end of the schedule.
+
+    Args:
+        first: Level of the first iteration.
+        last: Level of the last iteration for s = 1 without noise; at most `first`.
+        floor: Least sigma in alpha: without noise the weight would be zero.
+        strength: Factor of the weight.
+
+    Returns:
+        alpha and beta, each (B, n, 1, 1).
+
+    Raises:
+        PnpError: `last` is above `first`.
+
+    Source:
+        Zhang et al. (2021).
     """
 
     cite: ClassVar = ("zhang2021dpir",)

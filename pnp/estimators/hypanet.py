@@ -22,16 +22,29 @@ class HyPaNet(Estimator):
     """HyPaNet, the H of USRNet: alpha and beta of all iterations from the noise level and the
     scale.
 
-    alpha, beta = H(sigma, s, n): softplus(mlp(sigma, s)) + 1e-6, where the perceptron (sigma, s) ->
-    width -> width -> 2n has ReLUs between.  sigma: standard deviation on [0, 1], float or (B, 1, 1,
-    1); s: the scale; n: the number of iterations; alpha (weights of D) and beta (levels of P): (B,
-    n, 1, 1), `alpha[i]` being that of iteration i. Source: Zhang, Van Gool, Timofte (2020).  Ours
-    is the start, near a schedule as DPIR's, so that P may start from a Gaussian denoiser: beta
-    falls from 49/255 to 1 % by equal factors, alpha is 0.23 (2 % / beta)^2.
+        alpha, beta = softplus(mlp(sigma, s)) + 1e-6
 
-    Options: `n`, the iterations that it is built for; `width`.  5,392 parameters with the defaults;
-    USRNet-tiny has n 6, width 32.  Reads the H of USRNet's checkpoints. Errors: PnpError if a
-    pipeline runs another number of iterations.
+    The perceptron (sigma, s) -> width -> width -> 2n has ReLUs between its layers.  sigma is a
+    standard deviation on [0, 1], a number or (B, 1, 1, 1).  alpha are weights of D, beta levels of
+    P; `alpha[i]` is that of iteration i.  Ours is the start, near a schedule as DPIR's, so that P
+    may start from a Gaussian denoiser: beta falls from 49/255 to 1 % by equal factors, alpha is
+    0.23 (2 % / beta)^2.
+
+    It has 5,392 parameters with the defaults; USRNet-tiny has n 6, width 32.  The H of USRNet's
+    checkpoints loads.
+
+    Args:
+        n: Iterations that it is built for.
+        width: Width of the hidden layers.
+
+    Returns:
+        alpha and beta, each (B, n, 1, 1).
+
+    Raises:
+        PnpError: The pipeline runs another number of iterations.
+
+    Source:
+        Zhang, Van Gool, Timofte (2020).
     """
 
     cite: ClassVar = ("zhang2020usrnet",)

@@ -16,17 +16,30 @@ from pnp.registry import estimator
 
 @estimator("residual-noise")
 class ResidualNoise(Estimator):
-    """Noise level learned from the residual y - (x * k)|s, one for each image.
+    """Noise level by a network from the residual y - (x * k)|s, one for each image.
 
-        sigma = max_sigma * softplus(sum over 64 features of the mean over pixels of net((y - (x * k)|s) / max_sigma))
+        sigma = max_sigma * softplus(sum over features of mean over pixels of net(r / max_sigma))
 
-    net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which with `max_sigma` 3 %
-    are the sizes of the authors' code (Ates et al. 2023, section 3.4).  Ours are the softplus
-    (sharp, beta 20), as a standard deviation is never negative, and the division, which brings a
-    residual of order 0.01 to where layers are initialised for. s is the ratio of the sizes of x and
+    r is the residual.  net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which
+    with `max_sigma` 3 % are the sizes of the authors' code.  Ours are the softplus (sharp, beta
+    20), as a standard deviation is never negative, and the division, which brings a residual of
+    order 0.01 to the range that layers are initialised for.  s is the ratio of the sizes of x and
     y.  The paper's F also holds the fully connected part that turns sigma and s into alpha and
-    beta; here that is an estimator of its own, `hypanet`. PnpError if y has other than `channels`
-    channels or the shapes do not fit together.
+    beta; here that is an estimator of its own, `hypanet`.
+
+    Args:
+        channels: Channels of the observation.
+        features: Features of the convolutions.
+        max_sigma: Level in whose units the network computes.
+
+    Returns:
+        The standard deviation of the noise in y, (B, 1, 1, 1).
+
+    Raises:
+        PnpError: y has another number of channels, or the shapes do not fit together.
+
+    Source:
+        Ates et al. 2023, section 3.4.
     """
 
     cite: ClassVar = ("ates2023ikrnet",)

@@ -18,9 +18,15 @@ class WaveletNoise(Estimator):
 
         sigma = median |d| / 0.6745,   d: the finest diagonal wavelet coefficients (db2) of y
 
-    averaged over channels, for each image of the batch.  Noise fills d, edges are few of them, so
-    the median hardly sees them.  Exact on white noise; on a sharp image or a strongly downsampled
-    one it takes fine texture for noise. No gradients.
+    averaged over channels, for each image of the batch.  Noise fills d and few of them are edges,
+    so edges hardly change the median.  Exact on white noise; fine texture in a sharp or strongly
+    downsampled image counts as noise.  There are no gradients.
+
+    Returns:
+        sigma (B, 1, 1, 1).
+
+    Source:
+        Donoho and Johnstone (1994).
     """
 
     cite: ClassVar = ("donoho1994ideal",)

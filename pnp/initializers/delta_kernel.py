@@ -10,7 +10,14 @@ from pnp.registry import initializer
 
 @initializer("delta-kernel")
 class DeltaKernel(Initializer):
-    """No blur: one at the centre, index size // 2, and zero elsewhere."""
+    """No blur: a kernel that is one at its centre, index size // 2, and zero elsewhere.
+
+    Args:
+        size: Side of the kernel in pixels.
+
+    Returns:
+        The kernel (B, 1, size, size), one for each image of y.
+    """
 
     def __init__(self, size: Count = 1):
         super().__init__()

@@ -15,9 +15,17 @@ from pnp.registry import initializer
 class Fill(Initializer):
     """Fills the pixels where the mask is 0, from coarse to fine, and keeps the others.
 
-    The known pixels of every 2 x 2 block are averaged, which gives an image of half the size with
-    fewer unknown pixels; that is filled in the same way and interpolated back.  An image without
-    any known pixel becomes 1/2.
+        x = mask y + (1 - mask) up(fill(down(y, mask)))
+
+    The known pixels of every 2 x 2 block are averaged (down), which gives an image of half the size
+    with fewer unknown pixels; that is filled in the same way and interpolated back (up).  An image
+    without any known pixel becomes 1/2.
+
+    Returns:
+        The filled image (B, C, H, W).
+
+    Raises:
+        PnpError: The mask does not have the height and width of y.
     """
 
     def forward(self, y: Image, mask: Image) -> Image:

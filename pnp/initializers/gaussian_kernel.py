@@ -14,11 +14,22 @@ from pnp.registry import initializer
 
 @initializer("gaussian-kernel")
 class GaussianKernel(Initializer):
-    """A Gaussian kernel with given standard deviations, in pixels of the restored image.
+    """A Gaussian kernel with given standard deviations, the same for every observation.
 
-    `std` is along the axis at `angle` degrees from the horizontal, counter-clockwise as seen on the
-    screen; `std2` is across it (by default the same: isotropic).  Sampled at the pixels, centre at
-    size // 2, divided by its sum.  The same kernel as `--kernel gaussian:STD,STD2,ANGLE`.
+        k[i, j] = exp(-(u^2 / std^2 + v^2 / std2^2) / 2) / sum
+
+    u and v are the offsets from the centre, size // 2, along the axis at `angle` and across it, at
+    the pixels of the restored image.  The same kernel as `--kernel gaussian:STD,STD2,ANGLE`.
+
+    Args:
+        size: Side of the kernel in pixels.
+        std: Standard deviation along the axis, in pixels of the restored image.
+        std2: Standard deviation across it, or null for the same.
+        angle: Direction of the axis in degrees, counter-clockwise from the horizontal as seen on
+            the screen.
+
+    Returns:
+        The kernel (B, 1, size, size), one for each image of y.
     """
 
     def __init__(

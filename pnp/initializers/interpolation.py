@@ -38,7 +38,14 @@ def interpolate(y: Tensor, s: int, weight: Callable[[Tensor], Tensor], reach: in
 
 @initializer("bilinear")
 class Bilinear(Initializer):
-    """Bilinear interpolation with x[s i, s j] = y[i, j]; the border is repeated outwards."""
+    """Bilinear interpolation with x[s i, s j] = y[i, j]; the border is repeated outwards.
+
+    Returns:
+        The image (B, C, s H, s W).
+
+    Raises:
+        PnpError: s is not a whole number of at least 1.
+    """
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""
@@ -51,6 +58,15 @@ class Bicubic(Initializer):
     """Bicubic interpolation with x[s i, s j] = y[i, j]; the border is repeated outwards.
 
     Keys' cubic convolution with a = -1/2, as in MATLAB and Pillow (torch and OpenCV use -3/4).
+
+    Returns:
+        The image (B, C, s H, s W).
+
+    Raises:
+        PnpError: s is not a whole number of at least 1.
+
+    Source:
+        Keys (1981).
     """
 
     cite: ClassVar = ("keys1981cubic",)

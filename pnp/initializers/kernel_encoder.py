@@ -24,19 +24,32 @@ HIDDEN = (25, 100, 225, 400)
 
 @initializer("kernel-encoder")
 class KernelEncoder(Initializer):
-    """First kernel read off the observation by a network that runs an image encoder into a kernel
+    """First kernel from the observation by a network: an image encoder followed by a kernel
     decoder.
 
-        k = decoder(encoder(y)),   encoder: (B, C, H, W) -> (B, latent),   decoder: (B, latent) -> (B, 1, size, size)
+        k = decoder(encoder(y)),   encoder: (B, C, H, W) -> (B, latent)
 
     Both parts are modules of their own (`.encoder`, `.decoder`), so each can be trained, frozen and
-    exchanged alone. Layer sizes are those of the authors' code (Ates et al. 2023, section 3.1;
-    training on latents: Yaar et al. 2021); that no activation follows the encoder's last
-    convolution is our choice, because a latent has a sign.
+    exchanged alone.  Layer sizes are those of the authors' code; that no activation follows the
+    encoder's last convolution is our choice, because a latent has a sign.
 
-    `normalise` divides the kernel by its sum, which the interface promises; the authors leave the
-    sigmoid's values as they are (`normalise: false`), and their kernel sums to one only as far as
-    training brought it there. PnpError if y has other than `channels` channels.
+    Args:
+        size: Side of the kernel.
+        channels: Channels of the observation.
+        latent: Numbers in the latent.
+        features: Features of the encoder's convolutions.
+        normalise: Whether the kernel is divided by its sum, which the interface promises.  The
+            authors leave the sigmoid's values as they are, which sum to one only as far as training
+            brought them there.
+
+    Returns:
+        The kernel (B, 1, size, size), non-negative.
+
+    Raises:
+        PnpError: y has another number of channels.
+
+    Source:
+        Ates et al. 2023, section 3.1; training on latents: Yaar et al. 2021.
     """
 
     cite: ClassVar = ("ates2023ikrnet", "yaar2021bisrnet")

@@ -10,7 +10,14 @@ from pnp.registry import initializer
 
 @initializer("nearest")
 class Nearest(Initializer):
-    """Repeats every pixel s x s times: x[s i + p, s j + q] = y[i, j]."""
+    """Repeats every pixel s x s times: x[s i + p, s j + q] = y[i, j].
+
+    Returns:
+        The image (B, C, s H, s W).
+
+    Raises:
+        PnpError: s is not a whole number of at least 1.
+    """
 
     def forward(self, y: Image, s: Number) -> Image:
         """The image (B, C, s H, s W)."""

@@ -21,19 +21,20 @@ Windows = Annotated[
 
 @initializer("spectral-kernel")
 class SpectralKernel(Initializer):
-    """Blur kernel from the power spectrum of y, which is that of x times |K|^2, aliased, plus noise.
+    """Blur kernel from the power spectrum of y, which is that of x times |K|^2, aliased, plus
+    noise.
 
         S_m = mean over windows and colours of |FFT(hann * (window - its mean))|^2,   m in `windows`
-        k   = softmax(network(log S_m, s)),                       network: residual MLP, told s
+        k   = softmax(network(log S_m, s))
 
-    y is first divided by its standard deviation.  Windows of m x m pixels lie `hop` m pixels apart;
-    along a side of y that is shorter than m they are as long as that side, and the FFT has m points
-    all the same, so every size of 8 x 8 or more gives the same number of inputs.  Colours share one
-    kernel, so grey and colour images are treated alike.  The softmax makes the taps non-negative
-    and their sum one.
+    The network is a residual MLP that receives s.  y is first divided by its standard deviation.
+    Windows of m x m pixels lie `hop` m pixels apart; along a side of y that is shorter than m they
+    are as long as that side, and the FFT has m points all the same, so every size of 8 x 8 or more
+    gives the same number of inputs.  Colours share one kernel, so grey and colour images are
+    treated alike.  The softmax makes the taps non-negative and their sum one.
 
-    A power spectrum has no phase: k and its mirror image (turned by 180 degrees) have the same.  The
-    network gives one of the two for kernels that are not symmetric.
+    A power spectrum has no phase: k and its mirror image (turned by 180 degrees) have the same.
+    The network gives one of the two for kernels that are not symmetric.
 
     Args:
         size: Side of the kernel.
@@ -41,10 +42,13 @@ class SpectralKernel(Initializer):
         hop: Distance between windows, as a share of their side.
         width: Width of the network's hidden layers.
         depth: Number of its residual blocks.
+
     Returns:
         The kernel (B, 1, size, size).
+
     Raises:
         PnpError: y has a side below 8 pixels, or s is above 4.
+
     Source:
         pnp's own; Welch (1967) for the averaged spectrum.
     """

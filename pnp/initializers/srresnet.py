@@ -30,12 +30,28 @@ class _Block(nn.Module):
 
 @initializer("srresnet")
 class SRResNet(Initializer):
-    """SRResNet+ - a super-resolver of bicubic images that is told their noise level, for one scale.
+    """SRResNet+, a super-resolver of bicubic images that receives their noise level, for one scale.
 
-    (B, channels, h, w) and a level -> (B, channels, s h, s w).  The level is a constant map beside
-    the channels, as in DPSR; `blocks` residual blocks without batch normalisation, then pixel
-    shuffles.  A pixel shuffle fixes the scale: this is the one module here whose nature demands its
-    own weights for every s.
+        (B, channels, h, w) and a level -> (B, channels, s h, s w)
+
+    The level is a constant map beside the channels, as in DPSR; then residual blocks without batch
+    normalisation, then pixel shuffles.  A pixel shuffle fixes the scale, so every scale needs its
+    own weights.
+
+    Args:
+        scale: The scale s that it is built for.
+        channels: Channels of the image.
+        features: Features of the inner layers.
+        blocks: Number of residual blocks.
+
+    Returns:
+        The super-resolved image.
+
+    Raises:
+        PnpError: s is not the scale, or the image has another number of channels.
+
+    Source:
+        Zhang, Zuo, Zhang (2019).
     """
 
     cite: ClassVar = ("zhang2019dpsr",)
@@ -69,7 +85,7 @@ class SRResNet(Initializer):
         self.tail = nn.Conv2d(features, channels, 3, padding=1)
 
     def forward(self, y: Image, s: Number, level: Level) -> Image:
-        """The super-resolved image; PnpError if s is not the scale that it was built for."""
+        """The super-resolved image."""
         if s != self.scale:
             self.refuse(
                 f"it was built for scale {self.scale}, but s is {s}", f"set its option scale: {s}"

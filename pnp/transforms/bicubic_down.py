@@ -19,10 +19,20 @@ from pnp.registry import transform
 class BicubicDown(Transform):
     """Bicubic downsampling with anti-aliasing, y[i, j] centred at x[s i, s j]; s = 1 copies.
 
-    The kernel of cubic convolution (a = -1/2) widened by s and normalised, so that y = (x * b)↓s
-    with a symmetric b; the border is repeated outwards.  Aligned to the upper-left pixel as every
-    image here is: public super-resolvers that were trained on centre-aligned images see a shift of
-    (s - 1)/2 pixels.
+        z = (y * b)↓s,   b: the kernel of cubic convolution (a = -1/2), widened by s and normalised
+
+    b is symmetric; the border is repeated outwards.  The result is aligned to the upper-left pixel,
+    as every image here is: public super-resolvers that were trained on centre-aligned images see a
+    shift of (s - 1)/2 pixels.
+
+    Returns:
+        The image (B, C, H / s, W / s).
+
+    Raises:
+        PnpError: s does not divide the height and width.
+
+    Source:
+        Keys (1981).
     """
 
     cite: ClassVar = ("keys1981cubic",)

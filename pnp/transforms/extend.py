@@ -13,32 +13,42 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pnp.errors import PnpError
 from pnp.interfaces import Image, Number, Transform
+from pnp.options import Count
 from pnp.registry import transform
 
 
 @transform("extend")
 class Extend(Transform):
-    """The observation with a margin all around that makes it periodic: each border is blended into
-    the opposite one.
+    """The observation with a margin all around that makes it periodic.
+
+        (B, C, h, w) -> (B, C, h + 2 margin, w + 2 margin)
 
     In the gap of 2 `margin` pixels between a border and the next period, both borders are continued
-    by reflection and mixed with weights that go linearly from one to the other; columns first, then
-    rows.  (B, C, h, w) -> (B, C, h + 2 margin, w + 2 margin).  Wider than half the kernel (in
-    pixels of y) is wide enough.
+    by reflection and mixed with weights that change linearly from one to the other; columns first,
+    then rows.
+
+    Args:
+        margin: Width of the margin in pixels of y; half the kernel is wide enough.
+
+    Returns:
+        The periodic image.
+
+    Raises:
+        PnpError: A side of y is not above 2 `margin` pixels.
     """
 
-    def __init__(self, margin: int = 16):
+    def __init__(self, margin: Count = 16):
         super().__init__()
-        self.margin = check_margin("extend", margin)
+        self.margin = margin
 
     def forward(self, y: Image) -> Image:
         """The periodic image."""
         if min(y.shape[-2:]) <= 2 * self.margin:
-            size = f"{y.shape[-2]} x {y.shape[-1]}"
-            raise PnpError(
-                f"extend: a margin of {self.margin} wants more than {2 * self.margin} pixels a side, y is {size}"
+            self.refuse(
+                f"y is {y.shape[-2]} x {y.shape[-1]}, but a margin of {self.margin} needs more than "
+                f"{2 * self.margin} pixels a side",
+                "write a smaller margin",
             )
         return self.columns(self.columns(y).mT).mT
 
@@ -54,24 +64,31 @@ class Extend(Transform):
 
 @transform("trim")
 class Trim(Transform):
-    """Takes off the margin that `extend` added to the observation, s times as wide in the restored image."""
+    """Removes the margin that `extend` added to the observation, s times as wide in the restored
+    image.
 
-    def __init__(self, margin: int = 16):
+        (B, C, H, W) -> (B, C, H - 2 s margin, W - 2 s margin)
+
+    Args:
+        margin: Width of the margin in pixels of y, as given to `extend`.
+
+    Returns:
+        The inner part of the image.
+
+    Raises:
+        PnpError: The image is too small.
+    """
+
+    def __init__(self, margin: Count = 16):
         super().__init__()
-        self.margin = check_margin("trim", margin)
+        self.margin = margin
 
     def forward(self, x: Image, s: Number) -> Image:
         """The inner part (B, C, H - 2 s margin, W - 2 s margin)."""
         width = s * self.margin
         if min(x.shape[-2:]) <= 2 * width:
-            raise PnpError(
-                f"trim: {x.shape[-2]} x {x.shape[-1]} is too small to take {width} pixels off every side"
+            self.refuse(
+                f"x is {x.shape[-2]} x {x.shape[-1]}, too small to remove {width} pixels from every side",
+                "write the margin of `extend`",
             )
         return x[..., width : x.shape[-2] - width, width : x.shape[-1] - width]
-
-
-def check_margin(name: str, margin: int) -> int:
-    """The margin, at least 1."""
-    if margin < 1:
-        raise PnpError(f"{name}: the margin is {margin}, but it must be at least 1 pixel")
-    return margin

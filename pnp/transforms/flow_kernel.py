@@ -10,29 +10,46 @@ from torch import Tensor
 from pnp.checks import check_observation, check_shapes
 from pnp.fourier import row_spectra
 from pnp.interfaces import Image, Kernel, Transform
-from pnp.priors.flow_kernel import KernelFlow, check_search, from_fkp
+from pnp.options import Count, Positive
+from pnp.priors.flow_kernel import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
 from pnp.registry import transform
 from pnp.solvers.support_kernel import Taps
 
-NAME = "flow-kernel"
 
-
-@transform(NAME)
+@transform("flow-kernel")
 class FlowKernelSearch(Transform):
-    """The kernel of a flow's range that explains the observation best, with the image as it is
+    """The kernel of a flow's range that explains the observation best, for the image as it is
     (FKP).
 
         w = flow(u),   u = argmin over |u| = size of |y - (x * flow(u))|s|^2
 
-    The latent u moves by Adam, `steps` of size `rate`, from the direction drawn from `seed`; within
-    one run of a pipeline each call for the same y continues where the last one stopped.  The data term is quadratic
-    in the kernel, so its normal matrix is assembled once per call (as in `support-kernel`) and a
-    step costs the same for any image and any s.  There is no pull and k is ignored.  `size`, `width` and `shift` are those of `KernelFlow`, whose public
-    weights load.  Gradients, to y, x and the flow's weights, go through all steps of a call, not
-    through those of earlier calls.
+    The latent u moves by Adam from a direction that `seed` fixes; within one run of a pipeline each
+    call continues where the last one stopped.  The data term is quadratic in the kernel, so its
+    normal matrix is computed once per call (as in `support-kernel`), and the cost of a step does
+    not depend on the size of the image or on s.  There is no pull, and k is ignored.  Gradients, to
+    y, x and the flow's weights, pass through all steps of a call, not through those of earlier
+    calls.
 
-    Arguments: y (B, C, h, w), x (B, C, s h, s w).  Returns w (B, 1, size, size), non-negative with
-    sum one.
+    y is (B, C, h, w) and x is (B, C, s h, s w).  The public weights load: FKP_x2 has size 11 and
+    width 15, FKP_x4 size 19 and width 25.
+
+    Args:
+        size: Side of the kernels.
+        width: Width of the flow's hidden layers.
+        shift: Pixels by which kernels are moved down and right: 0.5 for FKP_x2 and 1.5 for FKP_x4
+            bring the centre of mass to size // 2.
+        steps: Steps of one call.
+        rate: Size of a step.
+        seed: Seed of the first latent.
+
+    Returns:
+        w (B, 1, size, size), non-negative with sum one.
+
+    Raises:
+        PnpError: Inputs do not fit together, or the shift is not below half the size.
+
+    Source:
+        Liang et al. (2021).
     """
 
     cite: ClassVar = ("liang2021fkp",)
@@ -40,21 +57,23 @@ class FlowKernelSearch(Transform):
 
     def __init__(
         self,
-        size: int = 19,
-        width: int = 25,
+        size: FlowSize = 19,
+        width: Count = 25,
         shift: float = 0.0,
-        steps: int = 100,
-        rate: float = 0.3,
+        steps: Count = 100,
+        rate: Positive = 0.3,
         seed: int = 0,
     ):
         super().__init__()
-        check_search(steps, rate)
+        if abs(shift) >= size / 2:
+            self.refuse(f"shift is {shift}, but the kernel has {size} pixels", SHIFT_CURE)
         self.flow = KernelFlow(size, width, shift)
         self.size, self.steps, self.rate, self.seed = size, steps, rate, seed
 
     def forward(self, y: Image, x: Image, k: Kernel | None = None) -> Kernel:
-        s = check_shapes(NAME, y, x, y.new_zeros(1, 1, self.size, self.size))
-        spectrum = self.cached(_spectrum_of, y)
+        """The best kernel after so many steps."""
+        s = check_shapes(self.registered, y, x, y.new_zeros(1, 1, self.size, self.size))
+        spectrum = self.cached(self._spectrum_of, y)
         X = torch.stack(list(row_spectra(x.double(), s)), 1)
         taps = Taps(y.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
         N, b = (
@@ -68,10 +87,9 @@ class FlowKernelSearch(Transform):
         state["latent"] = found.detach()
         return self.flow(found).to(y.dtype)
 
-
-def _spectrum_of(y: Tensor) -> Tensor:
-    check_observation(NAME, y)
-    return torch.fft.rfft2(y.double())
+    def _spectrum_of(self, y: Tensor) -> Tensor:
+        check_observation(self.registered, y)
+        return torch.fft.rfft2(y.double())
 
 
 def data_term(k: Tensor, N: Tensor, b: Tensor) -> Tensor:
