@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pnp.options import Noise as Noise
     from pnp.options import Positive as Positive
     from pnp.options import Range as Range
+    from pnp.options import Rule as Rule
     from pnp.pipeline import Pipeline as Pipeline
     from pnp.pipeline import load as load
     from pnp.protocols import degrade as degrade
@@ -89,7 +90,7 @@ _HOME = {
     ],
     "kernel_files": ["read_kernel", "write_kernel"],
     "observation": ["observe"],
-    "options": ["Count", "Fraction", "Noise", "Positive", "Range"],
+    "options": ["Count", "Fraction", "Noise", "Positive", "Range", "Rule"],
     "operators": ["Blur", "Operator"],
     "pipeline": ["Pipeline", "load"],
     "result": ["Result", "State"],

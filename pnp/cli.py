@@ -132,9 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
     _add_train(command("train", _train, "train networks by a recipe"))
-    show_list = command("list", _list, "list pipelines and modules")
-    parts = ["pipelines", "solvers", "priors", "initializers", "estimators", "transforms"]
-    show_list.add_argument("what", nargs="?", choices=parts, help="only these")
+    show_list = command("list", _list, "list pipelines and modules, or describe a module")
+    what = f"only these ({', '.join(_LISTS)}), or the name of a module, such as tv: its options"
+    show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
     show = command(
         "show", _show, "print a pipeline, merged with what it extends, and its cost", chosen
     )
@@ -157,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_LISTS = ("pipelines", "solvers", "priors", "initializers", "estimators", "transforms")
 _DEFAULT = "default: %(default)s"
 _KERNEL = "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), delta"
 _LEVEL = "noise level, as 2%%, 5/255 or 0.02"
@@ -308,9 +309,14 @@ def _train(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     _plugins(args)
-    from pnp.commands import show
+    if args.what is None or args.what in _LISTS:
+        from pnp.commands import show
 
-    print(show.listing(args.what))
+        print(show.listing(args.what))
+    else:
+        from pnp.commands import explain
+
+        print(explain.explain(args.what))
     return 0
 
 

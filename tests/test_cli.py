@@ -395,7 +395,28 @@ def test_list_has_a_section_for_each_kind(run):
         "transforms",
     ]
     assert run("list", "priors")[1].count("tv ") == 1
-    assert run("list", "networks")[0] == 2
+    code, _, err = run("list", "networks")
+    assert code == 1 and "there is no module called 'networks'" in err
+
+
+def test_list_describes_a_module(run):
+    out = run("list", "tv")[1]
+    assert out.startswith("tv, a prior: (x, level) -> image\n\nTotal variation denoising")
+    assert "  x: image (B, C, H, W)\n  level: level (B, 1, 1, 1)\n" in out
+    assert "iterations: a whole number of at least 1, default 30\n" in out
+    assert "      Number of gradient steps.\n" in out
+    assert "Returns:\n  The denoised image" in out and "  @article{rudin1992tv," in out
+    assert run("list", "identity")[1].count("Options:\n  none\n") == 1
+
+
+def test_list_describes_all_modules_of_a_name(run):
+    out = run("list", "flow-kernel")[1]
+    assert "flow-kernel, a prior: " in out and "flow-kernel, a transform: " in out
+
+
+def test_list_knows_names_that_are_near(run):
+    assert "did you mean 'scunet'?" in run("list", "scunt")[2]
+    assert "'usrnet' is a pipeline; pnp show usrnet" in run("list", "usrnet")[2]
 
 
 def test_show_gives_each_line_its_origin_and_the_cost(run):

@@ -99,17 +99,18 @@ def citations(name: str, assignments: Iterable[str] = ()) -> str:
     for letter, module in spec.modules.items():
         if letter in used:
             keys.update(dict.fromkeys(REGISTRIES[module.word].get(module.name).cite))
+    return bibtex(keys, name) if keys else f"% {name} and its modules cite nothing"
+
+
+def bibtex(keys: Iterable[str], name: str) -> str:
+    """The entries of keys of references.bib, or of keys that are BibTeX themselves; `name` cites them."""
     known = _references()
     missing = [key for key in keys if key not in known and not key.lstrip().startswith("@")]
     if missing:
         raise PnpError(
             f"{name} cites {', '.join(missing)}, which is not in references.bib; write the BibTeX itself in `cite`"
         )
-    return (
-        "\n\n".join(known.get(key, key) for key in keys)
-        if keys
-        else f"% {name} and its modules cite nothing"
-    )
+    return "\n\n".join(known.get(key, key) for key in keys)
 
 
 def _references() -> dict[str, str]:
@@ -132,4 +133,5 @@ def _ordered(document: Node) -> Node:
 
 
 def _first_line(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").strip().split("\n")[0].rstrip(".")
+    paragraph = (inspect.getdoc(cls) or "").strip().split("\n\n")[0]
+    return " ".join(paragraph.split()).rstrip(".")

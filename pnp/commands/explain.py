@@ -1,0 +1,98 @@
+"""`pnp list NAME`: what a module takes and returns, its options, its documentation and its citation.
+
+Documentation is the docstring of the class, in Google style: a summary and the formula, then
+sections `Args:` (the options of the constructor), `Returns:`, `Raises:` and `Source:`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from pnp.describe import bibtex
+from pnp.errors import PnpError, nearest
+from pnp.grammar import names as pipelines
+from pnp.interfaces import Module, signature_of
+from pnp.options import describe, options_of
+from pnp.registry import REGISTRIES
+
+SECTIONS = ("Args", "Returns", "Raises", "Source")
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """A docstring in its parts."""
+
+    body: str
+    """All that precedes the sections."""
+    options: dict[str, str]
+    """The entries of `Args`: a line of text for each name."""
+    sections: dict[str, str]
+    """The other sections, as written."""
+
+
+def read_docstring(cls: type[Any]) -> Docstring:
+    """The parts of the docstring of a class; what its bases say does not count."""
+    text = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    body, *rest = re.split(rf"^({'|'.join(SECTIONS)}):\n", text, flags=re.M)
+    sections = {
+        title: textwrap.dedent(content).strip()
+        for title, content in zip(rest[::2], rest[1::2], strict=True)
+    }
+    options: dict[str, str] = {}
+    for entry in re.split(r"\n(?=\S)", sections.pop("Args", "")):
+        name, colon, about = entry.partition(":")
+        if colon:
+            options[name] = " ".join(about.split())
+    return Docstring(body.strip(), options, sections)
+
+
+def explain(name: str) -> str:
+    """The documentation of the modules of a name: several if interfaces share the name."""
+    found = [(word, r.get(name)) for word, r in REGISTRIES.items() if name in r.names()]
+    if found:
+        return "\n\n\n".join(_module(word, cls) for word, cls in found)
+    if name in pipelines():
+        raise PnpError(f"'{name}' is a pipeline; pnp show {name} prints it")
+    near = nearest(name, (n for r in REGISTRIES.values() for n in r.names()))
+    raise PnpError(f"there is no module called '{name}'; {near} pnp list prints all names")
+
+
+def _module(word: str, cls: type[Module]) -> str:
+    signature, documentation = signature_of(cls), read_docstring(cls)
+    parts = [f"{cls.registered}, {'an' if word[0] in 'aeiou' else 'a'} {word}: {signature}"]
+    parts.append(documentation.body)
+    inputs = [
+        f"{a.name}: {a.kind.name} {a.kind.shape}" + ("" if a.required else ", optional")
+        for a in signature.inputs
+    ]
+    parts.append(_section("Inputs", "\n".join(inputs)))
+    options = options_of(cls)
+    lines = []
+    for option, parameter in options.items():
+        default = "" if parameter.default is parameter.empty else f", default {_yaml(parameter)}"
+        lines.append(f"{option}: {describe(parameter.annotation)}{default}")
+        about = documentation.options.get(option, "")
+        lines += textwrap.wrap(about, 92, initial_indent="    ", subsequent_indent="    ")
+    parts.append(_section("Options", "\n".join(lines) or "none"))
+    parts += [_section(title, text) for title, text in documentation.sections.items()]
+    if cls.cite:
+        parts.append(_section("Citation", bibtex(cls.cite, cls.registered)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _section(title: str, text: str) -> str:
+    return f"{title}:\n{textwrap.indent(text, '  ')}"
+
+
+def _yaml(parameter: inspect.Parameter) -> str:
+    """A default as one writes it in YAML."""
+    value = parameter.default
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(list(value)) if isinstance(value, tuple) else str(value)
