@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pnp.explain import explain, read_docstring
+from pnp.commands.explain import explain, read_docstring
 from pnp.interfaces import DataSolver
 from pnp.options import convert, options_of
 from pnp.registry import REGISTRIES

@@ -12,10 +12,10 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from pnp.describe import bibtex
+from pnp.commands.show import bibtex
 from pnp.errors import PnpError, nearest
-from pnp.grammar import names as pipelines
 from pnp.interfaces import Module, signature_of
+from pnp.language.grammar import names as pipelines
 from pnp.options import describe, options_of
 from pnp.registry import REGISTRIES
 
