@@ -116,7 +116,7 @@ KINDS: dict[str, Kind] = {
 
 
 def signature_of(cls: type[Module]) -> Signature:
-    """Read the schema of a module class; TypeError if `forward` is not fully annotated with kinds."""
+    """The schema of a module class; TypeError if `forward` is not fully annotated with kinds."""
     forward = cls.forward
     hints = typing.get_type_hints(forward, include_extras=True)
     inputs = []
@@ -124,8 +124,9 @@ def signature_of(cls: type[Module]) -> Signature:
         kind = kind_of(hints.get(p.name))
         if kind is None or p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
             raise TypeError(
-                f"{cls.__name__}.forward: annotate its parameter '{p.name}' with one of Image, Kernel, Level, Levels, "
-                "Number (from pnp.interfaces): the annotations are what pipelines are checked against"
+                f"{cls.__name__}.forward: annotate its parameter '{p.name}' with one of Image, "
+                "Kernel, Level, Levels, Number (from pnp.interfaces): the annotations are what "
+                "pipelines are checked against"
             )
         inputs.append(Argument(p.name, kind, p.default is p.empty))
     returned = hints.get("return")
@@ -133,7 +134,8 @@ def signature_of(cls: type[Module]) -> Signature:
     outputs = tuple(kind_of(part) for part in parts)
     if None in outputs:
         raise TypeError(
-            f"{cls.__name__}.forward: annotate what it returns, for example '-> Image' or '-> tuple[Level, Levels]'"
+            f"{cls.__name__}.forward: annotate what it returns, for example '-> Image' or "
+            "'-> tuple[Level, Levels]'"
         )
     return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
 
@@ -174,7 +176,9 @@ class Module(nn.Module, ABC):
         """One step of a pipeline."""
 
     def report(self) -> dict[str, float]:
-        """Figures about the last call worth showing to the user (a solver's residual, say); empty by default."""
+        """Figures about the last call worth showing to the user (a solver's residual, say); empty
+        by default.
+        """
         return {}
 
     def refuse(self, problem: str, cure: str) -> NoReturn:
@@ -273,7 +277,9 @@ class Initializer(Module):
 
 
 class Estimator(Module):
-    """Noise levels and weights: F, H, schedules and constants.  Any inputs; outputs are `Level` or `Levels`."""
+    """Noise levels and weights: F, H, schedules and constants.  Any inputs; outputs are `Level` or
+    `Levels`.
+    """
 
 
 class Transform(Module):
@@ -286,7 +292,7 @@ class Transform(Module):
 
 
 def as_level(value: Tensor | float, like: Tensor) -> Tensor:
-    """A level as a tensor (B, 1, 1, 1) or (1, 1, 1, 1) of the dtype and device of `like` (B, ...)."""
+    """A level as a tensor (B, 1, 1, 1) or (1, 1, 1, 1), of dtype and device of `like` (B, ...)."""
     level = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     if level.dim() == 0 or level.numel() == 1:
         return level.reshape(1, 1, 1, 1)

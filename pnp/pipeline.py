@@ -166,7 +166,9 @@ class Pipeline(nn.Module):
         return output.to(image.dtype)
 
     def _given(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The given variables, checked and brought to their kinds; defaults for those that are not given."""
+        """The given variables, checked and brought to their kinds; defaults for those that are not
+        given.
+        """
         spec, variables = self.spec, {}
         names = [g.name for g in spec.given]
         unknown = [name for name in values if name not in names]
@@ -212,7 +214,9 @@ def load(name: str | Path, *, random_weights: bool = False, **overrides: Any) ->
 
 
 def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
-    """Construct the modules of a spec, load their weights, and put them together; PipelineError if some cannot be."""
+    """Construct the modules of a spec, load their weights, and put them together; PipelineError if
+    some cannot be.
+    """
     problems: list[Problem] = []
     modules: dict[str, Module] = {}
     for letter, m in spec.modules.items():
@@ -243,12 +247,17 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
 
 
 def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
-    """Give a module its weights: its own, or those of the whole pipeline; a network without any is a problem."""
+    """Give a module its weights: its own, or those of the whole pipeline; a network without any is
+    a problem.
+    """
     if m.weights is None and next(module.parameters(), None) is None:
         return None
     source = m.weights or spec.weights
     if source is None:
-        cure = f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules (--set weights=FILE)"
+        cure = (
+            f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules "
+            "(--set weights=FILE)"
+        )
         return Problem(
             m.origin,
             f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given",
@@ -298,6 +307,7 @@ def _read(value: Variable | int | float, variables: dict[str, Any], loop: Mappin
     index = loop["i"] if value.index == "i" else int(value.index)
     if index >= found.shape[1]:
         raise PnpError(
-            f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} (counted from 0)"
+            f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} "
+            "(counted from 0)"
         )
     return found[:, index : index + 1]

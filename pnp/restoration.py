@@ -44,7 +44,8 @@ class Restored:
     kernel: Tensor | None
     """(1, 1, K, K), estimated or given; None if the pipeline has none."""
     levels: dict[str, list[float]]
-    """Levels that the pipeline returns (sigma ...) by name, one number for each iteration or one."""
+    """Levels that the pipeline returns (sigma ...) by name, one number for each iteration or one.
+    """
     record: dict[str, Any]
     """Everything that was given, estimated and measured, as plain values for a JSON file."""
 
@@ -64,8 +65,9 @@ def restore(
     """Restore one image with a pipeline.
 
     Args:
-        image: The observation y: a path, a PIL image, a NumPy array (H, W), (H, W, 1 or 3) of bytes,
-            16 bits or floats on [0, 1], or a tensor (C, H, W) or (1, C, H, W) of floats on [0, 1].
+        image: The observation y: a path, a PIL image, a NumPy array (H, W), (H, W, 1 or 3) of
+            bytes, 16 bits or floats on [0, 1], or a tensor (C, H, W) or (1, C, H, W) of floats on
+            [0, 1].
         pipeline: Name or YAML file of a pipeline.
         scale: How many times larger the result is; None for the pipeline's default.
         kernel: Blur kernel: a file, words such as "gaussian:1.6", or the taps (K, K).
@@ -211,7 +213,8 @@ class Restorer:
         if extra:
             what = "estimates the kernel itself" if extra == ["k"] else f"does not use {extra[0]}"
             raise PnpError(
-                f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; it takes {listed}"
+                f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; "
+                f"it takes {listed}"
             )
 
     def _kernel(self, kernel: str | Path | Tensor | np.ndarray) -> Tensor:
@@ -284,7 +287,9 @@ def run_image(
 
 
 def choose_device(name: str, argument: str = "device") -> torch.device:
-    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is what messages call it."""
+    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is what messages
+    call it.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 
 class Result(Mapping[str, Any]):
-    """What a pipeline returns, in the order of its `return:`; each variable is an attribute and an item."""
+    """What a pipeline returns, in the order of its `return:`; each variable is an attribute and an
+    item.
+    """
 
     def __init__(self, values: dict[str, Any]):
         self._values = values

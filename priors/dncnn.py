@@ -70,7 +70,9 @@ class DnCNN(NetworkPrior):
 
     @classmethod
     def translate(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A checkpoint with batch normalisation, as one without: each is merged into the convolution before it."""
+        """A checkpoint with batch normalisation, as one without: each is merged into the
+        convolution before it.
+        """
         places = [re.fullmatch(r"(.*?)(\d+)\.(\w+)", key) for key in state]
         one_stack = None not in places and len({place[1] for place in places if place}) == 1
         if not one_stack or not any(key.endswith("running_var") for key in state):

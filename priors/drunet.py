@@ -1,4 +1,6 @@
-"""DRUNet: the residual U-net of `resunet.py`, twice as deep, trained as a Gaussian denoiser for all levels."""
+"""DRUNet: the residual U-net of `resunet.py`, twice as deep, trained as a Gaussian denoiser for all
+levels.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
-"""The auto-encoder of kernels as a prior: what gives I its latent space and its decoder (section 3.1)."""
+"""The auto-encoder of kernels as a prior: what gives I its latent space and its decoder (section
+3.1).
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from pnp.initializers.kernel_encoder import KernelAutoEncoder
 from pnp.interfaces import Kernel, Prior
+from pnp.networks.kernel_autoencoder import KernelAutoEncoder
 from pnp.options import Count
 from pnp.registry import prior
 

@@ -1,4 +1,6 @@
-"""Pk: the residual U-net that cleans kernels (equation 5, section 3.3), and the projection it ends in."""
+"""Pk: the residual U-net that cleans kernels (equation 5, section 3.3), and the projection it ends
+in.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class NetworkPrior(Prior):
 
     @abstractmethod
     def body(self, x: Tensor) -> Tensor:
-        """The network itself: (B, channels [+ 1 for the level map], H, W) -> (B, channels, H, W)."""
+        """The network: (B, channels [+ 1 for the level map], H, W) -> (B, channels, H, W)."""
 
     def restore(self, x: Tensor, level: Tensor | float | None = None) -> Tensor:
         """Run the body on x, with the level map as one more channel if there is a level."""

@@ -1,4 +1,6 @@
-"""Image by image through a NumPy denoiser: how a prior from scikit-image becomes a prior on a batch of tensors."""
+"""Image by image through a NumPy denoiser: how a prior from scikit-image becomes a prior on a batch
+of tensors.
+"""
 
 from __future__ import annotations
 

@@ -97,7 +97,9 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """Attention and a two-layer perceptron, each after a normalisation and with a skip; pixels are (B, H, W, dim)."""
+    """Attention and a two-layer perceptron, each after a normalisation and with a skip; pixels are
+    (B, H, W, dim).
+    """
 
     def __init__(self, dim: int, head_dim: int, window: int, shifted: bool, drop_path: float):
         super().__init__()
@@ -114,7 +116,9 @@ class SwinBlock(nn.Module):
 
 
 class SwinConvBlock(nn.Module):
-    """Half of the channels to a residual convolution block, half to a Swin block, 1 x 1 convolutions around both."""
+    """Half of the channels to a residual convolution block, half to a Swin block, 1 x 1
+    convolutions around both.
+    """
 
     def __init__(self, channels: int, head_dim: int, window: int, shifted: bool, drop_path: float):
         super().__init__()
@@ -204,7 +208,7 @@ class SwinConvUNet(NetworkPrior):
 
 
 def depth_dropout(rate: float) -> nn.Module:
-    """Drops a block for single images of a batch in training; timm, slow to import, only if needed."""
+    """Drops a block for single images of a batch in training; imports timm only if needed."""
     if rate == 0:
         return nn.Identity()
     from timm.layers import DropPath

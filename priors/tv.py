@@ -64,7 +64,7 @@ class TotalVariation(Prior):
 
 
 def gradient(u: Tensor) -> Tensor:
-    """Differences to the pixel below and to the right, (2, B, C, H, W); zero where there is none."""
+    """Differences to the pixel below and to the right (2, B, C, H, W); zero at the border."""
     down = F.pad(u[..., 1:, :] - u[..., :-1, :], (0, 0, 0, 1))
     right = F.pad(u[..., :, 1:] - u[..., :, :-1], (0, 1))
     return torch.stack([down, right])

@@ -1,4 +1,6 @@
-"""Pk: kernels moved to sum one by the same amount in every tap, the constraint of IKR-Net's public code."""
+"""Pk: kernels moved to sum one by the same amount in every tap, the constraint of IKR-Net's public
+code.
+"""
 
 from __future__ import annotations
 

@@ -9,10 +9,12 @@ from torch import nn
 from pnp.checkpoints import load_weights
 from pnp.errors import PnpError
 from pnp.estimators.residual_noise import ResidualNoise
-from pnp.initializers.kernel_encoder import KernelAutoEncoder, KernelEncoder
+from pnp.initializers.kernel_encoder import KernelEncoder
 from pnp.interfaces import DataSolver, pipeline_run
+from pnp.networks.kernel_autoencoder import KernelAutoEncoder
+from pnp.networks.kernel_flow import KernelFlow, shifted
 from pnp.observation import blur, downsample
-from pnp.priors.flow_kernel import FlowKernel, KernelFlow, shifted
+from pnp.priors.flow_kernel import FlowKernel
 from pnp.priors.kernel_auto_encoder import AutoEncodedKernel
 from pnp.priors.kernel_resunet import KernelResUNet
 from pnp.testing import check_prior

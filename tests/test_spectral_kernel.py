@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 import pnp.initializers
 from pnp.degradations import Degradations
 from pnp.errors import PnpError
-from pnp.initializers.spectral_kernel import log_power_spectrum
 from pnp.kernels import centre_of_mass, mirror_kernel
 from pnp.observation import blur
+from pnp.power_spectrum import log_power_spectrum
 from pnp.random_kernels import random_kernels
 from pnp.training.objective import kernel_distance
 

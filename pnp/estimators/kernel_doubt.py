@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar
 import torch
 from torch import nn
 
-from pnp.initializers.spectral_kernel import LEAST, SCALES, log_power_spectrum
+from pnp.initializers.spectral_kernel import SCALES
 from pnp.interfaces import Estimator, Image, Kernel, Level, Number
 from pnp.kernels import resize_kernel
 from pnp.options import Count, Range
+from pnp.power_spectrum import LEAST, log_power_spectrum
 from pnp.registry import estimator
 
 
@@ -18,7 +19,7 @@ from pnp.registry import estimator
 class KernelDoubt(Estimator):
     """Standard deviation of (x * (k - k_true))|s, predicted by a network from y and the estimate k.
 
-        doubt = std(y) exp(network(log S(y), k, s)),   S: power spectrum of y as in `spectral-kernel`
+        doubt = std(y) exp(network(log S(y), k, s)),   S: power spectrum, as in `spectral-kernel`
 
     To D an error of the kernel is noise of that level: sqrt(sigma^2 + doubt^2) (`quadrature`) in
     place of sigma makes its weight, and the level of P, fit a kernel that is not exact.

@@ -1,4 +1,6 @@
-"""F: the noise level from what the current estimates leave unexplained of the observation (equations 7, 12)."""
+"""F: the noise level from what the current estimates leave unexplained of the observation
+(equations 7, 12).
+"""
 
 from __future__ import annotations
 

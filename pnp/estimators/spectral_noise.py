@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 import torch
 from torch import nn
 
-from pnp.initializers.spectral_kernel import LEAST, log_power_spectrum
 from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.options import Count, Range
+from pnp.power_spectrum import LEAST, log_power_spectrum
 from pnp.registry import estimator
 
 
@@ -17,7 +17,9 @@ from pnp.registry import estimator
 class SpectralNoise(Estimator):
     """Noise level from y alone, blind to the kernel and to the scale.
 
-        sigma = std(y) exp(network(log S(y), log std(y))),   S: power spectrum of y as in `spectral-kernel`
+        sigma = std(y) exp(network(log S(y), log std(y))),
+
+    S is the power spectrum of y as in `spectral-kernel`.
 
     White noise is the flat part of the spectrum; the network tells it from what blur and
     downsampling leave of the image.

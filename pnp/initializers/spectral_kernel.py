@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from pnp.interfaces import Image, Initializer, Kernel, Number
 from pnp.options import Count, Range, Rule
+from pnp.power_spectrum import LEAST, log_power_spectrum
 from pnp.registry import initializer
 
 SCALES = 4
-LEAST = 8
-"""The shortest side of an observation that holds a window."""
 Windows = Annotated[
     tuple[Annotated[int, Range(at_least=LEAST)], ...], Rule("and at least one of them", len)
 ]
@@ -112,31 +111,3 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         added: Tensor = self.layers(x)
         return x + added
-
-
-def log_power_spectrum(y: Tensor, window: int, hop: int) -> Tensor:
-    """Logarithm of Welch's estimate of the power spectrum: (B, C, H, W) -> (B, m, m // 2 + 1).
-
-    The mean over colours and over Hann windows of m = `window` pixels, `hop` apart (shorter ones,
-    padded with zeros, along a side shorter than m).  It is computed row of windows by row, so that
-    its memory is a few times `window` rows of y.
-    """
-    height, width = (min(window, side) for side in y.shape[-2:])
-    hann = torch.outer(_hann(height, y), _hann(width, y))
-    hann = hann / hann.square().sum().sqrt()
-    weights = hann / hann.sum()
-    total: Tensor | None = None
-    rows = range(0, y.shape[-2] - height + 1, hop)
-    for row in rows:
-        patches = y[..., row : row + height, :].unfold(-1, width, hop).movedim(-2, 2)
-        patches = patches - (patches * weights).sum((-2, -1), keepdim=True)
-        spectrum = torch.fft.rfft2(patches * hann, s=(window, window))
-        power = (spectrum.real.square() + spectrum.imag.square()).mean((1, 2))
-        total = power if total is None else total + power
-    assert total is not None
-    return (total / len(rows) + 1e-7).log()
-
-
-def _hann(n: int, like: Tensor) -> Tensor:
-    """Hann window of n samples without the zeros at its ends."""
-    return torch.hann_window(n + 2, periodic=False, dtype=like.dtype, device=like.device)[1:-1]

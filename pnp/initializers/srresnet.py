@@ -1,4 +1,6 @@
-"""R of DPSR: a super-resolver for bicubic images with a noise level map, SRResNet+ (Zhang, Zuo, Zhang 2019)."""
+"""R of DPSR: a super-resolver for bicubic images with a noise level map, SRResNet+ (Zhang, Zuo,
+Zhang 2019).
+"""
 
 from __future__ import annotations
 

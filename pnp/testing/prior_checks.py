@@ -1,4 +1,6 @@
-"""`check_prior`: does a prior keep shape, dtype and device, and has it the gradients that it declares?"""
+"""`check_prior`: does a prior keep shape, dtype and device, and has it the gradients that it
+declares?
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,9 @@ def check_prior(
     input gives the same result, an image in a batch the same as alone; a level may be a number or a
     tensor, and a blind prior ignores it; gradients are finite in float32 and the derivatives of the
     result in float64, or, where the prior declares `differentiable = False`, backward is a
-    PnpError.  Priors of kernels are told by `-> Kernel`.  What a prior declares (`channels`, `size`)
-    is respected; a kernel of another size than `size` must be kept in shape too, or refused with a
-    PnpError.  Other errors of the prior itself are passed on.
+    PnpError.  Priors of kernels are told by `-> Kernel`.  What a prior declares (`channels`,
+    `size`) is respected; a kernel of another size than `size` must be kept in shape too, or refused
+    with a PnpError.  Other errors of the prior itself are passed on.
     """
     plain = copy.deepcopy(prior).to(device).eval()
     exact = copy.deepcopy(plain).double()
@@ -182,7 +184,8 @@ class _PriorCase:
             given = 0.0 if gradient is None else float((gradient * along).sum())
             self.require(
                 abs(given - true) <= 1e-3 * abs(true) + 1e-5 * float(seen.norm()),
-                f"has a wrong gradient to {name}: {given:.6g} along a direction where the result changes by {true:.6g}",
+                f"has a wrong gradient to {name}: {given:.6g} along a direction "
+                f"where the result changes by {true:.6g}",
             )
 
     def refuses_gradients(self, prior: Prior) -> None:
@@ -197,7 +200,8 @@ class _PriorCase:
             return
         self.require(
             False,
-            "declares `differentiable = False`, but backward through it runs; it should be a PnpError",
+            "declares `differentiable = False`, but backward through it runs; "
+            "it should be a PnpError",
         )
 
     def require(self, holds: bool, otherwise: str) -> None:

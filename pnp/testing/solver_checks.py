@@ -211,7 +211,8 @@ class _Case:
             given = 0.0 if gradient is None else float((gradient * along).sum())
             self.require(
                 abs(given - true) <= 1e-4 * abs(true) + 1e-6 * float(seen.norm()),
-                f"has a wrong gradient to {name}: {given:.6g} along a direction where the result changes by {true:.6g}",
+                f"has a wrong gradient to {name}: {given:.6g} along a direction "
+                f"where the result changes by {true:.6g}",
             )
 
     def require(self, holds: bool, otherwise: str) -> None:

@@ -46,7 +46,8 @@ class Extend(Transform):
         """The periodic image."""
         if min(y.shape[-2:]) <= 2 * self.margin:
             self.refuse(
-                f"y is {y.shape[-2]} x {y.shape[-1]}, but a margin of {self.margin} needs more than "
+                f"y is {y.shape[-2]} x {y.shape[-1]}, but a margin of {self.margin} needs more "
+                "than "
                 f"{2 * self.margin} pixels a side",
                 "write a smaller margin",
             )
@@ -88,7 +89,8 @@ class Trim(Transform):
         width = s * self.margin
         if min(x.shape[-2:]) <= 2 * width:
             self.refuse(
-                f"x is {x.shape[-2]} x {x.shape[-1]}, too small to remove {width} pixels from every side",
+                f"x is {x.shape[-2]} x {x.shape[-1]}, too small to remove {width} pixels from "
+                "every side",
                 "write the margin of `extend`",
             )
         return x[..., width : x.shape[-2] - width, width : x.shape[-1] - width]

@@ -10,8 +10,8 @@ from torch import Tensor
 from pnp.checks import check_observation, check_shapes
 from pnp.fourier import row_spectra
 from pnp.interfaces import Image, Kernel, Transform
+from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
 from pnp.options import Count, Positive
-from pnp.priors.flow_kernel import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
 from pnp.registry import transform
 from pnp.solvers.support_kernel import Taps
 

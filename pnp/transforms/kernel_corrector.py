@@ -1,4 +1,6 @@
-"""BISR-Net's kernel update: a network that corrects the kernel, in place of Dk and Pk (Yaar, Ates and Gunturk 2021)."""
+"""BISR-Net's kernel update: a network that corrects the kernel, in place of Dk and Pk (Yaar, Ates
+and Gunturk 2021).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from typing import ClassVar
 import torch
 
 from pnp.checks import check_channels, check_shapes
-from pnp.initializers.kernel_encoder import ImageEncoder, KernelAutoEncoder, fully_connected
 from pnp.interfaces import Image, Kernel, Transform
+from pnp.networks.kernel_autoencoder import ImageEncoder, KernelAutoEncoder, fully_connected
 from pnp.operators import Blur
 from pnp.options import Count
 from pnp.registry import transform

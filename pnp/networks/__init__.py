@@ -1,0 +1,1 @@
+"""Networks that modules of several kinds share, one file each."""
