@@ -28,8 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pnp.degradations import ImageBank
 from pnp.machine import processor
-from pnp.training.recipe import load_recipe
-from pnp.training.trainer import Trainer
+from pnp.training import Trainer, load_recipe
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training_throughput.csv"

@@ -105,12 +105,14 @@ _NAMES = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_NAMES, *_MODULES, "__version__"])
 
 
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"pnp.{_NAMES[name]}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"pnp.{name}")
-    raise AttributeError(f"module 'pnp' has no attribute '{name}'")
+if not TYPE_CHECKING:  # type checkers would take any name for known
+
+    def __getattr__(name: str) -> Any:
+        if name in _NAMES:
+            return getattr(importlib.import_module(f"pnp.{_NAMES[name]}"), name)
+        if name in _MODULES:
+            return importlib.import_module(f"pnp.{name}")
+        raise AttributeError(f"module 'pnp' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -173,6 +173,7 @@ def test_help_imports_nothing_heavy(tmp_path):
                 main(arguments)
             except SystemExit:
                 pass
+        import pnp.training
         print([name for name in ("torch", "numpy", "yaml", "skimage", "matplotlib", "tqdm") if name in sys.modules])
     """
     assert call(sys.executable, "-c", textwrap.dedent(script), cwd=tmp_path, path=[ROOT]).endswith(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import pnp.training
 from pnp.errors import PipelineError, PnpError
 from pnp.training.recipe import KEYS, load_recipe, names
 from pnp.training.shipping import read_manifest
@@ -191,3 +192,9 @@ def test_all_recipes_and_keys_are_documented():
         assert f"`{name}`" in docs, name
     for key in KEYS:
         assert f"`{key}`" in docs, key
+
+
+def test_pnp_training_has_what_a_script_needs():
+    assert pnp.training.__all__ == ["Recipe", "Trainer", "load_recipe", "train"]
+    for name in pnp.training.__all__:
+        assert getattr(pnp.training, name).__name__ == name

@@ -16,11 +16,13 @@ from pnp.solvers.fft_image import FftImage
 reveal_type(FftImage())
 reveal_type(pnp.priors.tv.TotalVariation())
 from pnp.priors.tv import NoSuchName
+pnp.no_such_name
 """
 SEEN = (
     'Revealed type is "pnp.solvers.fft_image.FftImage"',
     'Revealed type is "pnp.priors.tv.TotalVariation"',
     'Module "pnp.priors.tv" has no attribute "NoSuchName"',
+    'Module has no attribute "no_such_name"',
 )
 # torch is left out, so that this takes a second; the classes of pnp stay what they are
 SETTINGS = """
