@@ -160,14 +160,8 @@ class Restorer:
                 "pnp degrade writes a pair that fits"
             )
         read = time.perf_counter()
-        reports: dict[str, Any] = {}
-
-        def keep(state: State) -> None:
-            reports.update(state.reports)
-            if trace is not None:
-                trace(state)
-
-        result = run_image(self.pipeline, source.pixels.to(self.device), self.given, keep)
+        result = run_image(self.pipeline, source.pixels.to(self.device), self.given, trace)
+        reports = {letter: module.report() for letter, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         ran = time.perf_counter()
@@ -184,7 +178,7 @@ class Restorer:
             "size": [height, width],
             "estimates": levels,
             "quality": self._quality(x, k, source.pixels, truth),
-            "reports": reports,
+            "reports": {letter: report for letter, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
             "device": str(self.device),
