@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,8 @@ from pnp.checkpoints import find_weights
 from pnp.document import Node, read_file
 from pnp.errors import PnpError, hint
 from pnp.files import atomic, make_folder
-from pnp.language.grammar import Spec, gather, parse
+from pnp.language.reader import read_spec
+from pnp.language.spec import Spec
 from pnp.options import read_noise
 
 ROOT = Path(__file__).parent.parent
@@ -74,9 +75,8 @@ class Method:
         if self.weights is not None:
             overrides["weights"] = str(expand(self.weights, self.folder))
         beside = self.folder / self.pipeline
-        return parse(
-            gather(str(beside) if beside.is_file() else self.pipeline, overrides), self.name
-        )
+        pipeline = str(beside) if beside.is_file() else self.pipeline
+        return replace(read_spec(pipeline, overrides), name=self.name)
 
     def files(self) -> list[Path]:
         """The files of its weights; PnpError if one is not there."""

@@ -17,10 +17,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn, TextIO, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
 from pnp import __version__
 from pnp.errors import OldSpelling, PnpError
+
+if TYPE_CHECKING:
+    from pnp.language.spec import Spec
 
 Action: TypeAlias = Callable[[argparse.Namespace], int]
 
@@ -110,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     change = "change the pipeline, e.g. repeat=8 or modules.P.weights=FILE"
     chosen.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change
+    )
+    over = "a pipeline, or a part of one, put over it, e.g. ikrnet-8 --with ikrnet-known-noise"
+    chosen.add_argument(
+        "--with", metavar="PIPELINE", action="append", default=[], dest="overlays", help=over
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
@@ -281,6 +288,12 @@ def _plugins(args: argparse.Namespace) -> None:
             load_plugin(file)
 
 
+def _spec(args: argparse.Namespace, name: str) -> Spec:
+    from pnp.language.reader import read_spec
+
+    return read_spec(name, assignments=args.assignments, overlays=args.overlays)
+
+
 def _run(args: argparse.Namespace) -> int:
     _plugins(args)
     from pnp.commands.run import restore_files
@@ -324,8 +337,9 @@ def _show(args: argparse.Namespace) -> int:
     _plugins(args)
     from pnp.commands import show
 
-    print(show.flattened(args.pipeline, args.assignments))
-    print(show.cost(args.pipeline, args.assignments, args.size))
+    spec = _spec(args, args.pipeline)
+    print(show.flattened(spec))
+    print(show.cost(spec, args.size))
     return 0
 
 
@@ -336,7 +350,7 @@ def _check(args: argparse.Namespace) -> int:
     failed = 0
     for name in args.pipelines:
         try:
-            print(show.verdict(name, args.assignments))
+            print(show.verdict(_spec(args, name)))
         except PnpError as e:
             failed = _fail(e, args.debug)
     return failed
@@ -354,7 +368,7 @@ def _cite(args: argparse.Namespace) -> int:
     _plugins(args)
     from pnp.commands import show
 
-    print(show.citations(args.pipeline, args.assignments))
+    print(show.citations(_spec(args, args.pipeline)))
     return 0
 
 

@@ -7,10 +7,7 @@ tags are refused; `1e-2` is a number; `yes`, `no`, `on` and `off` are words.
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,12 +57,12 @@ def read_file(path: Path, name: str | None = None) -> Node:
         ) from e
     except OSError as e:
         raise PnpError(f"{name or path}: cannot be read: {e.strerror or e}") from e
-    return read_text(text, name or str(path))
+    return read_text(text, name or str(path), path.parent)
 
 
-def read_text(text: str, name: str) -> Node:
-    """Read YAML text; `name` stands for the file in messages."""
-    source = _Source(text, name)
+def read_text(text: str, name: str, folder: Path | None = None) -> Node:
+    """Read YAML text; `name` stands for the file in messages, and its paths start at `folder`."""
+    source = _Source(text, name, folder)
     node = source.compose()
     if node is None:
         raise PipelineError([Problem(Origin(name), "the file is empty", _SEE)])
@@ -81,16 +78,17 @@ _SEE = "see docs/write-a-pipeline.md for the form of a pipeline"
 class _Source:
     """The text of a document: composes it with PyYAML and turns its nodes into ours."""
 
-    def __init__(self, text: str, name: str):
-        self.text, self.name, self.lines = text, name, text.splitlines()
+    def __init__(self, text: str, name: str, folder: Path | None):
+        self.text, self.name, self.folder = text, name, folder
+        self.lines = text.splitlines()
         self.problems: list[Problem] = []
 
     def origin(self, mark: yaml.Mark | None) -> Origin:
         """File, number and text of the line of a mark."""
         if mark is None:
-            return Origin(self.name)
+            return Origin(self.name, folder=self.folder)
         line = self.lines[mark.line] if mark.line < len(self.lines) else ""
-        return Origin(self.name, mark.line + 1, line)
+        return Origin(self.name, mark.line + 1, line, self.folder)
 
     def compose(self) -> yaml.Node | None:
         """The document as PyYAML's nodes; PipelineError if the text is not YAML, or refused YAML."""
@@ -143,7 +141,7 @@ class _Source:
                 continue
             if key in result:
                 cure = f"the first is on line {first[key].line}; keep one"
-                self.problems.append(Problem(here, f"'{key}' stands twice", cure))
+                self.problems.append(Problem(here, f"'{key}' is written twice", cure))
                 continue
             value = self.convert(value_node)
             # A mapping or list on the lines below belongs, for the reader, to the line of its key.
@@ -185,86 +183,11 @@ def from_python(value: Any, origin: Origin) -> Node:
     )
 
 
-def emit(node: Node) -> Iterator[tuple[str, Origin]]:
-    """The lines of a document as YAML again, each with its origin; `read_text` gives the same
-    values back.
-
-    What was written on one line stays on one line.
-    """
-    yield from _emit(node, "")
-
-
-def _emit(node: Node, indent: str) -> Iterator[tuple[str, Origin]]:
-    def on_one_line(value: Node) -> bool:
-        return _simple(value) or (len(_origins(value)) == 1 and len(_flow(value)) <= 90)
-
-    if node.is_map and node.value:
-        for key, value in node.value.items():
-            if on_one_line(value):
-                yield f"{indent}{_word(key)}: {_line(value)}", value.origin
-            else:
-                yield f"{indent}{_word(key)}:", value.origin
-                yield from _emit(value, indent + "  ")
-    elif node.is_list and node.value:
-        for value in node.value:
-            if on_one_line(value):
-                yield f"{indent}- {_line(value)}", value.origin
-            else:
-                lines = list(_emit(value, indent + "  "))
-                yield f"{indent}- {lines[0][0].lstrip()}", lines[0][1]
-                yield from lines[1:]
-    else:
-        yield f"{indent}{_flow(node)}", node.origin
-
-
-def _simple(node: Node) -> bool:
-    return not (node.is_map or node.is_list) or not node.value
-
-
-def _origins(node: Node) -> set[tuple[str, int | None]]:
-    inner = node.value.values() if node.is_map else node.value if node.is_list else ()
-    return {(node.origin.file, node.origin.line)}.union(*(_origins(v) for v in inner))
-
-
-def _flow(node: Node) -> str:
+def relocated(node: Node, origin: Origin) -> Node:
+    """The node as if all of it had been written in one place."""
     if node.is_map:
-        return "{" + ", ".join(f"{_word(k)}: {_flow(v)}" for k, v in node.value.items()) + "}"
-    if node.is_list:
-        return "[" + ", ".join(_flow(v) for v in node.value) + "]"
-    return _word(node.value)
-
-
-def _line(node: Node) -> str:
-    """A value on a line of its own, where commas and brackets need no quotes."""
-    if (
-        isinstance(node.value, str)
-        and re.fullmatch(r"[A-Za-z][\w ,;'=()\[\].+-]*[\w)\]]", node.value)
-        and isinstance(scalar(node.value), str)
-    ):
-        return node.value
-    return _flow(node)
-
-
-def _word(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value).replace("inf", ".inf").replace("nan", ".nan")
-    if isinstance(value, (int, float)):
-        return repr(value)
-    plain = re.fullmatch(r"[A-Za-z0-9_./%(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(
-        " "
-    )
-    if (
-        plain
-        and isinstance(scalar(value), str)
-        and not value.startswith(("- ", "---"))
-        and value != "-"
-    ):
-        return value
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+        return Node({k: relocated(v, origin) for k, v in node.value.items()}, origin)
+    return Node([relocated(v, origin) for v in node.value] if node.is_list else node.value, origin)
 
 
 class _RefusedError(Exception):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 
 class PnpError(Exception):
@@ -18,11 +19,13 @@ class PnpError(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written: file (or `--set`), line (from 1, or None) and the text of that line."""
+    """Where a value was written: file (or `--set`), line (from 1, or None), text of that line."""
 
     file: str
     line: int | None = None
     text: str = ""
+    folder: Path | None = field(default=None, compare=False, repr=False)
+    """The folder of the file, from which relative paths in it start; None for the current one."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line is not None else self.file
@@ -57,6 +60,25 @@ class PipelineError(PnpError):
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(str(p) for p in self.problems))
+
+
+@dataclass
+class Findings:
+    """The problems found so far by a reader, which notes each and reads on."""
+
+    problems: list[Problem] = field(default_factory=list)
+    incomplete: bool = False
+    """True when a part could not be read that later checks would miss."""
+
+    def say(self, origin: Origin, message: str, cure: str = "") -> None:
+        """Note a problem."""
+        self.problems.append(Problem(origin, message, cure))
+
+    def raise_all(self) -> None:
+        """Raise PipelineError with all problems in file order, if there are any."""
+        if self.problems:
+            self.problems.sort(key=lambda p: (p.origin.file, p.origin.line or 0))
+            raise PipelineError(self.problems)
 
 
 class OldSpelling(FutureWarning):

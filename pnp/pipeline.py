@@ -21,7 +21,8 @@ from pnp.checkpoints import load_weights
 from pnp.checks import as_given
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.interfaces import Module, Prior, pipeline_run, signature_of
-from pnp.language.grammar import ModuleSpec, Spec, Step, Variable, gather, parse
+from pnp.language.reader import read_spec
+from pnp.language.spec import ModuleSpec, Spec, Step, Variable
 from pnp.registry import REGISTRIES
 from pnp.result import Result, State, shape_of
 
@@ -202,15 +203,23 @@ class Pipeline(nn.Module):
         return f"{self.spec.name}: {self.spec.iterations} iterations"
 
 
-def load(name: str | Path, *, random_weights: bool = False, **overrides: Any) -> Pipeline:
+def load(
+    name: str | Path, *overlays: str | Path, random_weights: bool = False, **overrides: Any
+) -> Pipeline:
     """The pipeline of a name or of a YAML file, ready to run.
 
-    Arguments: `overrides` as with `--set`, dotted keys by way of a dict: `load("usrnet", repeat=8,
-    **{"modules.P.weights": path})`; `random_weights=True` leaves networks at their random start.
-    Raises PipelineError with every problem found.
+    Args:
+        name: A pipeline's name or path.
+        overlays: Names or paths of pipelines that are put over it, as with `--with`.
+        random_weights: Leave networks at their random start.
+        overrides: As with `--set`; dotted keys in a dict: `load("usrnet", repeat=8,
+            **{"modules.P.weights": path})`.
+
+    Raises:
+        PipelineError: With every problem found.
     """
-    name = str(name)
-    return build(parse(gather(name, overrides), name), random_weights=random_weights)
+    spec = read_spec(str(name), overrides, overlays=map(str, overlays))
+    return build(spec, random_weights=random_weights)
 
 
 def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:

@@ -24,7 +24,7 @@ import pnp
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.kernel_files import make_kernel
-from pnp.language.grammar import gather, parse
+from pnp.language.reader import read_spec
 from pnp.metrics import psnr, psnr_lr, psnr_registered
 from pnp.options import read_noise
 from pnp.pipeline import Pipeline, build
@@ -75,7 +75,8 @@ def restore(
         mask: For inpainting, an image that is white where the observation is known.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
-        options: As of `Restorer`: device, dtype, compile, seed, random_weights, assignments.
+        options: As of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
+                overlays.
     Raises:
         PnpError: The image, the kernel or the pipeline cannot be used; says why and what to do.
     """
@@ -95,6 +96,7 @@ class Restorer:
         sigma: float | str | None = None,
         mask: Any = None,
         assignments: tuple[str, ...] = (),
+        overlays: tuple[str, ...] = (),
         device: str = "auto",
         dtype: str = "fp32",
         compile: bool = False,
@@ -106,6 +108,7 @@ class Restorer:
 
         Args:
             assignments: Changes of the pipeline, "key=value" as of `--set`.
+            overlays: Pipelines that are put over it, as of `--with`.
             device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
             dtype: "fp32" or "bf16", the precision of the image networks.
             compile: Compile the image networks.
@@ -113,10 +116,11 @@ class Restorer:
             random_weights: Leave networks without weights at their random start.
             say: How messages call an argument ("--scale" for "scale", in the command).
         """
-        spec = parse(gather(str(pipeline), assignments=assignments), str(pipeline))
+        spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
         self.say = say
         self.facts: dict[str, Any] = {
             "pipeline": str(pipeline),
+            "with": list(overlays),
             "set": list(assignments),
             "given": {"s": scale, "k": kernel, "sigma": sigma, "mask": mask},
             "seed": seed,

@@ -441,7 +441,21 @@ def test_check_reports_every_file(run, folder):
     status, out, err = run("check", "good.yaml", "bad.yaml", "hqs-tv")
     assert status == 1
     assert [line.split(":")[0] for line in out.splitlines()] == ["good.yaml", "hqs-tv"]
-    assert "bad.yaml:2: repeat wants" in err and "bad.yaml:3: a pipeline has no key 'abuot'" in err
+    assert (
+        "bad.yaml:2: repeat should be" in err and "bad.yaml:3: a pipeline has no key 'abuot'" in err
+    )
+
+
+def test_overlays_are_put_over_a_pipeline(run, folder):
+    (folder / "less.yaml").write_text("modules: {P: {iterations: 2}}\n")
+    out = run("check", "hqs-tv", "--with", "less.yaml", "--set", "repeat=3")[1]
+    assert out.startswith("hqs-tv with less.yaml: ok: ") and "3 iterations" in out
+    out = run("show", "hqs-tv", "--with", "less.yaml", "--size", "32x32")[1]
+    assert re.search(r"iterations: 2.*# less.yaml:1", out)
+    status, _, err = run("check", "hqs-tv", "--with", "nowhere.yaml")
+    assert status == 1 and err.startswith(
+        "--with nowhere.yaml: nowhere.yaml: there is no such file"
+    )
 
 
 def test_diff_shows_what_differs_and_nothing_else(run):

@@ -23,7 +23,7 @@ import torch
 from pnp.cli import _parser
 from pnp.document import read_text
 from pnp.errors import PnpError
-from pnp.language.grammar import gather, parse
+from pnp.language.reader import read_spec
 from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 
@@ -47,7 +47,7 @@ def blocks(document):
 
 def said_of(name):
     with pytest.raises(PnpError) as caught:
-        build(parse(gather(name), name), random_weights=True)
+        build(read_spec(name), random_weights=True)
     priors = ", ".join(REGISTRIES["prior"].names())
     return str(caught.value).replace(priors, "PRIORS") + "\n"
 
@@ -71,7 +71,7 @@ def test_snippets(document, tmp_path, monkeypatch):
             if wrong:
                 expected = said_of(name)
             else:
-                build(parse(gather(name), name), random_weights=True)
+                build(read_spec(name), random_weights=True)
         elif language == "text" and expected is not None:
             assert text == expected
             expected = None

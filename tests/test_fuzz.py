@@ -7,9 +7,11 @@ from test_language import GOOD
 from toys import toys  # noqa: F401 (a fixture)
 
 import pnp
-from pnp.document import emit, from_python, read_text
+from pnp.document import from_python, read_text
 from pnp.errors import Origin
-from pnp.language.grammar import KEYS, parse
+from pnp.language.emit import emit
+from pnp.language.reader import spec_of
+from pnp.language.spec import KEYS
 from pnp.pipeline import build
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -59,7 +61,7 @@ def survive(text: str) -> None:
     try:
         document = read_text(text, "fuzz.yaml")
         if document.is_map:
-            build(parse(document, "fuzz.yaml"), random_weights=True)
+            build(spec_of(document, "fuzz.yaml"), random_weights=True)
     except pnp.PnpError as e:
         assert str(e)
 
@@ -85,7 +87,7 @@ def test_any_value_under_any_key(outer, key, value):
         node = from_python(candidate, Origin("fuzz.yaml", 1))
         if node.is_map:
             try:
-                build(parse(node, "fuzz.yaml"), random_weights=True)
+                build(spec_of(node, "fuzz.yaml"), random_weights=True)
             except pnp.PnpError as e:
                 assert str(e)
 

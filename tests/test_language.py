@@ -7,8 +7,9 @@ import torch
 from toys import toys  # noqa: F401 (a fixture)
 
 import pnp
-from pnp.document import emit, read_text
-from pnp.language.grammar import gather, parse
+from pnp.document import read_text
+from pnp.language.emit import emit
+from pnp.language.reader import read_spec
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -45,14 +46,14 @@ def write(tmp_path, monkeypatch):
     return write
 
 
-def message(name, **overrides):
+def message(name, *overlays, **overrides):
     with pytest.raises(pnp.PnpError) as caught:
-        pnp.load(name, random_weights=True, **overrides)
+        pnp.load(name, *overlays, random_weights=True, **overrides)
     return str(caught.value)
 
 
-def load(name, **overrides):
-    return pnp.load(name, random_weights=True, **overrides)
+def load(name, *overlays, **overrides):
+    return pnp.load(name, *overlays, random_weights=True, **overrides)
 
 
 Y = torch.zeros(1, 1, 2, 2)
@@ -159,15 +160,15 @@ def test_overrides_are_the_last_layer(write):
         load(name, **{"modules.P.factor": 0.5})(y=Y).x.flatten()[0]
         == ((0 + 1) / 2 + 2) / 2 / 2 + 3 / 2
     )
-    spec = parse(
-        gather(name, assignments=["repeat=2", "modules.P={prior: toy-blind}", "return=[x]"]), name
-    )
+    assignments = ["repeat=2", "modules.P={prior: toy-blind}", "return=[x]"]
+    spec = read_spec(name, assignments=assignments)
     assert spec.iterations == 2 and spec.modules["P"].name == "toy-blind" and spec.returns == ("x",)
 
 
 def test_flattening_gives_the_same_pipeline_again(write):
     write("good.yaml", GOOD)
-    document = gather(write("child.yaml", "extends: good.yaml\nswap:\n  last 2: {P: B}\n"))
+    child = write("child.yaml", "extends: good.yaml\nswap:\n  last 2: {P: B}\n")
+    document = read_spec(child).document
     again = read_text("\n".join(line for line, _ in emit(document)), "again.yaml")
     assert again.plain() == document.plain()
     assert dict(emit(document))["swap:"].file == "child.yaml"
@@ -234,12 +235,12 @@ def test_all_problems_of_a_file_at_once(write):
         bad.yaml:8: 'p' cannot name a module
             8 | p: {prior: toy-blind}
               = modules begin with a capital letter, variables with a small one
-        bad.yaml:11: repeat wants a whole number of at least 1, not 0
+        bad.yaml:11: repeat should be a whole number of at least 1, not 0
             11 | repeat: 0
         bad.yaml:14: 'j' is not an index
             14 | - x = P(z, beta[j])
                = an index is i or a number, for example alpha[i]
-        bad.yaml:16: 'last 9' goes beyond the loop, which has 1 iterations (0..0), not 9
+        bad.yaml:16: 'last 9' exceeds the loop, which has 1 iterations (0..0), not 9
             16 | last 9: {P: U}"""
     )
 
@@ -247,32 +248,32 @@ def test_all_problems_of_a_file_at_once(write):
 STEPS = [
     (
         "z = D(y, k, x, alpha[i])",
-        "D wants image as 'x', but k is kernel",
+        "D needs image as 'x', but k is kernel",
         "D is the solver toy-pull: D(y, x, k, weight) -> image",
     ),
     (
         "z = D(y, x, k)",
-        "D wants 4 inputs, but 3 stand here",
+        "D needs 4 inputs, but has 3 here",
         "D is the solver toy-pull: D(y, x, k, weight) -> image",
     ),
     (
         "z = D(y, x, k, alpha)",
-        "D wants level as 'weight', but alpha is levels",
+        "D needs level as 'weight', but alpha is levels",
         "write alpha[i] for the level of iteration i",
     ),
     (
         "z = D(y, x, k, s)",
-        "D wants level as 'weight', but s is number",
+        "D needs level as 'weight', but s is number",
         "D is the solver toy-pull: D(y, x, k, weight) -> image",
     ),
     (
         "z = B(y, x, 1)",
-        "B wants 1 to 2 inputs, but 3 stand here",
+        "B needs 1 to 2 inputs, but has 3 here",
         "B is the prior toy-blind: B(x[, level]) -> image",
     ),
     (
         "z, w = B(x)",
-        "B gives 1 (image), but 2 stand left of '='",
+        "B gives 1 (image), but 2 are left of '='",
         "B is the prior toy-blind: B(x[, level]) -> image",
     ),
     ("z = B(q)", "'q' is used before it has a value", "variables: alpha, beta, k, s, sigma, x, y"),
@@ -295,7 +296,7 @@ STEPS = [
         "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'",
     ),
     ("i = B(x)", "'i' cannot be assigned", "i is the index of the iteration and n their number"),
-    ("z, z = B(x)", "an output stands twice", ""),
+    ("z, z = B(x)", "an output is written twice", "give each a name of its own"),
     ("z = B(x.T)", "'x.T' is not an input", "an input is a variable, variable[i] or a number"),
     (
         "z = B(__import__('os'))",
@@ -319,15 +320,15 @@ LINES = [
     (
         "repeat: 3",
         "repeat: many",
-        "one.yaml:13: repeat wants a whole number of at least 1, not 'many'",
+        "one.yaml:13: repeat should be a whole number of at least 1, not 'many'",
     ),
-    ("repeat: 3", "repeat: 3\nrepeat: 4", "one.yaml:14: 'repeat' stands twice"),
+    ("repeat: 3", "repeat: 3\nrepeat: 4", "one.yaml:14: 'repeat' is written twice"),
     ("return: [x, sigma]", "return: [x, q]", "one.yaml:17: 'q' is returned, but no step gives it"),
     ("return: [x, sigma]", "freeze: Q\nreturn: x", "one.yaml:17: there is no module 'Q' to freeze"),
     (
         "return: [x, sigma]",
         "swap: {last 4: {P: B}}\nreturn: x",
-        "one.yaml:17: 'last 4' goes beyond the loop, which has 3 iterations (0..2), not 4",
+        "one.yaml:17: 'last 4' exceeds the loop, which has 3 iterations (0..2), not 4",
     ),
     (
         "return: [x, sigma]",
@@ -352,10 +353,10 @@ LINES = [
     (
         "return: [x, sigma]",
         "swap: {last 2: {P: U}}\nreturn: x",
-        "one.yaml:16: U wants number as 's', but beta[i] is level",
+        "one.yaml:16: U needs number as 's', but beta[i] is level",
     ),
     ("return: [x, sigma]", "", "one.yaml:1: nothing is returned"),
-    ("about: a toy", "about: [a, toy]", "one.yaml:1: about wants a line of text"),
+    ("about: a toy", "about: [a, toy]", "one.yaml:1: about should be a line of text"),
     (
         "given: [y, s = 1, k = G(y), sigma = 2e-2]",
         "given:\n  - y\n  - s = 1\n  - k = U(y, s)\n  - sigma = 2e-2",
@@ -395,7 +396,7 @@ LINES = [
     (
         "about: a toy",
         "extends: one.yaml",
-        "one.yaml:1: 'one.yaml' extends itself, by way of this line",
+        "one.yaml:1: 'one.yaml' extends itself through this line",
     ),
     ("about: a toy", "extends: nothing.yaml", "one.yaml:1: nothing.yaml: there is no such file"),
 ]
@@ -416,6 +417,84 @@ def test_weights_that_no_module_takes_are_refused(write):
     assert said.startswith("one.yaml:1: no module takes these weights")
 
 
+def test_a_list_of_extends_is_a_base_and_overlays(write):
+    write("good.yaml", GOOD)
+    write("twice.yaml", "modules: {P: {factor: 2}}\n")
+    write("short.yaml", "extends: good.yaml\nrepeat: 1\n")
+    write("blind.yaml", "extends: good.yaml\nswap: {last 1: {P: B}}\n")
+    both = load(write("both.yaml", "extends: [short.yaml, twice.yaml]\nafter: ['x = P(x, 0)']\n"))
+    assert both(y=Y).x.flatten()[0] == 1 * 2 * 2
+    # An overlay that extends what is below it acts with its own lines alone.
+    blind = read_spec(write("c.yaml", "extends: [short.yaml, blind.yaml]\n"))
+    assert blind.iterations == 1 and blind.stages[0].swap[0].letters == {"P": "B"}
+    assert load("good.yaml", "twice.yaml")(y=Y).x.flatten()[0] == ((0 + 1) * 2 + 2) * 2 * 2 + 3 * 2
+    assert load("good.yaml", "twice.yaml", "short.yaml")(y=Y).x.flatten()[0] == 2
+    assert read_spec("short.yaml", overlays=["blind.yaml"]).name == "short.yaml with blind.yaml"
+
+
+OVERLAYS = [
+    ("steps:\n  - x = N(x, 0)\n", "over.yaml:2: there is no module 'N'"),
+    (
+        "modules:\n  N: {iterations: 5}\n",
+        "over.yaml:2: there is no module 'N' to change\n    2 | N: {iterations: 5}\n      = modules:",
+    ),
+    ("modules:\n  N: null\n", "over.yaml:2: there is no module 'N' to remove"),
+    ("modules: {P: null}\n", "good.yaml:16: there is no module 'P'"),
+    ("swap: {last 9: {P: B}}\n", "over.yaml:1: 'last 9' exceeds the loop"),
+    ("repaet: 3\n", "over.yaml:1: a pipeline has no key 'repaet'"),
+    ("- x = N(x)\n", "over.yaml:1: a pipeline is a map of keys"),
+    (
+        "about: far\nextends: other.yaml\n",
+        "over.yaml:2: other.yaml cannot be a second base: good.yaml is the base already",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), OVERLAYS, ids=[t for t, _ in OVERLAYS])
+def test_an_overlay_that_does_not_fit_is_told_with_its_line(write, text, expected):
+    write("good.yaml", GOOD)
+    write("other.yaml", GOOD)
+    write("over.yaml", text)
+    for said in (
+        message(write("both.yaml", "extends: [good.yaml, over.yaml]\n")),
+        message("good.yaml", "over.yaml"),
+    ):
+        assert expected in said
+
+
+@pytest.mark.parametrize("extends", ["[]", "{a: b}", "[good.yaml, [a]]", "3"])
+def test_extends_is_a_name_or_a_list_of_names(write, extends):
+    said = message(write("one.yaml", f"extends: {extends}\n"))
+    assert said.startswith("one.yaml:1: extends should be a pipeline: a name, a file, or a list")
+
+
+def test_a_cycle_through_another_folder_is_found(write, tmp_path):
+    (tmp_path / "sub").mkdir()
+    write("a.yaml", "extends: sub/../a.yaml\n")
+    assert message("a.yaml").startswith("a.yaml:1: 'sub/../a.yaml' extends itself")
+
+
+def test_an_assignment_is_the_last_layer_and_null_removes(write):
+    name = write("good.yaml", GOOD)
+    one = read_spec(name, assignments=["steps.1=null", "swap={last 1: {P: B}}", "swap=null"])
+    assert [str(step) for step in one.stages[0].steps] == ["z = D(y, x, k, alpha[i])"]
+    two = read_spec(name, assignments=["modules={P: {factor: 3}}", "modules.B=null"])
+    assert two.modules["P"].options == {"factor": 3} and "B" not in two.modules
+    three = read_spec(name, assignments=["return.0=z"])
+    assert three.returns == ("z", "sigma")
+
+
+def test_the_spec_keeps_kinds_and_called_letters(write):
+    spec = read_spec(write("good.yaml", GOOD + "swap: {last 1: {P: B}}\n"))
+    kinds = {name: kind.name for name, kind in spec.kinds.items()}
+    assert kinds == {
+        **dict.fromkeys(("y", "x", "z"), "image"),
+        **{"s": "number", "k": "kernel", "sigma": "level"},
+        **dict.fromkeys(("alpha", "beta"), "levels"),
+    }
+    assert spec.called == {"U", "G", "H", "D", "P", "B"}
+
+
 def test_messages_about_overrides(write):
     name = write("good.yaml", GOOD)
     assert message(name, **{"modules.X.a": 1}).startswith(
@@ -423,9 +502,9 @@ def test_messages_about_overrides(write):
     )
     assert "did you mean 'repeat'?" in message(name, repaet=3)
     with pytest.raises(pnp.PnpError, match="write it as key=value"):
-        gather(name, assignments=["repeat"])
+        read_spec(name, assignments=["repeat"])
     with pytest.raises(pnp.PnpError, match="list of 2; '7' is not an index"):
-        gather(name, assignments=["return.7=x"])
+        read_spec(name, assignments=["return.7=x"])
 
 
 def test_an_unknown_pipeline_is_answered_with_the_nearest(write):

@@ -8,7 +8,7 @@ import torch
 
 import pnp
 from pnp.commands import show
-from pnp.language.grammar import gather, names, parse
+from pnp.language.reader import PIPELINES, read_spec
 
 SMALL: dict[str, dict[str, Any]] = {
     "resunet": {"nc": [4, 4, 4, 4], "nb": 1},
@@ -46,7 +46,7 @@ NEW = ("blind-dpir", "denoise-usrnet", "fkp-dpir", "usrnet-tv-start")
 
 def small(name, **more):
     """The overrides that shrink a pipeline: networks, and 2 iterations where no swap needs more."""
-    spec = parse(gather(name), name)
+    spec = read_spec(name)
     document = spec.document.value
     repeats = [2 + max((w.last - w.first for w in stage.swap), default=0) for stage in spec.stages]
     overrides = {"repeat": repeats[0]} if "repeat" in document else {}
@@ -66,7 +66,7 @@ def load(name, **more):
 
 
 def scale_of(name, s=2):
-    takes_s = any(g.name == "s" for g in parse(gather(name), name).given)
+    takes_s = any(g.name == "s" for g in read_spec(name).given)
     return FIXED_SCALE.get(name, s) if takes_s else 1
 
 
@@ -103,21 +103,21 @@ def trained(name):
     ]
 
 
-every_pipeline = pytest.mark.parametrize("name", names())
-networks = [name for name in names() if trained(name)]
+every_pipeline = pytest.mark.parametrize("name", PIPELINES.names())
+networks = [name for name in PIPELINES.names() if trained(name)]
 
 
 @every_pipeline
 def test_it_checks_and_has_a_line_in_the_list(name):
     assignments = [f"{key}={value}" for key, value in small(name).items()]
-    assert show.verdict(name, assignments).startswith(f"{name}: ok: ")
-    about = parse(gather(name), name).about
+    assert show.verdict(read_spec(name, assignments=assignments)).startswith(f"{name}: ok: ")
+    about = read_spec(name).about
     assert 20 <= len(about) <= 95, "pnp list gives a pipeline one line"
 
 
 def test_the_list_gives_one_line_to_each(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    assert [line.split()[0] for line in show.listing("pipelines").splitlines()] == names()
+    assert [line.split()[0] for line in show.listing("pipelines").splitlines()] == PIPELINES.names()
 
 
 @every_pipeline
@@ -209,7 +209,7 @@ def test_images_of_a_batch_do_not_touch_each_other(name):
 
 
 swapping = [
-    name for name in names() if any(stage.swap for stage in parse(gather(name), name).stages)
+    name for name in PIPELINES.names() if any(stage.swap for stage in read_spec(name).stages)
 ]
 
 
@@ -244,5 +244,5 @@ def test_a_swap_changes_its_iterations_and_no_others(name):
 
 def test_new_combinations_are_yaml_alone():
     for name in NEW:
-        assert "in no paper" in parse(gather(name), name).about
-        assert gather(name).value["steps"] != gather("ikrnet").value["steps"]
+        assert "in no paper" in read_spec(name).about
+        assert read_spec(name).stages != read_spec("ikrnet").stages

@@ -22,7 +22,7 @@ from pnp.checkpoints import SHIPPED, STABLE, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.errors import PipelineError, PnpError
 from pnp.images import write_image
-from pnp.language import grammar
+from pnp.language.reader import PIPELINES
 from pnp.pipeline import build
 from pnp.training.recipe import load_recipe, names
 from pnp.training.shipping import read_manifest, sha256, ship
@@ -452,7 +452,7 @@ def test_a_name_that_is_not_shipped_says_which_recipe_makes_it():
     manifest = read_manifest()
     holders = [
         holder
-        for document in map(grammar.gather, grammar.names())
+        for document in map(PIPELINES.read, PIPELINES.names())
         for holder in (document, *document.value["modules"].value.values())
     ]
     named = {str(holder.value["weights"].value) for holder in holders if "weights" in holder.value}

@@ -15,7 +15,7 @@ from typing import Any
 from pnp.commands.show import bibtex
 from pnp.errors import PnpError, nearest
 from pnp.interfaces import Module, signature_of
-from pnp.language.grammar import names as pipelines
+from pnp.language.reader import PIPELINES
 from pnp.options import describe, options_of
 from pnp.registry import REGISTRIES
 
@@ -55,7 +55,7 @@ def explain(name: str) -> str:
     found = [(word, r.get(name)) for word, r in REGISTRIES.items() if name in r.names()]
     if found:
         return "\n\n\n".join(_module(word, cls) for word, cls in found)
-    if name in pipelines():
+    if name in PIPELINES.names():
         raise PnpError(f"'{name}' is a pipeline; pnp show {name} prints it")
     near = nearest(name, (n for r in REGISTRIES.values() for n in r.names()))
     raise PnpError(f"there is no module called '{name}'; {near} pnp list prints all names")

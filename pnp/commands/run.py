@@ -34,6 +34,7 @@ def restore_files(args: argparse.Namespace) -> int:
         sigma=args.sigma,
         mask=args.mask,
         assignments=tuple(args.assignments),
+        overlays=tuple(args.overlays),
         device=args.device,
         dtype=args.dtype,
         compile=args.compile,

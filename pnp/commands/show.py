@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from pnp.cost import cost_of, read_size
-from pnp.document import Node, emit, from_python
+from pnp.document import Node, from_python
 from pnp.errors import PnpError
-from pnp.language.grammar import KEYS, gather, names, parse
+from pnp.language.emit import emit
+from pnp.language.reader import PIPELINES, read_spec
+from pnp.language.spec import KEYS, Spec
 from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 
@@ -22,7 +24,7 @@ def listing(what: str | None = None) -> str:
     """The pipelines and the modules of each registry, a line each."""
     sections = []
     if what in (None, "pipelines"):
-        sections.append(("pipelines", {name: parse(gather(name), name).about for name in names()}))
+        sections.append(("pipelines", {n: read_spec(n).about for n in PIPELINES.names()}))
     for word, registry in REGISTRIES.items():
         if what in (None, word + "s"):
             sections.append(
@@ -40,40 +42,38 @@ def listing(what: str | None = None) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def flattened(name: str, assignments: Iterable[str] = ()) -> str:
-    """A pipeline as one YAML document with all that it extends merged; each line tells where it was written."""
-    document = gather(name, assignments=assignments)
-    parse(document, name)
-    lines = list(emit(_ordered(document)))
+def flattened(spec: Spec) -> str:
+    """A pipeline as one YAML document, merged; each line tells where it was written."""
+    lines = list(emit(_ordered(spec.document)))
     width = min(max(len(text) for text, _ in lines), 72)
     return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
 
 
-def cost(name: str, assignments: Iterable[str] = (), size: str = "1024x1024") -> str:
-    """What the pipeline costs for a result of the given size, as comment lines (see pnp/cost.py)."""
+def cost(spec: Spec, size: str = "1024x1024") -> str:
+    """What the pipeline costs for a result of the given size, as comment lines (pnp/cost.py)."""
     height, width = read_size(size)
-    pipeline = build(parse(gather(name, assignments=assignments), name), random_weights=True)
+    pipeline = build(spec, random_weights=True)
     return str(cost_of(pipeline, height, width))
 
 
-def verdict(name: str, assignments: Iterable[str] = ()) -> str:
+def verdict(spec: Spec) -> str:
     """One line for a pipeline that is right; PipelineError with all problems for one that is not."""
-    spec = parse(gather(name, assignments=assignments), name)
     pipeline = build(spec, random_weights=True)
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
     learned = f", {parameters:,} parameters" if parameters else ""
-    return (
-        f"{name}: ok: ({given}) -> {', '.join(spec.returns)}, {spec.iterations} iterations{learned}"
-    )
+    returned = ", ".join(spec.returns)
+    return f"{spec.name}: ok: ({given}) -> {returned}, {spec.iterations} iterations{learned}"
 
 
 def difference(a: str, b: str) -> str:
-    """The lines in which two flattened pipelines differ, as a unified diff; a module is one line if it fits."""
+    """The lines in which two merged pipelines differ, as a unified diff.
+
+    A module is one line if it fits.
+    """
 
     def flat(name: str) -> list[str]:
-        document = _ordered(gather(name))
-        parse(document, name)
+        document = _ordered(read_spec(name).document)
         modules = document.value["modules"]
         # Of one origin, an entry is written on one line, whichever files its options came from.
         entries = {
@@ -89,15 +89,11 @@ def difference(a: str, b: str) -> str:
     return "\n".join(lines) if lines else f"{a} and {b} are the same"
 
 
-def citations(name: str, assignments: Iterable[str] = ()) -> str:
-    """BibTeX of a pipeline, of its modules and of nothing else."""
-    spec = parse(gather(name, assignments=assignments), name)
-    keys = dict.fromkeys(spec.cite)
-    used = {step.module for step in spec.steps()} | {
-        v for st in spec.stages for w in st.swap for v in w.letters.values()
-    }
+def citations(spec: Spec) -> str:
+    """BibTeX of a pipeline, of the modules that it calls and of nothing else."""
+    name, keys = spec.name, dict.fromkeys(spec.cite)
     for letter, module in spec.modules.items():
-        if letter in used:
+        if letter in spec.called:
             keys.update(dict.fromkeys(REGISTRIES[module.word].get(module.name).cite))
     return bibtex(keys, name) if keys else f"% {name} and its modules cite nothing"
 

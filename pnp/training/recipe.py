@@ -29,8 +29,9 @@ from pnp.degradations import Degradations
 from pnp.document import Node, read_file, read_text, scalar
 from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
 from pnp.interfaces import KINDS, signature_of
-from pnp.language import grammar
-from pnp.language.grammar import KIND_OF_NAME, Spec
+from pnp.language.reader import PIPELINES, spec_of
+from pnp.language.spec import KEYS as PIPELINE_KEYS
+from pnp.language.spec import KIND_OF_NAME, Spec
 from pnp.options import convert
 from pnp.registry import REGISTRIES
 
@@ -269,8 +270,8 @@ def _assign(document: Node, text: str) -> Node:
     node = node or Node(scalar(value), origin)
     first, _, rest = key.partition(".")
     if first not in KEYS:
-        if first not in grammar.KEYS:
-            known = sorted({*KEYS, *grammar.KEYS})
+        if first not in PIPELINE_KEYS:
+            known = sorted({*KEYS, *PIPELINE_KEYS})
             raise PipelineError(
                 [
                     Problem(
@@ -407,10 +408,10 @@ class _Reader:
             return None
         try:
             if node.is_map:
-                document = grammar.adopt(node, self.folder)
+                document = PIPELINES.extended(node)
             elif isinstance(node.value, str):
                 beside = self.folder / node.value
-                document = grammar.gather(str(beside) if beside.is_file() else node.value)
+                document = PIPELINES.read(str(beside) if beside.is_file() else node.value)
             else:
                 self.say(node.origin, "pipeline wants a name, a file, or the keys of a pipeline")
                 return None
@@ -430,11 +431,11 @@ class _Reader:
             changes = None
         try:
             document = reduce(
-                lambda d, item: grammar.assign(d, *item),
+                lambda d, item: PIPELINES.assign(d, *item),
                 (changes.value if changes else {}).items(),
                 document,
             )
-            return grammar.parse(document, str(node.value) if not node.is_map else self.name)
+            return spec_of(document, str(node.value) if not node.is_map else self.name)
         except PipelineError as e:
             self.problems += e.problems
             return None

@@ -1,0 +1,300 @@
+"""A document over a document: `extends`, overlays and `--set`, for every kind of document.
+
+Layers, each over the ones before:
+
+    the files that `extends` names: one, or a list of the base and then overlays
+    the document itself
+    overlays, as of `--with`
+    single values: `set`, `--set key=value`, keyword arguments of `pnp.load`
+
+Each file is a layer once.  So an overlay may itself extend what is below it already:
+`ikrnet-8` with `ikrnet-scunet` is `ikrnet`, then what each of the two changes.
+
+Pipelines, recipes and comparisons are three `Dialect`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from importlib.metadata import entry_points
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pnp.document import Node, from_python, read_file, read_text, relocated, scalar
+from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
+
+Merge: TypeAlias = Callable[[Node, Node], Node]
+"""A map over a map: `merge(base, layer)`."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One kind of document: its name in messages, its keys, its files, and how a layer changes one.
+
+    Args:
+        word: What a document is called in messages.
+        keys: Its keys.
+        group: The entry points by which plugins name packages with further documents.
+        merge: A document over the one below it.
+        package: The package of pnp's own documents, if they have one.
+        dotted: Keys whose entries have dots in their names: an assignment's dots end there.
+        inner: The kind of document that the key `set` changes; assignments to its keys go there.
+    """
+
+    word: str
+    keys: tuple[str, ...]
+    group: str
+    merge: Merge
+    package: str = ""
+    dotted: tuple[str, ...] = ()
+    inner: Dialect | None = None
+
+    def names(self) -> list[str]:
+        """The documents that can be found by name: those of pnp and those of plugins."""
+        return sorted(self._named())
+
+    def find(self, name: str, folder: Path | None = None) -> tuple[Path, str]:
+        """The file of a name or of a path relative to `folder`, and how messages call it."""
+        if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
+            path = (folder or Path()) / Path(name).expanduser()
+            if path.is_dir():
+                raise PnpError(f"{name}: this is a folder; name a {self.word} file (.yaml)")
+            if not path.is_file():
+                known = ", ".join(self.names())
+                raise PnpError(
+                    f"{name}: there is no such file; {self.word}s by name: {known or 'none'}"
+                )
+            return path, name
+        named = self._named()
+        if name in named:
+            with as_file(named[name][1]) as path:
+                return path, f"{name}.yaml"
+        message = f"there is no {self.word} called '{name}'; {hint(name, named, self.word + 's')}"
+        if ((folder or Path()) / f"{name}.yaml").is_file():
+            message += f"; a file is written with its ending: {name}.yaml"
+        raise PnpError(message)
+
+    def read(
+        self,
+        name: str,
+        overrides: Mapping[str, Any] | None = None,
+        assignments: Iterable[str] = (),
+        overlays: Iterable[str] = (),
+    ) -> Node:
+        """The document of a name or a file, merged with all that is under and over it.
+
+        Args:
+            name: A name or a path.
+            overrides: Values by dotted key.
+            assignments: Texts 'key.key=value'.
+            overlays: Names or paths of documents that are put over it.
+
+        Raises:
+            PipelineError: With the line in question.
+        """
+        stack: dict[Path, Node] = {}
+        self._stack(name, None, stack)
+        for overlay in overlays:
+            self._stack(overlay, Origin(f"--with {overlay}"), stack, overlay=True)
+        document = self._merged(stack.values())
+        for key, value in (overrides or {}).items():
+            origin = Origin(f"load({key}=...)", None, f"{key} = {value!r}")
+            document = self.assign(document, key, from_python(value, origin))
+        for text in assignments:
+            document = self.assign(document, *read_assignment(text))
+        return document
+
+    def extended(self, document: Node) -> Node:
+        """A document that is not a file of its own, merged with those that it extends."""
+        stack: dict[Path, Node] = {}
+        self._stack_parents(document, stack, ())
+        return self._merged([*stack.values(), document])
+
+    def assign(self, document: Node, key: str, value: Node) -> Node:
+        """One value as the last layer.
+
+        A dotted key reaches into maps and, by index, into lists (`stages.1.repeat`); null removes.
+        A whole key, and a map for one entry of a key, are merged as those of an overlay are.
+        """
+        first, _, rest = key.partition(".")
+        settable = [k for k in self.keys if k != "extends"]
+        if first not in settable:
+            if self.inner is not None and first in self.inner.keys and first != "extends":
+                return self.assign(document, f"set.{key}", value)
+            raise PipelineError([self._not_settable(first, settable, value.origin)])
+        path = [first, rest] if first in self.dotted and rest else key.split(".")
+        within = document.value.get(first)
+        if first == "set" and rest and within is not None and within.is_map:
+            # An assignment over one of the same key acts after all others.
+            before = {k: v for k, v in within.value.items() if k != rest}
+            within = Node({**before, rest: value}, within.origin)
+            return Node({**document.value, first: within}, document.origin)
+        entry = len(path) == 2 and not (within is not None and within.is_list)
+        if len(path) == 1 or (entry and (value.is_map or value.value is None)):
+            layer = Node({path[1]: value}, value.origin) if len(path) == 2 else value
+            return self.merge(document, Node({first: layer}, value.origin))
+        return _put(document, path, value, "")
+
+    def unknown_keys(self, document: Node) -> list[Problem]:
+        """A problem for each key that no document of this kind has."""
+        return [
+            Problem(node.origin, f"a {self.word} has no key '{key}'", hint(key, self.keys, "keys"))
+            for key, node in document.value.items()
+            if key not in self.keys
+        ]
+
+    def _not_settable(self, key: str, settable: list[str], origin: Origin) -> Problem:
+        if self.inner is None:
+            cure = hint(key, settable, "keys")
+            return Problem(origin, f"a {self.word} has no key '{key}' to set", cure)
+        message = f"neither a {self.word} nor a {self.inner.word} has a key '{key}'"
+        return Problem(origin, message, hint(key, {*settable, *self.inner.keys}, "keys"))
+
+    def _named(self) -> dict[str, Any]:
+        """Package and file of each document that has a name."""
+        found: dict[str, Any] = {}
+        own = [self.package] if self.package else []
+        for package in [*own, *(point.value for point in entry_points(group=self.group))]:
+            try:
+                entries = list(files(package).iterdir())
+            except (ModuleNotFoundError, TypeError) as e:
+                raise PnpError(
+                    f"the plugin package '{package}' of the entry point group {self.group} "
+                    f"cannot be imported: {e}"
+                ) from e
+            for entry in entries:
+                if not entry.name.endswith(".yaml"):
+                    continue
+                stem = entry.name.removesuffix(".yaml")
+                if stem in found:
+                    raise PnpError(
+                        f"two {self.word}s are called '{stem}': one in {found[stem][0]}, "
+                        f"one in {package}; rename one of them"
+                    )
+                found[stem] = (package, entry)
+        return found
+
+    def _find(self, name: str, origin: Origin | None) -> tuple[Path, str]:
+        try:
+            return self.find(name, origin.folder if origin is not None else None)
+        except PnpError as e:
+            if origin is None:
+                raise
+            message, _, cure = str(e).partition("; ")
+            raise PipelineError([Problem(origin, message, cure)]) from None
+
+    def _stack(
+        self,
+        name: str,
+        origin: Origin | None,
+        stack: dict[Path, Node],
+        chain: tuple[Path, ...] = (),
+        overlay: bool = False,
+    ) -> None:
+        """Put a file on the stack, and under it those that it extends; each file is there once."""
+        found, shown = self._find(name, origin)
+        path = found.resolve()
+        here = origin or Origin(shown)
+        if path in chain:
+            message = f"'{name}' extends itself through this line"
+            raise PipelineError([Problem(here, message, "remove the cycle")])
+        if path in stack:
+            return
+        document = read_file(found, shown)
+        if not document.is_map:
+            message, cure = f"a {self.word} is a map of keys", f"keys: {', '.join(self.keys)}"
+            raise PipelineError([Problem(document.origin, message, cure)])
+        if stack and not overlay and "extends" not in document.value:
+            base = next(iter(stack.values())).origin.file
+            message = f"{shown} cannot be a second base: {base} is the base already"
+            cure = f"an overlay extends nothing, or {base} and what is over it"
+            raise PipelineError([Problem(here, message, cure)])
+        self._stack_parents(document, stack, (*chain, path))
+        stack[path] = document
+
+    def _stack_parents(
+        self, document: Node, stack: dict[Path, Node], chain: tuple[Path, ...]
+    ) -> None:
+        node = document.value.get("extends")
+        if node is None:
+            return
+        parents = node.value if node.is_list else [node]
+        if not parents or not all(isinstance(p.value, str) for p in parents):
+            message = f"extends should be a {self.word}: a name, a file, or a list of them"
+            cure = "in a list the base comes first, then what is put over it"
+            raise PipelineError([Problem(node.origin, message, cure)])
+        base, *overlays = parents
+        self._stack(base.value, base.origin, stack, chain)
+        for overlay in overlays:
+            self._stack(overlay.value, overlay.origin, stack, chain, overlay=True)
+
+    def _merged(self, layers: Iterable[Node]) -> Node:
+        own = [
+            Node({k: v for k, v in layer.value.items() if k != "extends"}, layer.origin)
+            for layer in layers
+        ]
+        return reduce(self.merge, own)
+
+
+def merge_maps(
+    base: Node, layer: Node, within: Callable[[str], Merge | None] = lambda key: None
+) -> Node:
+    """A map over a map: null removes, `within` says which maps are merged, all else replaces."""
+    merged = dict(base.value)
+    for key, node in layer.value.items():
+        merge = within(key)
+        if node.value is None:
+            merged.pop(key, None)
+        elif merge is not None and node.is_map and key in merged and merged[key].is_map:
+            merged[key] = merge(merged[key], node)
+        else:
+            merged[key] = node
+    return Node(merged, base.origin)
+
+
+def read_assignment(text: str) -> tuple[str, Node]:
+    """Key and value of 'key.key=value'; the value is YAML, so it may be a list or a map."""
+    key, equals, value = (part.strip() for part in text.partition("="))
+    origin = Origin(f"--set {text}")
+    if not equals or not key:
+        raise PnpError(
+            f"--set {text}: write it as key=value, "
+            "for example --set repeat=8 or --set modules.P.weights=FILE"
+        )
+    if not value.startswith(("[", "{", '"', "'")):
+        return key, Node(scalar(value), origin)
+    try:
+        return key, relocated(read_text(value, origin.file), origin)
+    except PipelineError as e:
+        raise PipelineError([Problem(origin, p.message, p.cure) for p in e.problems]) from None
+
+
+def _put(node: Node | None, path: list[str], value: Node, done: str) -> Node:
+    """The node with `value` at a path below it; `done` is the path that led to the node."""
+    key, *rest = path
+    here = f"{done}.{key}" if done else key
+    if node is not None and node.is_list:
+        if not key.isdigit() or int(key) >= len(node.value):
+            size = len(node.value)
+            message = f"'{done}' is a list of {size}; '{key}' is not an index of it"
+            raise PipelineError([Problem(value.origin, message, "the first is 0")])
+        items = list(node.value)
+        if rest:
+            items[int(key)] = _put(items[int(key)], rest, value, here)
+        else:
+            items[int(key) : int(key) + 1] = [value] if value.value is not None else []
+        return Node(items, node.origin)
+    if node is not None and not node.is_map:
+        message = f"'{done}' is a single value, so there is no '{key}' in it"
+        raise PipelineError([Problem(value.origin, message)])
+    inner = dict(node.value) if node is not None else {}
+    if rest:
+        inner[key] = _put(inner.get(key), rest, value, here)
+    elif value.value is None:
+        inner.pop(key, None)
+    else:
+        inner[key] = value
+    return Node(inner, node.origin if node is not None else value.origin)

@@ -1,0 +1,320 @@
+"""From a YAML document to a checked `Spec`, or to all of its problems at once.
+
+A pipeline is the paper's equations as lines `out[, out] = Module(in[, in])`.  An input is a
+variable, `variable[i]` or a number; `i` and `n` (the loop's index and its number of iterations)
+exist in a loop.  Nothing is evaluated as Python.  Order of a run: the defaults of `given`,
+`before`, `start`, `repeat` x `steps`, `after`, `return`; several loops are a list under `stages`.
+docs/write-a-pipeline.md describes the whole of it.
+
+`layers` merges the file with those that it extends and with overrides; this file reads the merged
+document, with `steps` and `stages`; `kinds` follows the kinds of the variables through the steps.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pnp.document import Node, scalar
+from pnp.errors import Findings, OldSpelling, Problem, hint, nearest
+from pnp.interfaces import KINDS, Kind
+from pnp.language.kinds import article, check_kinds
+from pnp.language.layers import Dialect, Merge, merge_maps
+from pnp.language.spec import KEYS, KIND_OF_NAME, Given, ModuleSpec, Spec, Step
+from pnp.language.stages import StageReader
+from pnp.language.steps import LETTER, VARIABLE, read_step, read_steps
+from pnp.options import read_fields
+from pnp.registry import REGISTRIES, current_word
+
+
+def read_spec(
+    name: str,
+    overrides: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    overlays: Iterable[str] = (),
+) -> Spec:
+    """The pipeline of a name or a YAML file, merged and checked.
+
+    Args:
+        name: A pipeline's name or path.
+        overrides: Python values by dotted key, as for `pnp.load`.
+        assignments: Texts 'key.key=value', as for `--set`.
+        overlays: Names or paths of pipelines that are put over it, as for `--with`.
+
+    Raises:
+        PipelineError: With every problem found.
+    """
+    overlays = tuple(overlays)
+    document = PIPELINES.read(name, overrides, assignments, overlays)
+    return spec_of(document, " with ".join([name, *overlays]))
+
+
+def spec_of(document: Node, name: str) -> Spec:
+    """The `Spec` of a merged document; PipelineError with every problem found."""
+    return _Reader(name, _with_weights_found(document)).read()
+
+
+def _merge(base: Node, layer: Node) -> Node:
+    """A pipeline over another: modules are merged by letter, any other key replaces."""
+    return merge_maps(base, layer, {"modules": _merge_modules}.get)
+
+
+def _merge_modules(base: Node, layer: Node) -> Node:
+    def merge_module(letter: str) -> Merge | None:
+        says_what_it_is = layer.value[letter].is_map and {*layer.value[letter].value} & {
+            *REGISTRIES
+        }
+        return None if says_what_it_is else merge_maps
+
+    merged = merge_maps(base, layer, merge_module)
+    # What is to be removed but is not there stays, so that the reader can tell.
+    misfits = {k: v for k, v in layer.value.items() if v.value is None and k not in base.value}
+    return Node({**merged.value, **misfits}, layer.origin)
+
+
+PIPELINES = Dialect(
+    word="pipeline", keys=KEYS, group="pnp.pipelines", merge=_merge, package="pnp.pipelines"
+)
+
+
+def _with_weights_found(document: Node) -> Node:
+    """Weights that exist beside the file that names them, by their whole path."""
+
+    def found(holder: Node) -> Node:
+        weights = holder.value.get("weights") if holder.is_map else None
+        if weights is None or not isinstance(weights.value, str) or weights.origin.folder is None:
+            return holder
+        folder = weights.origin.folder
+        if not (folder / weights.value.partition("#")[0]).is_file():
+            return holder
+        located = Node(str(folder / weights.value), weights.origin)
+        return Node({**holder.value, "weights": located}, holder.origin)
+
+    modules = document.value.get("modules")
+    if modules is not None and modules.is_map:
+        entries = {letter: found(module) for letter, module in modules.value.items()}
+        located = {**document.value, "modules": Node(entries, modules.origin)}
+        document = Node(located, document.origin)
+    return found(document)
+
+
+class _Reader:
+    """Reads the parts of a document; what is wrong is noted in `findings` and reading continues."""
+
+    def __init__(self, name: str, document: Node):
+        self.name, self.document = name, document
+        self.findings = Findings()
+        self.say = self.findings.say
+
+    def read(self) -> Spec:
+        """The spec; PipelineError with all problems."""
+        self.findings.problems += PIPELINES.unknown_keys(self.document)
+        modules = self.modules()
+        written = self.get("modules")
+        letters = frozenset(written.value if written is not None and written.is_map else ())
+        stages = StageReader(self.document, modules, letters, self.findings).read()
+        returns = self.words("return")
+        if not returns:
+            cure = "add a line such as 'return: [x]'"
+            self.say(self.document.origin, "nothing is returned", cure)
+        spec = Spec(
+            name=self.name,
+            document=self.document,
+            about=self.text("about"),
+            cite=self.words("cite"),
+            given=self.given(),
+            modules=modules,
+            weights=self.weights(self.document, "weights"),
+            freeze=self.words("freeze"),
+            before=read_steps(self.get("before"), "before", self.findings),
+            stages=stages,
+            after=read_steps(self.get("after"), "after", self.findings),
+            returns=returns,
+        )
+        if not self.findings.incomplete:
+            spec, problems = check_kinds(spec, letters - set(modules))
+            self.findings.problems += problems
+        self.findings.raise_all()
+        return spec
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, if it is written."""
+        found: Node | None = self.document.value.get(key)
+        return found
+
+    def text(self, key: str) -> str:
+        """A line of text."""
+        node = self.get(key)
+        if node is None:
+            return ""
+        if not isinstance(node.value, str):
+            self.say(node.origin, f"{key} should be a line of text")
+            return ""
+        return node.value
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """A name, or a list of names."""
+        node = self.get(key)
+        if node is None:
+            return ()
+        items = node.value if node.is_list else [node]
+        if not all(isinstance(item.value, str) for item in items):
+            cure = f"for example '{key}: [x, k]'"
+            self.say(node.origin, f"{key} should be a list of names", cure)
+            return ()
+        return tuple(item.value for item in items)
+
+    def weights(self, holder: Node, what: str) -> Node | None:
+        """The weights that the document or a module names."""
+        node: Node | None = holder.value.get("weights")
+        if node is not None and not isinstance(node.value, str):
+            message = f"{what} should be a file or the name of shipped weights"
+            self.say(node.origin, f"{message}, not {node.plain()!r}")
+            return None
+        return node
+
+    def given(self) -> tuple[Given, ...]:
+        """The variables that the caller gives."""
+        node = self.get("given")
+        if node is None or not node.is_list:
+            if node is None:
+                cure = "add a line such as 'given: [y, s]'"
+                message = "the pipeline does not say what it is given"
+                self.say(self.document.origin, message, cure)
+            else:
+                cure = "for example 'given: [y, s, k, sigma]'"
+                self.say(node.origin, "given should be a list", cure)
+            self.findings.incomplete = True
+            return ()
+        result: dict[str, Given] = {}
+        for item in node.value:
+            one = self.one_given(item)
+            if one is None:
+                self.findings.incomplete = True
+            elif one.name in result:
+                self.say(item.origin, f"'{one.name}' is given twice")
+            else:
+                result[one.name] = one
+        return tuple(result.values())
+
+    def one_given(self, item: Node) -> Given | None:
+        """A variable: 'y', 'guide: image', 's = 1' or 'k = G(y)'."""
+        if item.is_map and len(item.value) == 1:
+            ((name, kind),) = item.value.items()
+            if re.fullmatch(VARIABLE, name) and isinstance(kind.value, str) and kind.value in KINDS:
+                return Given(name, KINDS[kind.value], None, item.origin)
+            message = f"'{name}: {kind.plain()}' is not a variable and its kind"
+            self.say(item.origin, message, f"kinds: {', '.join(KINDS)}")
+            return None
+        if not isinstance(item.value, str):
+            cure = "for example 'given: [y, s, k = G(y), sigma = 2e-2]'"
+            self.say(item.origin, f"given should hold names, not {item.plain()!r}", cure)
+            return None
+        name, equals, value = (part.strip() for part in item.value.partition("="))
+        if name not in KIND_OF_NAME:
+            self.say_unknown_kind(name, item)
+            return None
+        kind = KINDS[KIND_OF_NAME[name]]
+        if not equals:
+            return Given(name, kind, None, item.origin)
+        default = self.default(name, kind, value, item)
+        return None if default is None else Given(name, kind, default, item.origin)
+
+    def say_unknown_kind(self, name: str, item: Node) -> None:
+        """What is wrong with a name in `given` that has no kind."""
+        if re.fullmatch(VARIABLE, name):
+            known = f"kinds: {', '.join(KINDS)}; known without: {', '.join(KIND_OF_NAME)}"
+            message = f"the kind of '{name}' is not known"
+            self.say(item.origin, message, f"write '{name}: image'; {known}")
+        else:
+            cure = "variables begin with a small letter"
+            self.say(item.origin, f"'{name}' is not the name of a variable", cure)
+
+    def default(self, name: str, kind: Kind, value: str, item: Node) -> Step | int | float | None:
+        """The default of a given variable: a number, or a step; None after a problem."""
+        number = scalar(value)
+        if isinstance(number, (int, float)) and not isinstance(number, bool):
+            fits = isinstance(number, int) if kind.name == "number" else kind.name == "level"
+            if not fits:
+                message = f"'{name}' is {article(kind)}, so {value} cannot be its default"
+                self.say(item.origin, message)
+            return number if fits else None
+        step = read_step(item)
+        if isinstance(step, Problem):
+            self.findings.problems.append(step)
+            return None
+        return step
+
+    def modules(self) -> dict[str, ModuleSpec]:
+        """The modules by letter, without those that could not be read."""
+        node = self.get("modules")
+        if node is None or not node.is_map or not node.value:
+            cure = "add 'modules:' with lines such as 'P: {prior: tv}'"
+            self.say((node or self.document).origin, "there are no modules", cure)
+            self.findings.incomplete = True
+            return {}
+        read = {letter: self.module(letter, entry) for letter, entry in node.value.items()}
+        return {letter: module for letter, module in read.items() if module is not None}
+
+    def module(self, letter: str, entry: Node) -> ModuleSpec | None:
+        """One module; None after a problem with what it is."""
+        if not re.fullmatch(LETTER, letter):
+            cure = "modules begin with a capital letter, variables with a small one"
+            self.say(entry.origin, f"'{letter}' cannot name a module", cure)
+            return None
+        words = [w for w in REGISTRIES if entry.is_map and w in entry.value]
+        if len(words) != 1:
+            self.say_no_module(letter, entry, words)
+            return None
+        word = self.current(letter, words[0], entry)
+        name = entry.value[words[0]]
+        if not isinstance(name.value, str) or name.value not in REGISTRIES[word].names():
+            other = [w for w, r in REGISTRIES.items() if w != word and name.value in r.names()]
+            cure = hint(str(name.value), REGISTRIES[word].names(), word + "s")
+            if other:
+                an = "an" if other[0][0] in "aeiou" else "a"
+                cure = f"it is {an} {other[0]}: write '{letter}: {{{other[0]}: {name.value}}}'"
+            self.say(name.origin, f"there is no {word} called '{name.plain()}'", cure)
+            return None
+        weights = self.weights(entry, f"{letter}: weights")
+        cls = REGISTRIES[word].get(name.value)
+        options, problems = read_fields(cls, entry, f"{letter}: ", skip=(words[0], "weights"))
+        for problem in problems:
+            cure = f"{letter} is the {word} {name.value}; see `pnp list {name.value}`"
+            self.findings.problems.append(replace(problem, cure=problem.cure or cure))
+        return ModuleSpec(letter, word, name.value, options, weights, entry.origin)
+
+    def current(self, letter: str, word: str, entry: Node) -> str:
+        """The word under which a module is registered now; a warning for an old one."""
+        name = entry.value[word]
+        if not isinstance(name.value, str) or word == current_word(word, name.value):
+            return word
+        now = current_word(word, name.value)
+        message = f"{letter}: '{word}: {name.value}' will not be read by the next release"
+        cure = f"write '{letter}: {{{now}: {name.value}}}'"
+        warnings.warn(OldSpelling(Problem(name.origin, message, cure)), stacklevel=2)
+        return now
+
+    def say_no_module(self, letter: str, entry: Node, words: list[str]) -> None:
+        """What is wrong with an entry that does not say which module it is."""
+        form = f"'{letter}: {{prior: tv}}'; one of {', '.join(REGISTRIES)} and its options"
+        layer = entry.origin.file != self.document.origin.file
+        if layer and not words and (entry.is_map or entry.value is None):
+            what = "change" if entry.is_map else "remove"
+            known = [k for k, v in self.document.value["modules"].value.items() if v is not entry]
+            cure = hint(letter, known, "modules")
+            if entry.is_map:
+                cure += f"; a new one says what it is, for example {form}"
+            self.say(entry.origin, f"there is no module '{letter}' to {what}", cure)
+        elif not entry.is_map:
+            self.say(entry.origin, f"{letter} is not a module", f"for example {form}")
+        elif words:
+            message = f"{letter} is both {' and '.join(words)}"
+            self.say(entry.origin, message, f"for example {form}")
+        else:
+            near = next((nearest(k, REGISTRIES) for k in entry.value if nearest(k, REGISTRIES)), "")
+            message = f"{letter} does not say what it is"
+            self.say(entry.origin, message, f"{near} for example {form}".strip())

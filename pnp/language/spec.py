@@ -1,0 +1,153 @@
+"""What a pipeline is once it has been read: a `Spec` of steps, modules and stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pnp.document import Node
+from pnp.errors import Origin
+from pnp.interfaces import Kind
+
+KEYS = (
+    "about",
+    "cite",
+    "extends",
+    "given",
+    "modules",
+    "weights",
+    "freeze",
+    "before",
+    "start",
+    "repeat",
+    "steps",
+    "stages",
+    "swap",
+    "after",
+    "return",
+)
+"""The keys of a pipeline, in the order in which they act."""
+STAGE_KEYS = ("start", "repeat", "steps", "swap")
+KIND_OF_NAME = {
+    **dict.fromkeys(("y", "x", "z", "mask"), "image"),
+    **dict.fromkeys(("k", "w"), "kernel"),
+    **dict.fromkeys(("sigma", "alpha", "beta"), "level"),
+    "s": "number",
+}
+"""Names whose kind `given` need not say."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An input that is a variable, or one level of a schedule: `name[index]`, index `i` or a number."""
+
+    name: str
+    index: str | int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.index is None else f"{self.name}[{self.index}]"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line: outputs = module(inputs); an input is a `Variable` or a number."""
+
+    outputs: tuple[str, ...]
+    module: str
+    inputs: tuple[Variable | int | float, ...]
+    origin: Origin
+
+    def __str__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs))
+        return f"{', '.join(self.outputs)} = {self.module}({inputs})"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A variable that the caller gives; `default` is a step or a number that replaces it, or None."""
+
+    name: str
+    kind: Kind
+    default: Step | int | float | None
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class ModuleSpec:
+    """A module of a pipeline: its letter, its registry, its registered name, options and weights."""
+
+    letter: str
+    word: str
+    name: str
+    options: dict[str, Any]
+    weights: Node | None
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Swap:
+    """In iterations first <= i < last (of the whole stage) other modules replace some letters."""
+
+    first: int
+    last: int
+    letters: dict[str, str]
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`start` once, then `steps` `repeat` times, with modules swapped in some of the iterations."""
+
+    start: tuple[Step, ...]
+    repeat: int
+    steps: tuple[Step, ...]
+    swap: tuple[Swap, ...]
+
+    def letter(self, letter: str, i: int) -> str:
+        """The letter of the module that is called in place of `letter` in iteration i."""
+        for swap in self.swap:
+            if swap.first <= i < swap.last:
+                letter = swap.letters.get(letter, letter)
+        return letter
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A pipeline, read, merged and checked: what `Pipeline` is built from."""
+
+    name: str
+    document: Node
+    about: str = ""
+    cite: tuple[str, ...] = ()
+    given: tuple[Given, ...] = ()
+    modules: dict[str, ModuleSpec] = field(default_factory=dict)
+    weights: Node | None = None
+    freeze: tuple[str, ...] = ()
+    before: tuple[Step, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    after: tuple[Step, ...] = ()
+    returns: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """The kind of each variable, as the checker found it."""
+    called: frozenset[str] = frozenset()
+    """The letters that steps call, those that `swap` puts in their place included."""
+
+    def steps(self) -> Iterable[Step]:
+        """All steps of the pipeline, each once."""
+        yield from (g.default for g in self.given if isinstance(g.default, Step))
+        yield from self.before
+        for stage in self.stages:
+            yield from stage.start
+            yield from stage.steps
+        yield from self.after
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations of all stages together."""
+        return sum(stage.repeat for stage in self.stages)
+
+    def line(self, key: str) -> Origin:
+        """Where a key of the pipeline is written, for messages."""
+        node: Node = self.document.value.get(key, self.document)
+        return node.origin

@@ -1,0 +1,159 @@
+"""The loops of a pipeline: `start`, `repeat`, `steps`, `swap`, alone or several under `stages`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from pnp.document import Node
+from pnp.errors import Findings, hint
+from pnp.language.spec import STAGE_KEYS, ModuleSpec, Stage, Swap
+from pnp.language.steps import read_steps
+
+_WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?")
+
+
+class StageReader:
+    """Reads the stages of a document.
+
+    `modules` are those that could be read, `written` the letters of all that are written: what is
+    wrong with the others is told where they are.
+    """
+
+    def __init__(
+        self,
+        document: Node,
+        modules: dict[str, ModuleSpec],
+        written: Collection[str],
+        findings: Findings,
+    ):
+        self.document, self.modules, self.written = document, modules, written
+        self.findings, self.say = findings, findings.say
+
+    def read(self) -> tuple[Stage, ...]:
+        """The stages; what is wrong with them is among the findings."""
+        several = self.document.value.get("stages")
+        alone = [key for key in STAGE_KEYS if key in self.document.value]
+        if several is None:
+            return (self.stage(self.document),) if alone else ()
+        for key in alone:
+            if key != "swap":
+                message = f"'{key}' is written beside 'stages'"
+                self.say(self.document.value[key].origin, message, "move it into one of the stages")
+        nodes = several.value if several.is_list else []
+        if not nodes or not all(node.is_map for node in nodes):
+            cure = f"keys of a stage: {', '.join(STAGE_KEYS)}"
+            self.say(several.origin, "stages should be a list of maps", cure)
+            self.findings.incomplete = True
+            return ()
+        for node in nodes:
+            for key, value in node.value.items():
+                if key not in STAGE_KEYS:
+                    cure = hint(key, STAGE_KEYS, "keys of a stage")
+                    self.say(value.origin, f"a stage has no key '{key}'", cure)
+        stages = tuple(self.stage(node) for node in nodes)
+        swap = self.document.value.get("swap")
+        return stages if swap is None else self.share_out(swap, stages)
+
+    def stage(self, node: Node) -> Stage:
+        """One loop."""
+        repeat, written = node.value.get("repeat"), 1
+        if repeat is not None:
+            number = repeat.value
+            whole = isinstance(number, int) and not isinstance(number, bool)
+            if whole and 1 <= number <= 10**6:
+                written = number
+            else:
+                message = f"repeat should be a whole number of at least 1, not {repeat.plain()!r}"
+                self.say(repeat.origin, message)
+            if "steps" not in node.value:
+                self.say(repeat.origin, "there is nothing to repeat", "add 'steps:'")
+        steps = read_steps(node.value.get("steps"), "steps", self.findings)
+        start = read_steps(node.value.get("start"), "start", self.findings)
+        swap = node.value.get("swap")
+        swaps = () if swap is None else self.swaps(swap, written)
+        return Stage(start, written if steps else 0, steps, swaps)
+
+    def share_out(self, swap: Node, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        """The stages with their parts of a swap that counts the iterations of all of them."""
+        overall = self.swaps(swap, sum(stage.repeat for stage in stages))
+        result, before = [], 0
+        for stage in stages:
+            parts = []
+            for whole in overall:
+                first = max(whole.first - before, 0)
+                last = min(whole.last - before, stage.repeat)
+                if first < last:
+                    parts.append(Swap(first, last, whole.letters, whole.origin))
+            result.append(Stage(stage.start, stage.repeat, stage.steps, (*stage.swap, *parts)))
+            before += stage.repeat
+        return tuple(result)
+
+    def swaps(self, node: Node, total: int) -> tuple[Swap, ...]:
+        """The swaps of a loop of `total` iterations."""
+        if not node.is_map:
+            self.say(node.origin, "swap should be a map", "for example 'swap: {last 4: {P: S}}'")
+            return ()
+        swaps: list[Swap] = []
+        for when, letters in node.value.items():
+            swap = self.swap(when, letters, total)
+            if swap is None:
+                continue
+            clash = next((other for other in swaps if _clash(other, swap)), None)
+            if clash is not None:
+                line = clash.origin.line
+                message = (
+                    f"'{when}' swaps again what the swap on line {line} swaps "
+                    "in the same iterations"
+                )
+                self.say(letters.origin, message)
+            elif {*swap.letters, *swap.letters.values()} <= set(self.modules):
+                swaps.append(swap)
+        return tuple(swaps)
+
+    def swap(self, when: str, node: Node, total: int) -> Swap | None:
+        """One entry, for example 'last 4: {P: S}'; None after a problem."""
+        entries = node.value if node.is_map else {}
+        if not entries or not all(isinstance(v.value, str) for v in entries.values()):
+            message = f"swap '{when}' does not say which letters"
+            self.say(node.origin, message, "for example 'last 4: {P: S}'")
+            return None
+        letters = {letter: other.value for letter, other in entries.items()}
+        unknown = [n for pair in letters.items() for n in pair if n not in self.written]
+        for name in unknown:
+            cure = hint(name, self.modules, "modules")
+            self.say(node.origin, f"there is no module '{name}'", cure)
+        span = self.iterations(when, node, total)
+        if span is None or unknown:
+            return None
+        return Swap(*span, letters, node.origin)
+
+    def iterations(self, when: str, node: Node, total: int) -> tuple[int, int] | None:
+        """First iteration and the one after the last, of 'first 4', 'last 4', '3' or '3..6'."""
+        match = _WHEN.fullmatch(when)
+        if match is None:
+            cure = "write 'first 4', 'last 4', '3' or '3..6'; the first iteration is 0"
+            self.say(node.origin, f"'{when}' does not say which iterations", cure)
+            return None
+        if match[1]:
+            needed = int(match[2])
+            first, last = (0, needed) if match[1] == "first" else (total - needed, total)
+        else:
+            first = int(match[3])
+            last = needed = int(match[4] or match[3]) + 1
+        if first >= last:
+            cure = "'3..6' are the iterations 3, 4, 5 and 6"
+            self.say(node.origin, f"'{when}' names no iteration", cure)
+            return None
+        if first < 0 or last > total:
+            message = (
+                f"'{when}' exceeds the loop, which has {total} iterations "
+                f"(0..{total - 1}), not {needed}"
+            )
+            self.say(node.origin, message)
+            return None
+        return first, last
+
+
+def _clash(a: Swap, b: Swap) -> bool:
+    return a.first < b.last and b.first < a.last and bool(set(a.letters) & set(b.letters))
