@@ -14,18 +14,17 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pnp import __version__
+from pnp.commands.actions import ACTIONS, LISTS, load_plugins
 from pnp.errors import OldSpelling, PnpError
 
 if TYPE_CHECKING:
-    from pnp.language.spec import Spec
-
-Action: TypeAlias = Callable[[argparse.Namespace], int]
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with _old_spellings_on_stderr():
-            return args.act(args) or 0
+            load_plugins(args)
+            return ACTIONS[args.command](args)
     except PnpError as e:
         return _fail(e, args.debug)
     except KeyboardInterrupt:
@@ -120,51 +120,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
-    def command(
-        name: str, act: Action, about: str, *more: argparse.ArgumentParser
-    ) -> argparse.ArgumentParser:
-        description = about[0].upper() + about[1:] + "."
-        sub = commands.add_parser(
-            name, help=about, description=description, parents=[common, *more]
-        )
-        sub.set_defaults(act=act)
-        return sub
+    def command(name: str, about: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sentence = about[0].upper() + about[1:] + "."
+        return commands.add_parser(name, help=about, description=sentence, parents=[common, *more])
 
-    _add_run(command("run", _run, "restore images with a pipeline", chosen))
-    _add_degrade(
-        command("degrade", _degrade, "simulate an observation y = (x * k)|s + n of an image")
-    )
-    demo = command(
-        "demo", _demo, "blur and shrink a photograph, restore it, and say what that gained"
-    )
+    _add_run(command("run", "restore images with a pipeline", chosen))
+    _add_degrade(command("degrade", "simulate an observation y = (x * k)|s + n of an image"))
+    demo = command("demo", "blur and shrink a photograph, restore it, and say what that gained")
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
-    _add_train(command("train", _train, "train networks by a recipe"))
-    show_list = command("list", _list, "list pipelines and modules, or describe a module")
-    what = f"only these ({', '.join(_LISTS)}), or the name of a module, such as tv: its options"
+    _add_train(command("train", "train networks by a recipe"))
+    show_list = command("list", "list pipelines and modules, or describe a module")
+    what = f"only these ({', '.join(LISTS)}), or the name of a module, such as tv: its options"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
-    show = command(
-        "show", _show, "print a pipeline, merged with what it extends, and its cost", chosen
-    )
+    show = command("show", "print a pipeline, merged with what it extends, and its cost", chosen)
     show.add_argument("pipeline", metavar="PIPELINE")
     show.add_argument(
         "--size", metavar="HxW", default="1024x1024", help=f"size of the result to cost, {_DEFAULT}"
     )
-    check = command(
-        "check", _check, "check pipelines and say everything that is wrong with them", chosen
-    )
+    check = command("check", "check pipelines and say everything that is wrong with them", chosen)
     check.add_argument("pipelines", metavar="PIPELINE", nargs="+", help="YAML files or names")
-    diff = command("diff", _diff, "show how two pipelines differ, after merging what they extend")
+    diff = command("diff", "show how two pipelines differ, after merging what they extend")
     diff.add_argument("a", metavar="A")
     diff.add_argument("b", metavar="B")
-    cite = command("cite", _cite, "print BibTeX for a pipeline and its modules", chosen)
+    cite = command("cite", "print BibTeX for a pipeline and its modules", chosen)
     cite.add_argument("pipeline", metavar="PIPELINE")
-    convert = command("convert", _convert, "convert a public checkpoint to safetensors")
+    convert = command("convert", "convert a public checkpoint to safetensors")
     convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
     convert.add_argument("target", metavar="OUT", help=".safetensors")
     return parser
 
 
-_LISTS = ("pipelines", "solvers", "priors", "initializers", "estimators", "transforms")
 _DEFAULT = "default: %(default)s"
 _KERNEL = "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), delta"
 _LEVEL = "noise level, as 2%%, 5/255 or 0.02"
@@ -278,106 +263,6 @@ def _whole(text: str) -> int:
             f"the scale is '{text}', but it must be a whole number from 1 to 16"
         )
     return int(text)
-
-
-def _plugins(args: argparse.Namespace) -> None:
-    if args.plugin:
-        from pnp.registry import load_plugin
-
-        for file in args.plugin:
-            load_plugin(file)
-
-
-def _spec(args: argparse.Namespace, name: str) -> Spec:
-    from pnp.language.reader import read_spec
-
-    return read_spec(name, assignments=args.assignments, overlays=args.overlays)
-
-
-def _run(args: argparse.Namespace) -> int:
-    _plugins(args)
-    from pnp.commands.run import restore_files
-
-    return restore_files(args)
-
-
-def _degrade(args: argparse.Namespace) -> int:
-    from pnp.commands.degrade import degrade_files
-
-    return degrade_files(args)
-
-
-def _demo(args: argparse.Namespace) -> int:
-    from pnp.commands.demo import demo
-
-    return demo(args.out)
-
-
-def _train(args: argparse.Namespace) -> int:
-    _plugins(args)
-    from pnp.commands.train import train_files
-
-    return train_files(args)
-
-
-def _list(args: argparse.Namespace) -> int:
-    _plugins(args)
-    if args.what is None or args.what in _LISTS:
-        from pnp.commands import show
-
-        print(show.listing(args.what))
-    else:
-        from pnp.commands import explain
-
-        print(explain.explain(args.what))
-    return 0
-
-
-def _show(args: argparse.Namespace) -> int:
-    _plugins(args)
-    from pnp.commands import show
-
-    spec = _spec(args, args.pipeline)
-    print(show.flattened(spec))
-    print(show.cost(spec, args.size))
-    return 0
-
-
-def _check(args: argparse.Namespace) -> int:
-    _plugins(args)
-    from pnp.commands import show
-
-    failed = 0
-    for name in args.pipelines:
-        try:
-            print(show.verdict(_spec(args, name)))
-        except PnpError as e:
-            failed = _fail(e, args.debug)
-    return failed
-
-
-def _diff(args: argparse.Namespace) -> int:
-    _plugins(args)
-    from pnp.commands import show
-
-    print(show.difference(args.a, args.b))
-    return 0
-
-
-def _cite(args: argparse.Namespace) -> int:
-    _plugins(args)
-    from pnp.commands import show
-
-    print(show.citations(_spec(args, args.pipeline)))
-    return 0
-
-
-def _convert(args: argparse.Namespace) -> int:
-    from pnp.checkpoints import convert
-
-    convert(args.source, args.target)
-    print(f"{args.target}: written")
-    return 0
 
 
 if __name__ == "__main__":

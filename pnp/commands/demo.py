@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import skimage.data
 import torch
 from torch import Tensor
 
-from pnp import cli
 from pnp.files import atomic, make_folder
 from pnp.images import read_image, write_image
 from pnp.initializers import build
@@ -20,8 +20,11 @@ DETAIL = (0.33, 0.31)
 """Where the detail of the picture lies, from 0 (top, left) to 1: the cat's eye."""
 
 
-def demo(out: str) -> int:
-    """Degrade and restore a photograph that comes with scikit-image; print what it gained and where the files are."""
+def demo(out: str, run: Callable[[list[str]], int]) -> int:
+    """Degrade and restore a photograph that comes with scikit-image; print what it gained.
+
+    `run` carries out a command line of pnp and returns its exit status.
+    """
     folder = make_folder(out)
     photograph = folder / "photograph.png"
     pixels = torch.from_numpy(skimage.data.chelsea()).permute(2, 0, 1)[None].float() / 255
@@ -35,7 +38,7 @@ def demo(out: str) -> int:
     ]
     for step in steps:
         print(f"$ pnp {step}", flush=True)
-        status = cli.main(shlex.split(step))
+        status = run(shlex.split(step))
         if status:
             return status
     record_path = restored / f"photograph_x{SCALE}_lr_x{SCALE}.json"

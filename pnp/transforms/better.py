@@ -35,7 +35,7 @@ class Better(Transform):
     ) -> tuple[Kernel, Image, Level]:
         """The winner, its image and the margin by which it won."""
         first, second = total_variation(x), total_variation(rival)
-        self._report = {"total variation": float(first[0]), "of the other": float(second[0])}
+        self._report = {"total variation": first[0].item(), "of the other": second[0].item()}
         stays = first <= second
         margin = (first - second).abs() / (first + second).clamp(min=1e-9)
         return torch.where(stays, k, other), torch.where(stays, x, rival), margin

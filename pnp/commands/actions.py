@@ -1,0 +1,140 @@
+"""What each command of `pnp` does with its parsed arguments; each imports what it needs.
+
+A command is a thin layer: it calls library functions with real arguments, and prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pnp.errors import PnpError
+
+if TYPE_CHECKING:
+    from pnp.language.spec import Spec
+
+LISTS = ("pipelines", "solvers", "priors", "initializers", "estimators", "transforms")
+
+
+def load_plugins(args: argparse.Namespace) -> None:
+    """Load the files of `--plugin`."""
+    if args.plugin:
+        from pnp.registry import load_plugin
+
+        for file in args.plugin:
+            load_plugin(file)
+
+
+def _spec(args: argparse.Namespace, name: str) -> Spec:
+    from pnp.language.reader import read_spec
+
+    return read_spec(name, assignments=args.assignments, overlays=args.overlays)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore images."""
+    from pnp.commands.run import restore_files
+
+    return restore_files(args)
+
+
+def degrade(args: argparse.Namespace) -> int:
+    """Simulate observations."""
+    from pnp.commands.degrade import degrade_files
+
+    return degrade_files(args)
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Degrade and restore a photograph."""
+    from pnp.cli import main
+    from pnp.commands import demo as on_a_photograph
+
+    return on_a_photograph.demo(args.out, main)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Carry out a recipe."""
+    from pnp.commands.train import train_files
+
+    return train_files(args)
+
+
+def list_(args: argparse.Namespace) -> int:
+    """List pipelines and modules, or describe a module."""
+    if args.what is None or args.what in LISTS:
+        from pnp.commands import show
+
+        print(show.listing(args.what))
+    else:
+        from pnp.commands import explain
+
+        print(explain.explain(args.what))
+    return 0
+
+
+def show_(args: argparse.Namespace) -> int:
+    """Print a pipeline and its cost."""
+    from pnp.commands import show
+
+    spec = _spec(args, args.pipeline)
+    print(show.flattened(spec))
+    print(show.cost(spec, args.size))
+    return 0
+
+
+def check(args: argparse.Namespace) -> int:
+    """Say what is wrong with pipelines; status 1 if anything is."""
+    from pnp.commands import show
+
+    failed = 0
+    for name in args.pipelines:
+        try:
+            print(show.verdict(_spec(args, name)))
+        except PnpError as e:
+            if args.debug:
+                raise
+            print(e, file=sys.stderr)
+            failed = 1
+    return failed
+
+
+def diff(args: argparse.Namespace) -> int:
+    """Show how two pipelines differ."""
+    from pnp.commands import show
+
+    print(show.difference(args.a, args.b))
+    return 0
+
+
+def cite(args: argparse.Namespace) -> int:
+    """Print BibTeX."""
+    from pnp.commands import show
+
+    print(show.citations(_spec(args, args.pipeline)))
+    return 0
+
+
+def convert(args: argparse.Namespace) -> int:
+    """Convert a checkpoint."""
+    from pnp.checkpoints import convert
+
+    convert(args.source, args.target)
+    print(f"{args.target}: written")
+    return 0
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": run,
+    "degrade": degrade,
+    "demo": demo,
+    "train": train,
+    "list": list_,
+    "show": show_,
+    "check": check,
+    "diff": diff,
+    "cite": cite,
+    "convert": convert,
+}
