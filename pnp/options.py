@@ -169,7 +169,8 @@ def read_fields(
             problems.append(Problem(value.origin, message, cure))
             continue
         inner = _dataclass_in(known[name].annotation)
-        if inner is not None and value.is_map:
+        optional = type(None) in typing.get_args(known[name].annotation)
+        if inner is not None and not (optional and value.value is None):
             made, found = read_dataclass(inner, value, f"{prefix}{name}", word=word)
             values |= {} if made is None else {name: made}
             problems += found

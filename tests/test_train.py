@@ -24,7 +24,7 @@ from pnp.errors import PipelineError, PnpError
 from pnp.images import write_image
 from pnp.language.reader import PIPELINES
 from pnp.pipeline import build
-from pnp.training.recipe import load_recipe, names
+from pnp.training.recipe_reader import RECIPES, load_recipe
 from pnp.training.shipping import read_manifest, sha256, ship
 from pnp.training.trainer import Trainer, prepare, train
 
@@ -105,7 +105,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(newest / "weights.safetensors")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_recipe_trains(name, images, tmp_path):
     changes = tiny(name)
     start = random_start(name, changes, tmp_path / "start.safetensors")
@@ -437,7 +437,7 @@ def test_the_manifest_is_true():
     }
     assert sum(p.stat().st_size for p in shipped) <= 40e6
     for name, entry in manifest.items():
-        assert entry["recipe"].split()[0] in names(), name
+        assert entry["recipe"].split()[0] in RECIPES.names(), name
         if "sha256" in entry:
             assert sha256(SHIPPED / f"{name}.safetensors") == entry["sha256"]
             assert {"data", "steps", "machine", "licence", "measured"} <= set(entry)

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from pnp.errors import PnpError
-from pnp.training.recipe import load_recipe
+from pnp.training.recipe_reader import load_recipe
 from pnp.training.shipping import ship
 from pnp.training.trainer import train
 

@@ -125,18 +125,15 @@ class Dialect:
             if self.inner is not None and first in self.inner.keys and first != "extends":
                 return self.assign(document, f"set.{key}", value)
             raise PipelineError([self._not_settable(first, settable, value.origin)])
-        path = [first, rest] if first in self.dotted and rest else key.split(".")
         within = document.value.get(first)
-        if first == "set" and rest and within is not None and within.is_map:
-            # An assignment over one of the same key acts after all others.
-            before = {k: v for k, v in within.value.items() if k != rest}
-            within = Node({**before, rest: value}, within.origin)
-            return Node({**document.value, first: within}, document.origin)
-        entry = len(path) == 2 and not (within is not None and within.is_list)
-        if len(path) == 1 or (entry and (value.is_map or value.value is None)):
-            layer = Node({path[1]: value}, value.origin) if len(path) == 2 else value
+        of_a_list = within is not None and within.is_list
+        whole = value.is_map or value.value is None
+        if not rest:
+            return self.merge(document, Node({first: value}, value.origin))
+        if first in self.dotted or ("." not in rest and whole and not of_a_list):
+            layer = Node({rest: value}, value.origin)
             return self.merge(document, Node({first: layer}, value.origin))
-        return _put(document, path, value, "")
+        return _put(document, key.split("."), value, "")
 
     def unknown_keys(self, document: Node) -> list[Problem]:
         """A problem for each key that no document of this kind has."""

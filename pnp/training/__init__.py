@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pnp.training.recipe import Recipe as Recipe
-    from pnp.training.recipe import load_recipe as load_recipe
+    from pnp.training.recipe_reader import load_recipe as load_recipe
     from pnp.training.trainer import Trainer as Trainer
     from pnp.training.trainer import train as train
 
-_HOME = {"Recipe": "recipe", "load_recipe": "recipe", "Trainer": "trainer", "train": "trainer"}
+_HOME = {
+    "Recipe": "recipe",
+    "load_recipe": "recipe_reader",
+    "Trainer": "trainer",
+    "train": "trainer",
+}
 __all__ = sorted(_HOME)
 
 

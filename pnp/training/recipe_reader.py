@@ -1,0 +1,302 @@
+"""From a YAML document to a checked `Recipe`, or to all of its problems at once.
+
+Read like a pipeline: nothing runs, and every value keeps its line.  `pipeline` is a name, a file, a
+list of a base and overlays, or a pipeline written out; `set` changes it by dotted keys, as `--set`
+does.  A loss compares a variable of the pipeline, or the output of a part of a module
+(`I.encoder`), with the truth of that name, or with `target`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from pnp.document import Node
+from pnp.errors import Findings, Origin, PipelineError, Problem, hint
+from pnp.language.layers import Dialect, Merge, merge_maps
+from pnp.language.reader import PIPELINES, spec_of
+from pnp.language.spec import KIND_OF_NAME, Spec
+from pnp.options import read_fields
+from pnp.training.recipe import TRUTHS, Loss, Measure, Recipe
+
+_STRUCTURE = ("extends", "pipeline", "set", "train", "freeze", "start", "losses")
+"""Keys that this file reads itself."""
+_NO_KEYS = ("name", "spec", "document", "changes", "shares")
+"""Fields of `Recipe` that nobody writes."""
+_FIELDS = tuple(f.name for f in fields(Recipe) if f.name not in (*_STRUCTURE, *_NO_KEYS))
+KEYS = (*_STRUCTURE, *_FIELDS)
+
+
+def load_recipe(name: str | Path, assignments: Iterable[str] = ()) -> Recipe:
+    """The recipe of a name or a YAML file.
+
+    Args:
+        name: A recipe's name or path.
+        assignments: Texts 'key=value' as of `--set`.  A key that recipes do not have changes the
+            pipeline: 'modules.P.nc=[8,8,8,8]', 'repeat=2'.
+
+    Raises:
+        PipelineError: With all problems.
+    """
+    changes = tuple(assignments)
+    document = RECIPES.read(str(name), assignments=changes)
+    return replace(_Reader(Path(str(name)).stem, document).read(), changes=changes)
+
+
+def _merge(base: Node, layer: Node) -> Node:
+    """A recipe over another: maps merge by key, but for the pipeline; anything else replaces."""
+
+    def within(key: str) -> Merge | None:
+        return {"pipeline": None, "set": _merge_changes}.get(key, merge_maps)
+
+    return merge_maps(base, layer, within)
+
+
+def _merge_changes(base: Node, layer: Node) -> Node:
+    """Changes act in their order, and null among them removes something from the pipeline."""
+    earlier = {key: node for key, node in base.value.items() if key not in layer.value}
+    return Node({**earlier, **layer.value}, base.origin)
+
+
+RECIPES = Dialect(
+    word="recipe",
+    keys=KEYS,
+    group="pnp.recipes",
+    merge=_merge,
+    package="pnp.training.recipes",
+    dotted=("set", "start"),
+    inner=PIPELINES,
+)
+
+
+class _Reader:
+    """Reads the parts of a recipe; what is wrong is noted in `findings` and reading continues."""
+
+    def __init__(self, name: str, document: Node):
+        self.name, self.document = name, document
+        self.findings = Findings()
+        self.say = self.findings.say
+
+    def read(self) -> Recipe:
+        """The recipe; PipelineError with all problems."""
+        self.findings.problems += RECIPES.unknown_keys(self.document)
+        spec = self.pipeline()
+        structure: dict[str, Any] = {
+            "train": self.train(spec),
+            "losses": self.losses(spec),
+            "start": self.start(spec),
+        }
+        fields = self.fields()
+        self.findings.raise_all()
+        assert spec is not None
+        recipe = Recipe(self.name, spec, document=self.document, **structure, **fields)
+        self.check_crops(recipe)
+        self.findings.raise_all()
+        return recipe
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, if it is written."""
+        found: Node | None = self.document.value.get(key)
+        return found
+
+    def pipeline(self) -> Spec | None:
+        """The pipeline, with the changes of `set`; None after a problem."""
+        node = self.get("pipeline")
+        if node is None:
+            message = "the recipe does not say which pipeline"
+            self.say(self.document.origin, message, "add a line: pipeline: usrnet")
+            return None
+        if not (node.is_map or node.is_list or isinstance(node.value, str)):
+            message = "pipeline should be a name, a file, or the keys of a pipeline"
+            self.say(node.origin, message)
+            return None
+        written = node if node.is_map else Node({"extends": node}, node.origin)
+        names = node.plain() if node.is_list else [self.name if node.is_map else node.value]
+        changes = self.get("set")
+        if changes is not None and not changes.is_map:
+            cure = "for example {repeat: 4, modules.P.nb: 1}"
+            self.say(changes.origin, "set should be a map of changes", cure)
+            changes = None
+        try:
+            document = PIPELINES.extended(written)
+            for key, value in changes.value.items() if changes is not None else ():
+                document = PIPELINES.assign(document, key, value)
+            spec = spec_of(document, " with ".join(map(str, names)))
+        except PipelineError as e:
+            self.findings.problems += e.problems
+            return None
+        for given in spec.given:
+            if given.name not in TRUTHS and given.default is None:
+                message = f"the pipeline needs '{given.name}', which training does not make"
+                self.say(given.origin, message, f"it makes {', '.join(TRUTHS)}")
+        return spec
+
+    def letters(self, key: str) -> list[tuple[str, Origin]]:
+        """The letters, or parts of modules, of a list, and where they are written."""
+        node = self.get(key)
+        items = [] if node is None else node.value if node.is_list else [node]
+        for item in items:
+            if not isinstance(item.value, str):
+                cure = f"for example '{key}: [P, H]'"
+                self.say(item.origin, f"{key} should hold letters of the pipeline", cure)
+        return [(item.value, item.origin) for item in items if isinstance(item.value, str)]
+
+    def letter(self, name: str, origin: Origin, spec: Spec | None, what: str) -> str | None:
+        """The letter of 'P' or 'I.encoder', if the pipeline has it."""
+        letter = name.partition(".")[0]
+        if spec is not None and letter not in spec.modules:
+            cure = hint(letter, spec.modules, "modules")
+            self.say(origin, f"there is no module '{letter}' to {what}", cure)
+            return None
+        return letter
+
+    def train(self, spec: Spec | None) -> tuple[str, ...]:
+        """The letters that learn."""
+        trained, frozen = self.letters("train"), self.letters("freeze")
+        if not trained:
+            cure = "name the letters that learn, as in 'train: [P, H]'"
+            where = self.get("train") or self.document
+            self.say(where.origin, "the recipe trains nothing", cure)
+        for name, origin in frozen:
+            self.letter(name, origin, spec, "freeze")
+        for name, origin in trained:
+            letter = self.letter(name, origin, spec, "train")
+            if letter is None:
+                continue
+            trains = f"'{name}' is to be trained, but"
+            if {name, letter} & {other for other, _ in frozen}:
+                self.say(origin, f"{trains} it is also frozen", "take it out of one of the lists")
+            elif spec is not None and letter in spec.freeze:
+                cure = f"take {letter} out of the pipeline's 'freeze', or train another letter"
+                self.say(origin, f"{trains} the pipeline {spec.name} freezes it", cure)
+            elif spec is not None and letter not in spec.called:
+                self.say(origin, f"{trains} no step of {spec.name} calls it")
+        return tuple(name for name, _ in trained)
+
+    def start(self, spec: Spec | None) -> dict[str, Node]:
+        """Starting weights: a file for all networks, or files by letter."""
+        node = self.get("start")
+        if node is None:
+            return {}
+        sources: dict[str, Node] = node.value if node.is_map else {"": node}
+        files = {}
+        for target, source in sources.items():
+            if not isinstance(source.value, str):
+                cure = "for example 'start: {P: runs/a/weights.safetensors}'"
+                self.say(source.origin, "start should name files of weights", cure)
+                continue
+            files[target] = source
+            if target:
+                self.letter(target, source.origin, spec, "start from weights")
+        return files
+
+    def losses(self, spec: Spec | None) -> tuple[Loss, ...]:
+        """What is minimised."""
+        node = self.get("losses")
+        if node is None or not node.is_list or not node.value:
+            where = (node or self.document).origin
+            self.say(where, "there are no losses", "add 'losses: [{l1: x}]'")
+            return ()
+        losses = [self.loss(item) for item in node.value]
+        for loss in losses:
+            if loss is not None and spec is not None:
+                self.check_loss(loss, spec)
+        return tuple(loss for loss in losses if loss is not None)
+
+    def loss(self, item: Node) -> Loss | None:
+        """One entry of `losses`; None after a problem."""
+        form = (
+            "{l1: x}, {l2: k, iterations: all, weight: 100} or {l2: I.encoder, target: A.encoder}"
+        )
+        measures = [m for m in get_args(Measure) if item.is_map and m in item.value]
+        of = item.value[measures[0]] if len(measures) == 1 else None
+        if of is None or not isinstance(of.value, str):
+            message = "a loss says l1, l2, log or kernel, and of what"
+            self.say(item.origin, message, f"for example {form}")
+            return None
+        complete = Node({"target": of, **item.value}, item.origin)
+        skip = ("measure", "of", "origin", measures[0])
+        values, problems = read_fields(Loss, complete, "a loss: ", word="key", skip=skip)
+        self.findings.problems += problems
+        if problems:
+            return None
+        return Loss(measures[0], of.value, **values, origin=item.origin)
+
+    def check_loss(self, loss: Loss, spec: Spec) -> None:
+        """That a loss compares things of one kind that the pipeline has."""
+        for name in (loss.of, loss.target):
+            if "." in name:
+                self.letter(name, loss.origin, spec, "compare the output of")
+            elif name not in spec.kinds and not (name == loss.target and name in TRUTHS):
+                cure = hint(name, spec.kinds, "variables")
+                self.say(loss.origin, f"the pipeline has no variable '{name}'", cure)
+            elif name is loss.of and not spec.stages and name not in spec.returns:
+                cure = f"returned: {', '.join(spec.returns)}"
+                self.say(loss.origin, f"'{name}' is not returned by the pipeline", cure)
+        kinds = {name: kind.name for name, kind in spec.kinds.items()}
+        of, target = kinds.get(loss.of), kinds.get(loss.target)
+        if loss.target in TRUTHS:
+            target = KIND_OF_NAME[loss.target]
+        if of is not None and target is not None and of != target:
+            message = f"'{loss.of}' is {of}, but the target '{loss.target}' is {target}"
+            self.say(loss.origin, message)
+        if loss.measure == "kernel" and "kernel" not in (of, target):
+            cure = "write l1 or l2 in place of kernel"
+            self.say(loss.origin, f"'{loss.of}' is not a kernel", cure)
+        if loss.mirror and loss.measure != "kernel":
+            cure = "write {kernel: k, mirror: true}"
+            self.say(loss.origin, "'mirror' belongs to a loss of kernels", cure)
+        self.check_iterations(loss, spec)
+
+    def check_iterations(self, loss: Loss, spec: Spec) -> None:
+        """That the iterations of a loss exist."""
+        if loss.iterations == "all" and not spec.iterations:
+            message = f"iterations: {spec.name} has no loop"
+            self.say(loss.origin, message, "leave 'iterations' out")
+        elif isinstance(loss.iterations, tuple) and len(loss.iterations) != spec.iterations:
+            count = len(loss.iterations)
+            message = f"{count} weights, but {spec.name} has {spec.iterations} iterations"
+            self.say(loss.origin, f"iterations: {message}")
+
+    def fields(self) -> dict[str, Any]:
+        """The sections and single values, and the shares of the scales."""
+        written = {key: node for key, node in self.document.value.items() if key in _FIELDS}
+        shares: tuple[float, ...] = ()
+        node = written.get("degradations")
+        scales = node.value.get("scales") if node is not None and node.is_map else None
+        if node is not None and scales is not None and scales.is_map:
+            listed, shares = self.shares(scales)
+            written["degradations"] = Node({**node.value, "scales": listed}, node.origin)
+        here = Node(written, self.document.origin)
+        skip = (*_STRUCTURE, *_NO_KEYS)
+        values, problems = read_fields(Recipe, here, word="key", skip=skip)
+        self.findings.problems += problems
+        if "degradations" in values and not shares:
+            shares = (1.0,) * len(values["degradations"].scales)
+        return values | ({"shares": shares} if shares else {})
+
+    def shares(self, node: Node) -> tuple[Node, tuple[float, ...]]:
+        """`scales: {2: 0.25, 4: 0.75}` as the list of scales and how often each is drawn."""
+        numbers = {key: value.value for key, value in node.value.items()}
+        sound = all(key.isdigit() and _is_share(value) for key, value in numbers.items())
+        if not sound or not sum(numbers.values()):
+            message = "scales should be a list, or shares by scale"
+            self.say(node.origin, message, "for example {1: 0.1, 2: 0.9}")
+            numbers = {"1": 1.0}
+        listed = Node([Node(int(key), node.origin) for key in numbers], node.origin)
+        return listed, tuple(float(share) for share in numbers.values())
+
+    def check_crops(self, recipe: Recipe) -> None:
+        """That images are not smaller than kernels."""
+        size, scale = recipe.degradations.size, max(recipe.degradations.scales)
+        for key, crop in (("crop", recipe.crop), ("validation", recipe.validation.crop)):
+            if recipe.needs_images and crop // scale * scale < size:
+                message = f"crops of {crop} pixels are smaller than the kernels ({size})"
+                where = recipe.line(key if self.get(key) else "degradations")
+                self.findings.problems.append(Problem(where, f"{key}: {message}"))
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
