@@ -22,7 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from comparison import IDENTITY, ROOT, Comparison, Method, Results, expand, read_comparison
+from comparison import (
+    IDENTITY,
+    METRICS_OF_IMAGES,
+    METRICS_OF_KERNELS,
+    ROOT,
+    Comparison,
+    Method,
+    read_comparison,
+)
+from comparison_results import Results
 from comparison_tables import write_page
 from torch import Tensor
 from tqdm import tqdm
@@ -37,10 +46,10 @@ from pnp.protocols import degrade, protocol
 from pnp.restoration import DTYPES, choose_device, run_image
 
 OF_IMAGES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
-    name: getattr(metrics, name) for name in ("psnr", "psnr_y", "psnr_registered", "ssim")
+    name: getattr(metrics, name) for name in METRICS_OF_IMAGES
 }
 OF_KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    name: getattr(metrics, name) for name in ("kernel_error", "kernel_error_registered")
+    name: getattr(metrics, name) for name in METRICS_OF_KERNELS
 }
 PAGE = ROOT / "docs" / "results.md"
 
@@ -60,10 +69,6 @@ def measure(
     precision are never mixed with new ones: they are dropped and measured `again`, or kept if none
     is lacking, or an error.
     """
-    for metric in comparison.metrics:
-        if metric not in OF_IMAGES and metric not in OF_KERNELS:
-            known = hint(metric, [*OF_IMAGES, *OF_KERNELS], "metrics")
-            raise PnpError(f"{comparison.path}: there is no metric '{metric}'; {known}")
     chosen = [_method(comparison, name) for name in names or comparison.methods]
     ready = {m.name: m for m in chosen if m.has_weights()}
     runs = {m.name: _run(comparison, m, dtype, device) for m in ready.values()}
@@ -74,8 +79,8 @@ def measure(
     place = choose_device(device)
     pipelines = {m.name: _build(m, dtype, place) for m in ready.values()}
     kernels = [torch.ones(1, 1, 1, 1)]
-    if comparison.kernels:
-        kernels = read_kernels(expand(comparison.kernels, comparison.path.parent))
+    if (file := comparison.kernel_file()) is not None:
+        kernels = read_kernels(file)
     todo = [
         (c, left)
         for c in comparison.cases(limit)

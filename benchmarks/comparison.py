@@ -1,37 +1,31 @@
-"""A comparison: its description (YAML), and its rows on disk (CSV), one for each method and
-observation.
-
-    results/NAME.csv        run, method, scale, sigma, kernel, image, the metrics, seconds
-    results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision; commit, date, machine
-
-A row names its run.  Rows are appended as they are measured, so that an interrupted comparison goes
-on where it was.
-"""
+"""The description of a comparison (YAML): which pipelines, on which observations, by which metrics."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pnp.checkpoints import find_weights
-from pnp.document import Node, read_file
-from pnp.errors import PnpError, hint
-from pnp.files import atomic, make_folder
-from pnp.language.reader import read_spec
+from pnp.document import Node
+from pnp.errors import Findings, PipelineError, PnpError, Problem, hint
+from pnp.language.layers import Dialect, Merge, merge_maps
+from pnp.language.reader import spec_within
 from pnp.language.spec import Spec
-from pnp.options import read_noise
+from pnp.options import Count, Noise, convert, read_fields
+from pnp.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"PNP_DATA": "data", "PNP_PARITY": "parity"}
 """Paths may begin with one of these environment variables; each has a default beside the checkout."""
 
-KEY = ("method", "scale", "sigma", "kernel", "image")
+METRICS_OF_IMAGES = ("psnr", "psnr_y", "psnr_registered", "ssim")
+METRICS_OF_KERNELS = ("kernel_error", "kernel_error_registered")
+METRICS = (*METRICS_OF_IMAGES, *METRICS_OF_KERNELS)
 IDENTITY = (
     "method",
     "pipeline",
@@ -46,7 +40,6 @@ IDENTITY = (
     "dtype",
 )
 """What must be equal for two runs of a method to belong into one table."""
-RUN = ("run", *IDENTITY, "commit", "date", "machine", "device", "threads", "torch")
 
 
 class Case(NamedTuple):
@@ -59,24 +52,40 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Images:
+    """The images compared on: every so-manyth of a folder."""
+
+    folder: str
+    every: Count = 1
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The kernels of a file, in groups that the tables show."""
+
+    file: str
+    groups: dict[str, list[Count]]
+
+
+@dataclass(frozen=True)
 class Method:
     """A row of the tables: a pipeline, its options and weights, and what of the truth it is given."""
 
     name: str
+    document: Node
     pipeline: str
-    set: dict[str, Any]
-    weights: str | None
-    given: tuple[str, ...]
-    folder: Path
+    set: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    given: tuple[Literal["k", "sigma"], ...] = ()
 
     def spec(self) -> Spec:
         """The pipeline, checked."""
-        overrides = dict(self.set)
+        entry, written = self.document.value, self.document.value.get("set")
+        changes = dict(written.value) if written is not None else {}
         if self.weights is not None:
-            overrides["weights"] = str(expand(self.weights, self.folder))
-        beside = self.folder / self.pipeline
-        pipeline = str(beside) if beside.is_file() else self.pipeline
-        return replace(read_spec(pipeline, overrides), name=self.name)
+            origin = entry["weights"].origin
+            changes["weights"] = Node(str(expand(entry["weights"])), origin)
+        return spec_within(entry["pipeline"], Node(changes, self.document.origin), self.name)
 
     def files(self) -> list[Path]:
         """The files of its weights; PnpError if one is not there."""
@@ -104,18 +113,17 @@ class Comparison:
     """What a description says; see benchmarks/README.md."""
 
     path: Path
+    document: Node
     about: str
-    data: str
-    every: int
-    kernels: str
-    """Empty: there is no blur, which is a kernel of one tap."""
-    groups: dict[str, list[int]]
-    scales: list[int]
-    sigmas: list[float]
+    data: Images
+    scales: list[Count]
+    sigmas: list[Noise]
     protocol: str
     metrics: list[str]
     methods: dict[str, Method]
-    published: dict[str, list[float]]
+    kernels: Kernels | None = None
+    """None: there is no blur, which is a kernel of one tap."""
+    published: dict[str, list[float]] = field(default_factory=dict)
     """PSNR of other systems as their authors state it, one for each scale and noise level."""
 
     @property
@@ -123,17 +131,29 @@ class Comparison:
         """Name of the description, and of its results."""
         return self.path.stem
 
+    @property
+    def groups(self) -> dict[str, list[int]]:
+        """The groups of kernels, by number from 1."""
+        return {"none": [1]} if self.kernels is None else self.kernels.groups
+
+    def kernel_file(self) -> Path | None:
+        """The file of the kernels, if there are any."""
+        kernels = self.document.value.get("kernels")
+        return None if kernels is None else expand(kernels.value["file"])
+
     def images(self) -> list[Path]:
         """The images compared on, by name."""
-        folder = expand(self.data, self.path.parent)
-        found = sorted(
-            p for p in folder.glob("*") if p.suffix.lower() in (".png", ".jpg", ".tif", ".bmp")
-        )
-        if not found:
-            raise PnpError(
-                f"{self.path}: there are no images in {folder}; set the environment variable of '{self.data}'"
-            )
-        return found[:: self.every]
+        node = self.document.value["data"].value["folder"]
+        folder = expand(node)
+        suffixes = (".png", ".jpg", ".tif", ".bmp")
+        found = sorted(p for p in folder.glob("*") if p.suffix.lower() in suffixes)
+        if found:
+            return found[:: self.data.every]
+        first = self.data.folder.partition("/")[0]
+        cure = f"put images there, or begin the path with one of {', '.join(FOLDERS)}"
+        if first in FOLDERS:
+            cure = f"set the environment variable {first}"
+        raise PipelineError([Problem(node.origin, f"there are no images in {folder}", cure)])
 
     def cases(self, limit: int | None = None) -> Iterator[Case]:
         """All observations, image after image; of the first `limit` images, if given."""
@@ -147,182 +167,121 @@ class Comparison:
     def identity(self, method: Method, dtype: str) -> dict[str, str]:
         """What a row of this method means, as written to the CSV of the runs."""
         document = _without(method.spec().document.plain(), ("weights", "about", "cite"))
+        files = method.files()
         values = {
             "method": method.name,
             "pipeline": method.pipeline,
             "set": json.dumps(method.set, sort_keys=True) if method.set else "",
-            "document": hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[
-                :12
-            ],
+            "document": _sha256(json.dumps(document, sort_keys=True).encode())[:12],
             "given": " ".join(method.given),
-            "weights": method.weights or " ".join(file.name for file in method.files()),
-            "sha256": " ".join(
-                hashlib.sha256(file.read_bytes()).hexdigest() for file in method.files()
-            ),
-            "data": self.data,
-            "kernels": self.kernels,
+            "weights": method.weights or " ".join(file.name for file in files),
+            "sha256": " ".join(_sha256(file.read_bytes()) for file in files),
+            "data": self.data.folder,
+            "kernels": "" if self.kernels is None else self.kernels.file,
             "protocol": self.protocol,
             "dtype": dtype,
         }
         return {name: values[name] for name in IDENTITY}
 
 
-def expand(text: str, beside: Path) -> Path:
-    """A path of a description: below a folder of `FOLDERS`, beside the description, or the name of shipped weights."""
-    first, _, rest = text.partition("/")
+def expand(path: Node) -> Path:
+    """A path of a description: below a folder of `FOLDERS`, beside the file that names it, or the
+    name of shipped weights."""
+    first, _, rest = path.value.partition("/")
     if first in FOLDERS:
         return Path(os.environ.get(first, ROOT.parent / "shared" / FOLDERS[first])) / rest
-    return beside / text if (beside / text).exists() else Path(text)
+    beside = (path.origin.folder or Path()) / path.value
+    return beside if beside.exists() else Path(path.value)
 
 
-def read_comparison(path: str | Path) -> Comparison:
-    """Read a description; PnpError with file and line for what is wrong in it."""
-    path = Path(path)
-    node = read_file(path)
-    needed = ("about", "data", "scales", "sigmas", "protocol", "metrics", "methods")
-    top = _map(node, (*needed, "kernels", "published"), needed)
-    data = _map(top["data"], ("folder", "every"), ("folder",))
-    kernels = (
-        _map(top["kernels"], ("file", "groups"), ("file", "groups")) if "kernels" in top else None
-    )
-    published = {}
-    for name, figures in (_map(top["published"]) if "published" in top else {}).items():
-        columns = len(top["scales"].plain()) * len(top["sigmas"].plain())
-        published[name] = figures.plain()
-        if not figures.is_list or len(published[name]) != columns:
-            raise PnpError(
-                f"{figures.origin}: a list of {columns} PSNRs is wanted, for each scale the noise levels in turn"
-            )
+def _merge(base: Node, layer: Node) -> Node:
+    """A comparison over another: maps merge by key, methods by option; anything else replaces."""
+    return merge_maps(base, layer, lambda key: _merge_methods if key == "methods" else merge_maps)
+
+
+def _merge_methods(base: Node, layer: Node) -> Node:
+    def within(name: str) -> Merge | None:
+        entry = layer.value[name]
+        return None if entry.is_map and "pipeline" in entry.value else merge_maps
+
+    return merge_maps(base, layer, within)
+
+
+_NO_KEYS = ("path", "document")
+COMPARISONS = Dialect(
+    word="comparison",
+    keys=("extends", *(f.name for f in fields(Comparison) if f.name not in _NO_KEYS)),
+    group="pnp.comparisons",
+    merge=_merge,
+)
+
+
+def read_comparison(name: str | Path, assignments: Iterable[str] = ()) -> Comparison:
+    """The comparison of a YAML file or of a name; PipelineError with everything that is wrong."""
+    path, _ = COMPARISONS.find(str(name))
+    document = COMPARISONS.read(str(name), assignments=assignments)
+    findings = Findings(COMPARISONS.unknown_keys(document))
+    known = {key: node for key, node in document.value.items() if key in COMPARISONS.keys}
+    skip = (*_NO_KEYS, "methods", "published")
+    here = Node(known, document.origin)
+    values, findings_of_fields = read_fields(Comparison, here, word="key", skip=skip)
+    findings.problems += findings_of_fields
+    if "protocol" in values and values["protocol"] not in PROTOCOLS:
+        message = f"there is no protocol '{values['protocol']}'"
+        findings.say(
+            known["protocol"].origin, message, hint(values["protocol"], PROTOCOLS, "protocols")
+        )
+    for metric in values.get("metrics", ()):
+        if metric not in METRICS:
+            cure = hint(metric, METRICS, "metrics")
+            findings.say(known["metrics"].origin, f"there is no metric '{metric}'", cure)
+    values["methods"] = _read_methods(known.get("methods"), document, findings)
+    columns = len(values.get("scales", ())) * len(values.get("sigmas", ()))
+    values["published"] = _read_published(known.get("published"), columns, findings)
+    findings.raise_all()
+    return Comparison(path, document, **values)
+
+
+def _read_methods(node: Node | None, document: Node, findings: Findings) -> dict[str, Method]:
+    if node is None or not node.is_map or not node.value:
+        cure = "for example 'methods: {tv: {pipeline: hqs-tv}}'"
+        findings.say((node or document).origin, "methods should be a map of pipelines", cure)
+        return {}
     methods = {}
-    for name, entry in _map(top["methods"]).items():
-        parts = _map(entry, ("pipeline", "set", "weights", "given"), ("pipeline",))
-        plain = {key: part.plain() for key, part in parts.items()}
-        given = tuple(plain.get("given", ()))
-        unknown = [v for v in given if v not in ("k", "sigma")]
-        if unknown:
-            raise PnpError(
-                f"{parts['given'].origin}: '{unknown[0]}' cannot be given; what is known is k and sigma"
-            )
-        options = plain.get("set", {})
-        methods[name] = Method(
-            name, plain["pipeline"], options, plain.get("weights"), given, path.parent
-        )
-    return Comparison(
-        path=path,
-        about=top["about"].value,
-        data=data["folder"].value,
-        every=data["every"].value if "every" in data else 1,
-        kernels=kernels["file"].value if kernels else "",
-        groups=kernels["groups"].plain() if kernels else {"none": [1]},
-        scales=top["scales"].plain(),
-        sigmas=[read_noise(value, "sigmas: a level") for value in top["sigmas"].plain()],
-        protocol=top["protocol"].value,
-        metrics=top["metrics"].plain(),
-        methods=methods,
-        published=published,
-    )
+    for name, entry in node.value.items():
+        if not entry.is_map:
+            cure = f"for example '{name}: {{pipeline: hqs-tv}}'"
+            findings.say(entry.origin, f"{name} should be a map of keys", cure)
+            continue
+        skip = ("name", "document")
+        values, problems = read_fields(Method, entry, f"{name}: ", word="key", skip=skip)
+        findings.problems += problems
+        if not problems:
+            methods[name] = Method(name, entry, **values)
+    return methods
 
 
-class Results:
-    """The measured rows of a comparison and their runs, in two CSV files."""
-
-    def __init__(self, comparison: Comparison, folder: Path | None = None):
-        folder = make_folder(folder or comparison.path.parent / "results")
-        self.path, self.runs_path = (
-            folder / f"{comparison.name}.csv",
-            folder / f"{comparison.name}.runs.csv",
-        )
-        self.columns = ("run", *KEY, *comparison.metrics, "seconds")
-        self.runs = {row["run"]: row for row in _read(self.runs_path, RUN)}
-        self.rows = {_key(row): row for row in _read(self.path, self.columns)}
-
-    def runs_of(self, method: str) -> list[dict[str, str]]:
-        """The runs that rows of a method come from, oldest first."""
-        used = {row["run"] for row in self.rows.values() if row["method"] == method}
-        return [run for name, run in self.runs.items() if name in used]
-
-    def has(self, method: str, case: Case) -> bool:
-        """True if this was measured."""
-        return _key(self._written(method, case)) in self.rows
-
-    def add(
-        self, run: dict[str, str], case: Case, values: dict[str, float | None], seconds: float
-    ) -> None:
-        """Append a row, and its run if that is new."""
-        digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:8]
-        if digest not in self.runs:
-            self.runs[digest] = {"run": digest, **run}
-            _append(self.runs_path, RUN, self.runs[digest])
-        row = {"run": digest, **self._written(run["method"], case)}
-        row |= {name: "" if value is None else f"{value:.4f}" for name, value in values.items()}
-        row["seconds"] = f"{seconds:.3f}"
-        self.rows[_key(row)] = row
-        _append(self.path, self.columns, row)
-
-    def drop(self, method: str) -> None:
-        """Forget the rows of a method, and runs that no row comes from any more."""
-        self.rows = {key: row for key, row in self.rows.items() if row["method"] != method}
-        used = {row["run"] for row in self.rows.values()}
-        self.runs = {name: run for name, run in self.runs.items() if name in used}
-        _write(self.path, self.columns, list(self.rows.values()))
-        _write(self.runs_path, RUN, list(self.runs.values()))
-
-    @staticmethod
-    def _written(method: str, case: Case) -> dict[str, str]:
-        values = (method, str(case.scale), f"{case.sigma:g}", str(case.kernel), case.image.stem)
-        return dict(zip(KEY, values, strict=True))
-
-
-def _key(row: dict[str, str]) -> tuple[str, ...]:
-    return tuple(row[name] for name in KEY)
-
-
-def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The whole rows of a CSV file; a last line that was cut off is removed from the file."""
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    reader = csv.DictReader(text.splitlines())
-    if tuple(reader.fieldnames or columns) != columns:
-        raise PnpError(
-            f"{path}: its columns are {', '.join(reader.fieldnames or ())}, but {', '.join(columns)} are wanted"
-        )
-    return list(reader)
-
-
-def _append(path: Path, columns: tuple[str, ...], row: dict[str, str]) -> None:
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        if file.tell() == 0:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _map(node: Node, known: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> dict[str, Node]:
-    """The entries of a map; PnpError for keys that are unknown or lacking."""
+def _read_published(node: Node | None, columns: int, findings: Findings) -> dict[str, list[float]]:
+    if node is None:
+        return {}
     if not node.is_map:
-        raise PnpError(
-            f"{node.origin}: a map is wanted here"
-            + (f" with the keys {', '.join(known)}" if known else "")
-        )
-    for key, value in node.value.items():
-        if known and key not in known:
-            raise PnpError(f"{value.origin}: there is no key '{key}'; {hint(key, known, 'keys')}")
-    for key in needed:
-        if key not in node.value:
-            raise PnpError(f"{node.origin}: the key '{key}' is lacking; keys: {', '.join(known)}")
-    return node.value
+        cure = "for example 'published: {BM3D: [30.1]}'"
+        findings.say(node.origin, "published should be a map of lists", cure)
+        return {}
+    published = {}
+    for name, figures in node.value.items():
+        try:
+            published[name] = convert(list[float], figures.plain())
+        except PnpError:
+            published[name] = []
+        if columns and len(published[name]) != columns:
+            message = f"{name} should be a list of {columns} PSNRs"
+            findings.say(figures.origin, message, "for each scale the noise levels in turn")
+    return published
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _without(value: Any, keys: tuple[str, ...]) -> Any:

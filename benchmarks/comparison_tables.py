@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
-from comparison import ROOT, Comparison, Results, read_comparison
+from comparison import Comparison, read_comparison
+from comparison_results import Results
 
 from pnp.document import read_file
 from pnp.files import atomic, make_folder
+from pnp.language.reader import PIPELINES
 from pnp.protocols import protocol
 
 TITLES = {
@@ -51,7 +53,7 @@ def write_page(folder: Path, page: Path) -> None:
     """Write the page with the comparisons described in `folder`, in the order of their names."""
     parts = [HEAD]
     for path in sorted(folder.glob("*.yaml")):
-        if "methods" in read_file(path).value:
+        if {"data", "extends"} & set(read_file(path).value):
             comparison = read_comparison(path)
             parts.append("\n\n".join(_comparison(comparison, Results(comparison), page.parent)))
     make_folder(page.parent)
@@ -95,7 +97,8 @@ def _circumstances(
     rules = protocol(comparison.protocol)
     borders = ", ".join(f"{rules.border(s)} at x{s}" for s in comparison.scales)
     left_out = f"{borders} pixels" if rules.border_power is not None else "none"
-    every = "" if comparison.every == 1 else f", every {_ordinal(comparison.every)} image"
+    data, blur = comparison.data, comparison.kernels
+    every = "" if data.every == 1 else f", every {_ordinal(data.every)} image"
     preparation = (
         [f"the true image cropped to multiples of s and {rules.multiple}"]
         if rules.multiple > 1
@@ -115,8 +118,8 @@ def _circumstances(
     ]
     groups = ", ".join(f"{name} {_ranges(numbers)}" for name, numbers in comparison.groups.items())
     lines = [
-        f"- Images: `{comparison.data}`{every} ({len(images)} images).",
-        f"- Kernels: `{comparison.kernels}` ({groups})." if comparison.kernels else "- No blur.",
+        f"- Images: `{data.folder}`{every} ({len(images)} images).",
+        f"- Kernels: `{blur.file}` ({groups})." if blur else "- No blur.",
         f"- Protocol `{comparison.protocol}` ({rules.about}): {', '.join(preparation)}.",
         f"- Border left out: {left_out}.",
         f"- [Description]({_link(comparison.path, beside)}), [rows]({_link(results.path, beside)}), "
@@ -161,8 +164,8 @@ def _methods(comparison: Comparison, results: Results, complete: list[str], besi
     for name in complete:
         method = comparison.methods[name]
         runs = results.runs_of(name)
-        file = method.folder / method.pipeline
-        file = file if file.is_file() else ROOT / "pipelines" / f"{method.pipeline}.yaml"
+        where_named = method.document.value["pipeline"].origin.folder
+        file, _ = PIPELINES.find(method.pipeline, where_named)
         pipeline = f"[{file.stem}]({_link(file, beside)})" + (
             f" `{runs[0]['set']}`" if runs[0]["set"] else ""
         )

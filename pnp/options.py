@@ -125,6 +125,8 @@ def describe(annotation: Any) -> str:
         size = f" of {len(members)}" if fixed else ""
         same = len(set(map(describe, members))) == 1
         return f"a list{size}" + (f", each entry {describe(members[0])}" if same else "")
+    if origin is dict:
+        return "a map" + ("" if arguments[1] is Any else f", each entry {describe(arguments[1])}")
     return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
@@ -269,6 +271,10 @@ def _convert(annotation: Any, value: Any) -> Any:
         raise _Unfit
     if origin in (list, tuple):
         return _convert_list(origin, arguments, value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise _Unfit
+        return {key: _convert(arguments[1], entry) for key, entry in value.items()}
     if annotation in (int, float):
         number = isinstance(value, Integral if annotation is int else Real)
         if not number or isinstance(value, bool) or not abs(value) < 1e300:

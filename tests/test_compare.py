@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from compare import measure
-from comparison import Results, read_comparison
+from comparison import COMPARISONS, read_comparison
+from comparison_results import Results
 from comparison_tables import write_page
 
 import pnp
-from pnp.errors import PnpError
+from pnp.errors import PipelineError, PnpError
 from pnp.images import read_image, write_image
 from pnp.kernel_files import read_kernels
 from pnp.metrics import psnr
@@ -208,15 +209,23 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
     )
     for wrong in ("[1, 2]", "1"):
         (folder / "tiny.yaml").write_text(text.replace("[99.5]", wrong))
-        with pytest.raises(PnpError, match="a list of 1 PSNRs is wanted"):
+        with pytest.raises(PnpError, match="should be a list of 1 PSNRs"):
             run(folder)
 
 
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ("every: 2", "evry: 2", r"tiny.yaml:3: there is no key 'evry'; did you mean 'every'"),
-        ("given: [k, sigma]}\n  tv", "given: [x]}\n  tv", r"tiny.yaml:13: 'x' cannot be given"),
+        (
+            "every: 2",
+            "evry: 2",
+            r"tiny.yaml:3: data: there is no key 'evry'(.|\n)*did you mean 'every'",
+        ),
+        (
+            "given: [k, sigma]}\n  tv",
+            "given: [x]}\n  tv",
+            r"tiny.yaml:13: D alone: given is \['x'\], but should be a list",
+        ),
         (
             "  bicubic: {",
             "  bicubic: {given: [k], ",
@@ -226,15 +235,68 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
         (
             "[psnr, psnr_y, kernel_error]",
             "[psnr_x]",
-            r"there is no metric 'psnr_x'; did you mean 'psnr_y'",
+            r"there is no metric 'psnr_x'(.|\n)*did you mean 'psnr_y'",
         ),
-        ("2%", "2", r"sigmas: a level is 2, but should be a noise level"),
+        (
+            "2%",
+            "2",
+            r"tiny.yaml:8: sigmas is \[0, 2\], but should be a list, each entry a noise level",
+        ),
+        ("[1, 2]\nsig", "2\nsig", r"tiny.yaml:7: scales is 2, but should be a list"),
+        ("[1, 2]\nsig", "[a]\nsig", r"tiny.yaml:7: scales is \['a'\], but should be a list"),
+        ("usrnet\n", "3\n", r"tiny.yaml:9: protocol is 3, but should be text"),
+        ("usrnet\n", "usrnt\n", r"there is no protocol 'usrnt'(.|\n)*did you mean 'usrnet'"),
+        ("[psnr, psnr_y, kernel_error]", "psnr", r"metrics is 'psnr', but should be a list"),
+        (
+            "folder: images",
+            "folder: img",
+            r"tiny.yaml:3: there are no images in .*img\n(.|\n)*put images",
+        ),
+        ("given: [k, sigma]", "given: [x]", r"D alone: given is \['x'\], but should be a list"),
+        ("images, every: 2", "images, every: 0", r"data: every is 0, but should be a whole"),
+        ("pipeline: hqs-tv, ", "", r"tv: the key 'pipeline' is missing"),
+        ("about:", "abuot:", r"a comparison has no key 'abuot'(.|\n)*the key 'about' is missing"),
     ],
 )
 def test_a_wrong_description_is_refused(folder, wrong, right, message):
     (folder / "tiny.yaml").write_text(TINY.replace(wrong, right))
     with pytest.raises(PnpError, match=message):
         run(folder)
+
+
+def test_everything_that_is_wrong_is_told_at_once(folder):
+    text = TINY.replace("[1, 2]\nsig", "2\nsig").replace("protocol: usrnet", "protocol: 3")
+    text = text.replace("[psnr, psnr_y, kernel_error]", "psnr")
+    (folder / "tiny.yaml").write_text(text)
+    with pytest.raises(PipelineError) as caught:
+        read_comparison(folder / "tiny.yaml")
+    assert [p.origin.line for p in caught.value.problems] == [7, 9, 10]
+
+
+def test_a_comparison_extends_another_and_finds_files_beside_the_one_that_names_them(folder):
+    (folder / "more").mkdir()
+    (folder / "more" / "short.yaml").write_text(
+        "extends: ../tiny.yaml\nabout: Shorter\ndata: {every: 1}\n"
+        "methods: {tv: {set: {repeat: 1}}, learned: null}\n"
+    )
+    comparison = read_comparison(folder / "more" / "short.yaml", ["scales.1=3"])
+    assert comparison.about == "Shorter" and comparison.scales == [1, 3]
+    assert list(comparison.methods) == list(MEASURED) and len(comparison.images()) == 3
+    assert comparison.methods["tv"].spec().iterations == 1
+    assert comparison.methods["tv"].given == ("k", "sigma")
+    assert comparison.methods["bicubic"].spec().name == "bicubic"
+
+
+def test_a_plugin_brings_comparisons(folder, tmp_path, monkeypatch):
+    info = tmp_path / "more-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pnp.comparisons]\nmore = more_comparisons\n")
+    shutil.copytree(folder, tmp_path / "more_comparisons", ignore=lambda *_: ["more_comparisons"])
+    (tmp_path / "more_comparisons" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert COMPARISONS.names() == ["tiny"]
+    assert read_comparison("tiny").methods["tv"].spec().iterations == 2
 
 
 def test_the_comparisons_of_the_project_can_be_read():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -42,7 +43,8 @@ FITS = [
     (Literal["last", "zero"], "zero", "zero"),
     (tuple[Count, Count], [1, 2], (1, 2)),
     (tuple[Count, ...], [1, 2, 3], (1, 2, 3)),
-    (dict[str, int], {"a": "b"}, {"a": "b"}),
+    (dict[str, int], {"a": 1}, {"a": 1}),
+    (Mapping[str, int], {"a": "b"}, {"a": "b"}),
 ]
 
 

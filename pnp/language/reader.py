@@ -52,6 +52,24 @@ def read_spec(
     return spec_of(document, " with ".join([name, *overlays]))
 
 
+def spec_within(pipeline: Node, changes: Node | None, name: str) -> Spec:
+    """The pipeline that another document names or holds, with that document's changes of it.
+
+    Args:
+        pipeline: A name, a file, a list of a base and overlays, or the keys of a pipeline.
+        changes: A map of values by dotted key, as for `--set`.
+        name: What messages call the pipeline.
+
+    Raises:
+        PipelineError: With every problem found.
+    """
+    holder = pipeline if pipeline.is_map else Node({"extends": pipeline}, pipeline.origin)
+    document = PIPELINES.extended(holder)
+    for key, value in changes.value.items() if changes is not None else ():
+        document = PIPELINES.assign(document, key, value)
+    return spec_of(document, name)
+
+
 def spec_of(document: Node, name: str) -> Spec:
     """The `Spec` of a merged document; PipelineError with every problem found."""
     return _Reader(name, _with_weights_found(document)).read()

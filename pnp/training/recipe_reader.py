@@ -16,7 +16,7 @@ from typing import Any, get_args
 from pnp.document import Node
 from pnp.errors import Findings, Origin, PipelineError, Problem, hint
 from pnp.language.layers import Dialect, Merge, merge_maps
-from pnp.language.reader import PIPELINES, spec_of
+from pnp.language.reader import PIPELINES, spec_within
 from pnp.language.spec import KIND_OF_NAME, Spec
 from pnp.options import read_fields
 from pnp.training.recipe import TRUTHS, Loss, Measure, Recipe
@@ -112,7 +112,6 @@ class _Reader:
             message = "pipeline should be a name, a file, or the keys of a pipeline"
             self.say(node.origin, message)
             return None
-        written = node if node.is_map else Node({"extends": node}, node.origin)
         names = node.plain() if node.is_list else [self.name if node.is_map else node.value]
         changes = self.get("set")
         if changes is not None and not changes.is_map:
@@ -120,10 +119,7 @@ class _Reader:
             self.say(changes.origin, "set should be a map of changes", cure)
             changes = None
         try:
-            document = PIPELINES.extended(written)
-            for key, value in changes.value.items() if changes is not None else ():
-                document = PIPELINES.assign(document, key, value)
-            spec = spec_of(document, " with ".join(map(str, names)))
+            spec = spec_within(node, changes, " with ".join(map(str, names)))
         except PipelineError as e:
             self.findings.problems += e.problems
             return None

@@ -1,0 +1,109 @@
+"""The rows of a comparison on disk (CSV), one for each method and observation.
+
+    results/NAME.csv        run, method, scale, sigma, kernel, image, the metrics, seconds
+    results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision; commit, date, machine
+
+A row names its run.  Rows are appended as they are measured, so that an interrupted comparison
+continues where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+from comparison import IDENTITY, Case, Comparison
+
+from pnp.errors import PnpError
+from pnp.files import atomic, make_folder
+
+KEY = ("method", "scale", "sigma", "kernel", "image")
+RUN = ("run", *IDENTITY, "commit", "date", "machine", "device", "threads", "torch")
+
+
+class Results:
+    """The measured rows of a comparison and their runs, in two CSV files."""
+
+    def __init__(self, comparison: Comparison, folder: Path | None = None):
+        folder = make_folder(folder or comparison.path.parent / "results")
+        self.path, self.runs_path = (
+            folder / f"{comparison.name}.csv",
+            folder / f"{comparison.name}.runs.csv",
+        )
+        self.columns = ("run", *KEY, *comparison.metrics, "seconds")
+        self.runs = {row["run"]: row for row in _read(self.runs_path, RUN)}
+        self.rows = {_key(row): row for row in _read(self.path, self.columns)}
+
+    def runs_of(self, method: str) -> list[dict[str, str]]:
+        """The runs that rows of a method come from, oldest first."""
+        used = {row["run"] for row in self.rows.values() if row["method"] == method}
+        return [run for name, run in self.runs.items() if name in used]
+
+    def has(self, method: str, case: Case) -> bool:
+        """True if this was measured."""
+        return _key(self._written(method, case)) in self.rows
+
+    def add(
+        self, run: dict[str, str], case: Case, values: dict[str, float | None], seconds: float
+    ) -> None:
+        """Append a row, and its run if that is new."""
+        digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:8]
+        if digest not in self.runs:
+            self.runs[digest] = {"run": digest, **run}
+            _append(self.runs_path, RUN, self.runs[digest])
+        row = {"run": digest, **self._written(run["method"], case)}
+        row |= {name: "" if value is None else f"{value:.4f}" for name, value in values.items()}
+        row["seconds"] = f"{seconds:.3f}"
+        self.rows[_key(row)] = row
+        _append(self.path, self.columns, row)
+
+    def drop(self, method: str) -> None:
+        """Forget the rows of a method, and runs that no row comes from any more."""
+        self.rows = {key: row for key, row in self.rows.items() if row["method"] != method}
+        used = {row["run"] for row in self.rows.values()}
+        self.runs = {name: run for name, run in self.runs.items() if name in used}
+        _write(self.path, self.columns, list(self.rows.values()))
+        _write(self.runs_path, RUN, list(self.runs.values()))
+
+    @staticmethod
+    def _written(method: str, case: Case) -> dict[str, str]:
+        values = (method, str(case.scale), f"{case.sigma:g}", str(case.kernel), case.image.stem)
+        return dict(zip(KEY, values, strict=True))
+
+
+def _key(row: dict[str, str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in KEY)
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """The whole rows of a CSV file; a last line that was cut off is removed from the file."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        text = text[: text.rfind("\n") + 1]
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    reader = csv.DictReader(text.splitlines())
+    if tuple(reader.fieldnames or columns) != columns:
+        raise PnpError(
+            f"{path}: its columns are {', '.join(reader.fieldnames or ())}, but {', '.join(columns)} are wanted"
+        )
+    return list(reader)
+
+
+def _append(path: Path, columns: tuple[str, ...], row: dict[str, str]) -> None:
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
