@@ -331,3 +331,9 @@ def test_messages_about_plugin_files(tmp_path, monkeypatch, capsys, file, text, 
     assert main(["list", "priors", "--plugin", file]) == 1
     said = capsys.readouterr().err
     assert expected in said and said.count("\n") == 1
+
+
+def test_an_editable_installation_is_a_path_that_type_checkers_follow(source, tmp_path):
+    call(*PIP, "install", *OFFLINE, "--target", tmp_path / "target", "-e", source, cwd=tmp_path)
+    (link,) = (tmp_path / "target").glob("*.pth")
+    assert Path(link.read_text().strip()).resolve() == source.resolve()
