@@ -1,4 +1,4 @@
-"""The description of a comparison (YAML): which pipelines, on which observations, by which metrics."""
+"""The description of a comparison (YAML): which pipelines, which observations, which metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pnp.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"PNP_DATA": "data", "PNP_PARITY": "parity"}
-"""Paths may begin with one of these environment variables; each has a default beside the checkout."""
+"""Environment variables that paths may begin with; each has a default beside the checkout."""
 
 METRICS_OF_IMAGES = ("psnr", "psnr_y", "psnr_registered", "ssim")
 METRICS_OF_KERNELS = ("kernel_error", "kernel_error_registered")
@@ -69,7 +69,7 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the tables: a pipeline, its options and weights, and what of the truth it is given."""
+    """A row of the tables: a pipeline, its options and weights, and what it is told."""
 
     name: str
     document: Node

@@ -1,7 +1,7 @@
 """The rows of a comparison on disk (CSV), one for each method and observation.
 
     results/NAME.csv        run, method, scale, sigma, kernel, image, the metrics, seconds
-    results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision; commit, date, machine
+    results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision, machine ...
 
 A row names its run.  Rows are appended as they are measured, so that an interrupted comparison
 continues where it was.
@@ -89,7 +89,8 @@ def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     reader = csv.DictReader(text.splitlines())
     if tuple(reader.fieldnames or columns) != columns:
         raise PnpError(
-            f"{path}: its columns are {', '.join(reader.fieldnames or ())}, but {', '.join(columns)} are wanted"
+            f"{path}: its columns are {', '.join(reader.fieldnames or ())}, "
+            f"but should be {', '.join(columns)}"
         )
     return list(reader)
 

@@ -23,7 +23,7 @@ _DEEPEST = 20
 
 @dataclass(frozen=True)
 class Node:
-    """A value of a document: a scalar, a list of nodes or a dict of nodes, and where it was written."""
+    """A value: a scalar, a list of nodes or a dict of nodes, and where it was written."""
 
     value: Any
     origin: Origin
@@ -53,7 +53,8 @@ def read_file(path: Path, name: str | None = None) -> Node:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as e:
         raise PnpError(
-            f"{name or path}: not a text file: byte {e.start} is not UTF-8; pipelines are YAML files"
+            f"{name or path}: not a text file: byte {e.start} is not UTF-8; "
+            "pipelines are YAML files"
         ) from e
     except OSError as e:
         raise PnpError(f"{name or path}: cannot be read: {e.strerror or e}") from e
@@ -91,7 +92,7 @@ class _Source:
         return Origin(self.name, mark.line + 1, line, self.folder)
 
     def compose(self) -> yaml.Node | None:
-        """The document as PyYAML's nodes; PipelineError if the text is not YAML, or refused YAML."""
+        """The document as PyYAML's nodes; PipelineError for what is not YAML or is refused."""
         loader = None
         try:
             loader = _Loader(self.text)
@@ -152,7 +153,7 @@ class _Source:
 
 
 def scalar(text: str, quoted: bool = False) -> str | int | float | bool | None:
-    """The meaning of a plain scalar: null, true, false, a whole number, a number, else the text itself."""
+    """The meaning of a plain scalar: null, true, false, a number, else the text itself."""
     if quoted:
         return text
     if text in ("", "~", "null"):
@@ -179,7 +180,8 @@ def from_python(value: Any, origin: Origin) -> Node:
     if isinstance(value, dict):
         return Node({str(k): from_python(v, origin) for k, v in value.items()}, origin)
     raise PnpError(
-        f"{origin}: {type(value).__name__} is not a value that a pipeline can hold; use numbers, text, lists and dicts"
+        f"{origin}: {type(value).__name__} is not a value that a pipeline can hold; "
+        "use numbers, text, lists and dicts"
     )
 
 

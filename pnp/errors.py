@@ -55,7 +55,7 @@ class Problem:
 
 
 class PipelineError(PnpError):
-    """Everything that is wrong with a pipeline, at once; `problems` holds the single ones in file order."""
+    """Everything that is wrong with a document at once; `problems` are in file order."""
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(dict.fromkeys(problems))
@@ -82,7 +82,7 @@ class Findings:
 
 
 class OldSpelling(FutureWarning):
-    """Something is written as it was before and is still read, for one release; tells the new spelling."""
+    """An old spelling that is read for one more release; tells the new one."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -81,7 +81,7 @@ def _word(value: Any) -> str:
         return repr(value).replace("inf", ".inf").replace("nan", ".nan")
     if isinstance(value, (int, float)):
         return repr(value)
-    plain = re.fullmatch(r"[A-Za-z0-9_./%(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(
+    plain = re.fullmatch(r"[A-Za-z0-9_./(+-][A-Za-z0-9_./%() =+-]*", value) and not value.endswith(
         " "
     )
     if (

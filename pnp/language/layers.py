@@ -15,6 +15,7 @@ Pipelines, recipes and comparisons are three `Dialect`s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -28,6 +29,7 @@ from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
 """A map over a map: `merge(base, layer)`."""
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,7 @@ def _put(node: Node | None, path: list[str], value: Node, done: str) -> Node:
     key, *rest = path
     here = f"{done}.{key}" if done else key
     if node is not None and node.is_list:
-        if not key.isdigit() or int(key) >= len(node.value):
+        if not _INDEX.fullmatch(key) or int(key) >= len(node.value):
             size = len(node.value)
             message = f"'{done}' is a list of {size}; '{key}' is not an index of it"
             raise PipelineError([Problem(value.origin, message, "the first is 0")])

@@ -40,7 +40,7 @@ KIND_OF_NAME = {
 
 @dataclass(frozen=True)
 class Variable:
-    """An input that is a variable, or one level of a schedule: `name[index]`, index `i` or a number."""
+    """An input that is a variable, or one level of a schedule, `name[i]` or `name[0]`."""
 
     name: str
     index: str | int | None = None
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Given:
-    """A variable that the caller gives; `default` is a step or a number that replaces it, or None."""
+    """A variable that the caller gives; `default`: a step or a number in its place, or None."""
 
     name: str
     kind: Kind
@@ -75,7 +75,7 @@ class Given:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """A module of a pipeline: its letter, its registry, its registered name, options and weights."""
+    """A module of a pipeline: its letter, registry, registered name, options and weights."""
 
     letter: str
     word: str

@@ -2,7 +2,7 @@
 long.
 
     about: Gaussian denoising
-    pipeline: {given: [y, sigma], modules: {P: {prior: drunet}}, after: ["x = P(y, sigma)"], return: [x]}
+    pipeline: denoise
     train: [P]
     losses: [{l1: x}]
 
@@ -41,7 +41,7 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate: a linear rise, then held, halved every so many steps, decayed to zero if final."""
+    """Learning rate: a linear rise, then held, halved at intervals, decayed to zero if final."""
 
     warmup: Annotated[int, Range(at_least=0)] = 200
     halve: Count | None = None
@@ -128,7 +128,7 @@ class Recipe:
         return node.origin
 
     def identity(self) -> dict[str, Any]:
-        """What makes a checkpoint one of this recipe: the networks, the steps, what trains, for what."""
+        """What a checkpoint of this recipe must agree in: networks, steps, what trains, losses."""
         spec = self.spec
         modules = {
             letter: {m.word: m.name, **{k: _plain(v) for k, v in m.options.items()}}

@@ -8,6 +8,7 @@ does.  A loss compares a variable of the pipeline, or the output of a part of a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -276,7 +277,9 @@ class _Reader:
     def shares(self, node: Node) -> tuple[Node, tuple[float, ...]]:
         """`scales: {2: 0.25, 4: 0.75}` as the list of scales and how often each is drawn."""
         numbers = {key: value.value for key, value in node.value.items()}
-        sound = all(key.isdigit() and _is_share(value) for key, value in numbers.items())
+        sound = all(
+            re.fullmatch("[0-9]{1,9}", key) and _is_share(value) for key, value in numbers.items()
+        )
         if not sound or not sum(numbers.values()):
             message = "scales should be a list, or shares by scale"
             self.say(node.origin, message, "for example {1: 0.1, 2: 0.9}")
