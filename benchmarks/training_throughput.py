@@ -100,7 +100,7 @@ def measure(
     ]
     recipe = load_recipe(name, changes if "prior" in name else changes[:3])
     with tempfile.TemporaryDirectory() as folder:
-        trainer = _Trainer(recipe, folder, [], device, False, time.monotonic())
+        trainer = _Trainer(recipe, folder, device=device)
         trainer.objective.train()
         place = trainer.fabric.device
         with FlopCounterMode(display=False) as counter:

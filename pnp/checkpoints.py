@@ -10,7 +10,7 @@ layouts differ in more than prefixes offers `translate(state) -> state`, a class
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ from pnp.errors import PnpError
 from pnp.files import atomic
 
 SHIPPED = Path(__file__).parent / "weights"
-STABLE = SHIPPED / "stable"
-"""States from which training goes on, in a checkout alone."""
 MANIFEST = "manifest.yaml"
 """In `SHIPPED`: for each name of shipped weights a mapping whose `recipe` is what trained them."""
 
@@ -176,33 +174,73 @@ def _fill(
 def _prefix(
     wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str
 ) -> str:
-    """The prefix of the module's tensors: none, that of its letter, or the one under which most of them are found."""
-    shapes = {key: value.shape for key, value in state.items()}
-    candidates = {
-        key.removesuffix(w) for key in state for w in wanted if key == w or key.endswith("." + w)
+    """The prefix that a module's tensors have in a file.
+
+    | the file holds | names in it | prefix of the module P |
+    |---|---|---|
+    | the network alone | `m_head.weight` | none |
+    | one network in another class | `net.m_head.weight` | `net.` |
+    | a pipeline, as training writes it | `P.m_head.weight`, `H.mlp.0.weight` | `P.` |
+    | USRNet's networks | `p.m_head.weight`, `h.mlp.0.weight` | `p.` |
+    | several of one kind | `p_init.m_head.weight`, `p.m_head.weight` | the user must say |
+
+    In this order: no prefix if the whole module is there without one; the prefix that is the
+    module's letter, in capitals before small ones; the prefix under which most tensors fit.
+    """
+    candidates = _candidates(wanted, state)
+    if "" in candidates and _fits(wanted, state, "") == _everything(wanted):
+        return ""
+    of_letter = _prefix_of_letter(candidates, letter)
+    return of_letter or _fitting_prefix(candidates, wanted, state, source)
+
+
+def _candidates(wanted: Iterable[str], state: Iterable[str]) -> set[str]:
+    """What stands before the name of any tensor of the module in the file, with its last dot."""
+    return {
+        key.removesuffix(name)
+        for key in state
+        for name in wanted
+        if key == name or key.endswith(f".{name}")
     }
 
-    def fit(prefix: str) -> tuple[int, int]:
-        found = [(shapes.get(prefix + key), value.shape) for key, (_, value) in wanted.items()]
-        return sum(a == b for a, b in found), sum(a is not None for a, _ in found)
 
-    whole = (len(wanted), len(wanted))
-    if "" in candidates and fit("") == whole:
-        return ""
-    for spelling in (str, str.lower):  # a pipeline's P. before USRNet's p.
-        named = [
-            p for p in candidates if letter and spelling(p.split(".")[-2:][0]) == spelling(letter)
-        ]
-        if len(named) == 1:
-            return named[0]
-    best = max(map(fit, candidates), default=whole)
-    prefixes = sorted((p for p in candidates if fit(p) == best), key=len) or [""]
-    if len(prefixes) > 1 and best == whole:
+def _fits(
+    wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], prefix: str
+) -> tuple[int, int]:
+    """How many tensors of the module are under a prefix with their shape, and how many at all."""
+    found = [(state[prefix + name], t) for name, (_, t) in wanted.items() if prefix + name in state]
+    return sum(there.shape == t.shape for there, t in found), len(found)
+
+
+def _everything(wanted: Mapping[str, tuple[str, Tensor]]) -> tuple[int, int]:
+    return len(wanted), len(wanted)
+
+
+def _prefix_of_letter(candidates: set[str], letter: str) -> str | None:
+    """The one prefix whose last part is the letter: as it is, or else whatever its case."""
+    last = {prefix: prefix.rstrip(".").rpartition(".")[2] for prefix in candidates}
+    exact = [prefix for prefix, part in last.items() if letter and part == letter]
+    alike = [prefix for prefix, part in last.items() if letter and part.lower() == letter.lower()]
+    return next((found[0] for found in (exact, alike) if len(found) == 1), None)
+
+
+def _fitting_prefix(
+    candidates: set[str],
+    wanted: Mapping[str, tuple[str, Tensor]],
+    state: Mapping[str, Tensor],
+    source: str,
+) -> str:
+    """The prefix under which most tensors fit; PnpError if everything fits under several."""
+    fits = {prefix: _fits(wanted, state, prefix) for prefix in sorted(candidates, key=len)}
+    best = max(fits.values(), default=(0, 0))
+    prefixes = [prefix for prefix, fit in fits.items() if fit == best]
+    if len(prefixes) > 1 and best == _everything(wanted):
         choices = ", ".join(f"'#{p.rstrip('.')}'" for p in prefixes)
         raise PnpError(
-            f"{source}: it holds several sets of weights that fit; append one of {choices} to the file's name"
+            f"{source}: it holds several sets of weights that fit; "
+            f"append one of {choices} to the file's name"
         )
-    return prefixes[0]
+    return prefixes[0] if prefixes else ""
 
 
 def _plain(key: str) -> str:
@@ -221,7 +259,7 @@ def _not_shipped(name: str) -> str:
     manifest = SHIPPED / MANIFEST
     known = (yaml.safe_load(manifest.read_text()) or {}) if manifest.is_file() else {}
     recipe = known.get(name, {}).get("recipe")
-    files = (p for p in SHIPPED.rglob("*.safetensors") if STABLE not in p.parents)
+    files = SHIPPED.rglob("*.safetensors")
     shipped = sorted(p.relative_to(SHIPPED).with_suffix("").as_posix() for p in files)
     return (
         f"no weights called '{name}' are shipped (there are: {', '.join(shipped) or 'none'}); "

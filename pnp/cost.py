@@ -1,18 +1,18 @@
 """What a pipeline costs before it is run: parameters, multiply-adds per HR pixel, memory.
 
-Nothing is estimated from architecture tables: the pipeline is run twice on small random images,
-every convolution and matrix product is counted, and every tensor that is alive is added up.  Memory
-grows linearly with the number of pixels from there, which is exact for everything here but
-attention across a whole image.
+Nothing is taken from tables of architectures: the pipeline is run twice on small random images.
+Every convolution, matrix product and FFT is counted exactly.  Memory is the largest sum of all
+tensors that are alive after an operation; from there it grows linearly with the number of pixels,
+which is right for everything but attention across an image.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import weakref
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -67,8 +67,13 @@ def read_size(text: str) -> tuple[int, int]:
 def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
     """Count one run of a pipeline and scale it to a result of height x width."""
     pipeline.eval()
-    small, large = (_measure(pipeline, side, s) for side in (64, 128))
-    pixels = (64 * 64, 128 * 128)
+    sides = (64, 128)
+    try:
+        small, large = (_measure(pipeline, side, s) for side in sides)
+    except PnpError:  # it extends images by a margin, and needs larger ones
+        sides = (256, 512)
+        small, large = (_measure(pipeline, side, s) for side in sides)
+    pixels = [side * side for side in sides]
     slope = (large[1] - small[1]) / (pixels[1] - pixels[0])
     memory = max(large[1] + slope * (height * width - pixels[1]), 0.0)
     state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
@@ -80,6 +85,31 @@ def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
 
 def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], float]:
     """Multiply-adds per pixel by letter, and peak bytes, of a run with a result of side x side."""
+    given = _inputs(pipeline, side, s)
+    counts = dict.fromkeys(pipeline.parts, 0.0)
+    counter, alive = FlopCounterMode(display=False, custom_mapping=_FOURIER), _Alive()
+    handles = []
+    for letter, module in pipeline.parts.items():
+        started: list[float] = []
+
+        def before(*_: Any, started: list[float] = started) -> None:
+            started.append(counter.get_total_flops() / 2)
+
+        def after(*_: Any, letter: str = letter, started: list[float] = started) -> None:
+            counts[letter] += counter.get_total_flops() / 2 - started.pop()
+
+        handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    try:
+        with torch.no_grad(), alive, counter:
+            pipeline(**given)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {letter: count / (side * side) for letter, count in counts.items()}, float(alive.peak)
+
+
+def _inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
+    """Something for each variable that the pipeline must be given, for a result of side x side."""
     names = {g.name: g.kind.name for g in pipeline.spec.given if g.default is None or g.name == "s"}
     s = s if "s" in names else 1
     generator = torch.Generator().manual_seed(0)
@@ -92,70 +122,49 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
             "level": 0.02,
         }
         given[name] = s if name == "s" else made.get(kind, 1)
-    counts = dict.fromkeys(pipeline.parts, 0.0)
-    counter, watch = FlopCounterMode(display=False), _Watch()
-    handles = []
-
-    def total() -> float:
-        return counter.get_total_flops() / 2 + watch.fourier
-
-    for letter, module in pipeline.parts.items():
-        started: list[float] = []
-
-        def before(*_: Any, started: list[float] = started) -> None:
-            started.append(total())
-
-        def after(*_: Any, letter: str = letter, started: list[float] = started) -> None:
-            counts[letter] += total() - started.pop()
-
-        handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
-    try:
-        with torch.no_grad(), watch, counter:
-            pipeline(**given)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {letter: count / (side * side) for letter, count in counts.items()}, float(watch.peak)
+    return given
 
 
-class _Watch(TorchDispatchMode):
-    """Adds up the storages that are alive (`peak`: the most at once) and the work of FFTs, in multiply-adds."""
+class _Alive(TorchDispatchMode):
+    """After every operation, adds up the tensors that are alive; `peak` is the most.
+
+    A storage is kept by its address and by a weak reference, which ends with the storage.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.peak = 0
-        self.fourier = 0.0
-        self.seen: set[int] = set()
+        self.peak = 0
+        self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if func in _TRANSFORMS:
-            real = args[0] if func is torch.ops.aten._fft_r2c.default else out
-            whole = 2.0 if func is torch.ops.aten._fft_c2c.default else 1.0
-            length = math.prod(real.shape[d] for d in args[1])
-            self.fourier += whole * 1.25 * real.numel() * math.log2(max(length, 2))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):
-                self.count(tensor.untyped_storage())
+                storage = tensor.untyped_storage()
+                self.storages[storage.data_ptr()] = storage
+        self.peak = max(self.peak, sum(storage.nbytes() for storage in self.storages.values()))
         return out
 
-    def count(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key in self.seen:
-            return
-        size = storage.nbytes()
-        self.seen.add(key)
-        self.now += size
-        self.peak = max(self.peak, self.now)
 
-        def gone() -> None:
-            self.seen.discard(key)
-            self.now -= size
-
-        weakref.finalize(storage, gone)
+def _real_transform(shape: Any, dims: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    """5/2 N log2 N operations for each real signal of N points; of c2r, the output is real."""
+    return _complex_transform(shape, dims, out_shape=shape) // 2
 
 
-_TRANSFORMS = {getattr(torch.ops.aten, f"_fft_{kind}").default for kind in ("r2c", "c2r", "c2c")}
+def _inverse_transform(shape: Any, dims: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return _complex_transform(out_shape, dims, out_shape=out_shape) // 2
+
+
+def _complex_transform(shape: Any, dims: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    length = math.prod(shape[d] for d in dims)
+    return int(5 * math.prod(shape) * math.log2(max(length, 2)))
+
+
+_FOURIER = {
+    torch.ops.aten._fft_r2c: _real_transform,
+    torch.ops.aten._fft_c2r: _inverse_transform,
+    torch.ops.aten._fft_c2c: _complex_transform,
+}
 
 
 def _unit(value: float) -> str:

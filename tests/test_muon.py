@@ -1,13 +1,57 @@
 """Muon: its factor is orthogonal, it is Adam for what is no matrix, and it learns all directions at the same speed."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import pytest
+import timm.optim.muon as timm_muon
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pnp.training.muon import Muon, is_matrix, orthogonal
+from pnp.training.optimiser import is_matrix, muon
+
+
+def written_out(w: Tensor, grads: list[Tensor], lr: float, mu: float = 0.95) -> Tensor:
+    """The steps of Muon as the docstring of pnp/training/optimiser.py states them, in float32."""
+    mean = torch.zeros_like(w)
+    for grad in grads:
+        mean = mu * mean + (1 - mu) * grad
+        x = ((1 - mu) * grad + mu * mean).flatten(1)
+        tall = x.shape[0] > x.shape[1]
+        x = x.mT if tall else x
+        x = x / x.norm()
+        for _ in range(5):
+            gram = x @ x.mT
+            x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        u = x.mT if tall else x
+        w = w - lr * 0.2 * max(u.shape) ** 0.5 * u.reshape(w.shape)
+    return w
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (64, 32, 3, 3), (16, 64, 2, 2), (256, 64)])
+@pytest.mark.parametrize("dtype, relative", [(torch.float32, 1e-4), (torch.bfloat16, 0.05)])
+def test_steps_are_those_of_the_formula_written_out(shape, dtype, relative, monkeypatch):
+    """To 1e-4 of the weights' change; in bf16, as training computes the factor, to its rounding."""
+    factor = partial(timm_muon.zeropower_via_newtonschulz, dtype=dtype)
+    monkeypatch.setattr(timm_muon, "zeropower_via_newtonschulz", factor)
+    generator = torch.Generator().manual_seed(0)
+    grads = [torch.randn(shape, generator=generator) for _ in range(5)]
+    weight = nn.Parameter(torch.zeros(shape))
+    optimiser = muon([weight], lr=1e-3)
+    for grad in grads:
+        weight.grad = grad.clone()
+        optimiser.step()
+    expected = written_out(torch.zeros(shape), grads, 1e-3)
+    assert (weight.detach() - expected).norm() < relative * expected.norm()
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """The factor of the first step, whose momentum is a multiple of the gradient."""
+    weight = nn.Parameter(torch.zeros_like(matrix))
+    weight.grad = matrix
+    muon([weight], lr=1.0).step()
+    return -weight.detach() / (0.2 * max(matrix.shape) ** 0.5)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (32, 288), (256, 64)])
@@ -28,7 +72,7 @@ def test_it_is_adam_for_what_is_no_matrix():
     assert not any(is_matrix(p) for p in ours.parameters())
     settings: dict[str, Any] = {"lr": 1e-2, "betas": (0.9, 0.99)}
     optimisers = (
-        Muon(ours.parameters(), **settings),
+        muon(ours.parameters(), **settings),
         torch.optim.Adam(theirs.parameters(), **settings),
     )
     for _ in range(5):
@@ -45,14 +89,14 @@ def test_updates_are_as_large_as_those_of_adam():
     layer = nn.Conv2d(32, 64, 3, bias=False).to(memory_format=torch.channels_last)
     before = layer.weight.detach().clone()
     layer.weight.grad = torch.randn_like(before)
-    Muon(layer.parameters(), lr=1e-3).step()
+    muon(layer.parameters(), lr=1e-3).step()
     assert 0.15e-3 < (layer.weight - before).square().mean().sqrt() < 0.25e-3
 
 
 def test_it_goes_on_from_its_state():
     torch.manual_seed(0)
     layer = nn.Linear(20, 20)
-    optimiser = Muon(layer.parameters(), lr=1e-2)
+    optimiser = muon(layer.parameters(), lr=1e-2)
 
     def steps(layer, optimiser, seed):
         for i in range(3):
@@ -62,7 +106,7 @@ def test_it_goes_on_from_its_state():
 
     steps(layer, optimiser, 0)
     other = copy.deepcopy(layer)
-    resumed = Muon(other.parameters(), lr=1e-2)
+    resumed = muon(other.parameters(), lr=1e-2)
     resumed.load_state_dict(copy.deepcopy(optimiser.state_dict()))
     steps(layer, optimiser, 9)
     steps(other, resumed, 9)
@@ -75,7 +119,7 @@ def test_directions_of_small_curvature_are_learned_as_fast():
     A = torch.logspace(0, -2, 16)[:, None]
     target = torch.randn(16, 16)
     weight = nn.Parameter(torch.zeros(16, 16))
-    optimiser = Muon([weight], lr=0.5)
+    optimiser = muon([weight], lr=0.5)
     for step in range(100):
         optimiser.param_groups[0]["lr"] = 0.5 * (1 - step / 100)
         weight.grad = A.square() * (weight.detach() - target)

@@ -86,10 +86,10 @@ def photograph(tmp_path):
 
 
 def files_of_the_package():
-    """Every file below the four folders, as it is named once installed; stable states of training are left out."""
+    """Every file below the four folders, as it is named once installed."""
     for folder, inside in FOLDERS.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and not {"__pycache__", "stable"} & {*path.relative_to(ROOT).parts}:
+            if path.is_file() and "__pycache__" not in path.relative_to(ROOT).parts:
                 yield f"{inside}/{path.relative_to(ROOT / folder).as_posix()}"
 
 
@@ -124,7 +124,7 @@ def test_the_sdist_holds_every_file_and_builds(source, tmp_path):
         tar.extractall(tmp_path, filter="data")
     top = next(p for p in tmp_path.iterdir() if p.is_dir())
     expected = {p.relative_to(source) for folder in FOLDERS for p in (source / folder).rglob("*")}
-    expected = {p for p in expected if (source / p).is_file() and "stable" not in p.parts}
+    expected = {p for p in expected if (source / p).is_file()}
     expected |= {Path(name) for name in ("README.md", "LICENSE", "pyproject.toml")}
     assert not {p.as_posix() for p in expected if not (top / p).is_file()}
     call(*PIP, "wheel", *OFFLINE, "-w", tmp_path / "wheels", archive, cwd=tmp_path)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pnp.training.recipe import Recipe as Recipe
     from pnp.training.recipe_reader import load_recipe as load_recipe
+    from pnp.training.shipping import ship as ship
     from pnp.training.trainer import Trainer as Trainer
     from pnp.training.trainer import train as train
 
 _HOME = {
     "Recipe": "recipe",
     "load_recipe": "recipe_reader",
+    "ship": "shipping",
     "Trainer": "trainer",
     "train": "trainer",
 }

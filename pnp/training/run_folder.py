@@ -1,9 +1,12 @@
 """The folder of a training run: checkpoints that appear whole or not at all, the log, the curves.
 
-runs/NAME/checkpoints/00001200/   weights.safetensors, ema.safetensors, state.pt; the newest two are
-kept runs/NAME/checkpoints/stable/     the state before a final run let the learning rate decay
-runs/NAME/stable.safetensors      the weights of that state in half precision: what another machine
-goes on from runs/NAME/weights.safetensors     the result runs/NAME/log.csv, curves.png, samples/
+runs/NAME/checkpoints/00001200/     weights.safetensors, ema.safetensors, state.pt; the newest
+                                    two are kept
+runs/NAME/checkpoints/pre-decay/    the state before a final run let the learning rate decay
+runs/NAME/pre-decay.safetensors     the weights of the last state at the full learning rate, in
+                                    half precision: enough to continue on another machine
+runs/NAME/weights.safetensors       the result
+runs/NAME/log.csv, curves.png, samples/
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from pnp.files import atomic, make_folder
 from pnp.training.recipe import Recipe
 
 KEPT = 2
+PRE_DECAY = "pre-decay"
+"""Of a state or file: from before the learning rate decays."""
 COLUMNS = (
     "step",
     "seconds",
@@ -57,11 +62,17 @@ class Run:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.checkpoints = self.folder / "checkpoints"
+        self.last: Path | None = None
+        """The checkpoint written or read last."""
 
     @property
     def exists(self) -> bool:
         """True if an earlier run left something to go on from."""
-        return bool(self._numbered()) or (self.folder / "stable.safetensors").is_file()
+        return bool(self._numbered()) or self._pre_decay.is_file()
+
+    @property
+    def _pre_decay(self) -> Path:
+        return self.folder / f"{PRE_DECAY}.safetensors"
 
     def save(
         self,
@@ -92,20 +103,38 @@ class Run:
             shutil.rmtree(temporary, ignore_errors=True)
         for old in self._numbered()[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+        if not name:
+            self.last = target
         return target
 
-    def save_stable(self, weights: Mapping[str, Tensor]) -> None:
-        """Write `stable.safetensors`."""
-        with atomic(self.folder / "stable.safetensors") as temporary:
+    def save_pre_decay(self, weights: Mapping[str, Tensor]) -> None:
+        """Write `pre-decay.safetensors`."""
+        with atomic(self._pre_decay) as temporary:
             _write(temporary, halved(weights))
 
     def resume(self, recipe: Recipe, final: bool) -> Checkpoint | None:
-        """The checkpoint to go on from; None if a run was killed before its first, it then starts
-        anew.
+        """The checkpoint to continue from: the newest that is whole, but one from before the decay
+        when a final run has ended, or the new run is not final.
 
-        The newest that is whole; but from before the decay, when a final run has ended, or none is
-        wanted any more. PnpError if there was no run or it belongs to another recipe.
+        None if the run was killed before its first checkpoint, and starts again.  PnpError if there
+        was no run or it belongs to another recipe.
         """
+        checkpoint = self._newest(recipe, final)
+        if checkpoint is not None:
+            self.last = checkpoint.path
+            return checkpoint
+        if self._pre_decay.is_file():
+            tensors = {
+                k: v.float() for k, v in safetensors.torch.load_file(self._pre_decay).items()
+            }
+            return Checkpoint(self._pre_decay, tensors, tensors, None)
+        if self.checkpoints.is_dir() or (self.folder / "log.csv").is_file():
+            return None
+        raise PnpError(
+            f"--resume: {self.folder} holds no checkpoint; leave --resume out to begin a run there"
+        )
+
+    def _newest(self, recipe: Recipe, final: bool) -> Checkpoint | None:
         damaged = []
         for path in reversed(self._numbered()):
             try:
@@ -113,24 +142,14 @@ class Run:
             except PnpError as e:
                 damaged.append(str(e))
                 continue
-            state = checkpoint.state or {}
+            state, before = checkpoint.state or {}, self.checkpoints / PRE_DECAY
             self._same(checkpoint, recipe)
-            stable = self.checkpoints / "stable"
-            if state["decay"] < 1 and (state["finished"] or not final) and stable.is_dir():
-                return _read(stable)
+            if state["decay"] < 1 and (state["finished"] or not final) and before.is_dir():
+                return _read(before)
             return checkpoint
-        weights = self.folder / "stable.safetensors"
-        if weights.is_file():
-            tensors = {
-                key: value.float() for key, value in safetensors.torch.load_file(weights).items()
-            }
-            return Checkpoint(weights, tensors, tensors, None)
-        if not damaged and (self.folder / "log.csv").is_file():
-            return None
-        raise PnpError(
-            "; ".join(damaged)
-            or f"--resume: {self.folder} holds no checkpoint; leave --resume out to start anew"
-        )
+        if damaged and not self._pre_decay.is_file():
+            raise PnpError("; ".join(damaged))
+        return None
 
     @staticmethod
     def _same(checkpoint: Checkpoint, recipe: Recipe) -> None:
@@ -149,11 +168,9 @@ class Run:
 
     def begin(self, step: int) -> None:
         """Make the folders; take what was logged after a step out of the log, because it is to be trained again."""
-        for folder in (self.folder, self.checkpoints, self.folder / "samples"):
+        for folder in (self.checkpoints, self.folder / "samples"):
             make_folder(folder)
-        for unfinished in self.checkpoints.glob(
-            ".*"
-        ):  # left by a run that was killed while it wrote
+        for unfinished in self.checkpoints.glob(".*"):  # left by a run killed while it wrote
             shutil.rmtree(unfinished, ignore_errors=True)
         rows = [row for row in self.read_log() if int(row["step"]) <= step]
         with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
@@ -180,9 +197,7 @@ class Run:
 
     def draw_curves(self, title: str) -> None:
         """Draw `curves.png` from the log: the loss, and PSNR or errors of the validation."""
-        from matplotlib.figure import (
-            Figure,
-        )  # the canvas of files alone: no window system, no global state
+        from matplotlib.figure import Figure  # needs no window system and keeps no global state
 
         rows = self.read_log()
         figure = Figure(figsize=(10, 4))

@@ -1,8 +1,7 @@
-"""Weights as part of the package: `pnp/weights/NAME.safetensors` and what its manifest says of
-each.
+"""Weights as part of the package: `pnp/weights/NAME.safetensors` and their entries in its manifest.
 
-Beside them, in `pnp/weights/stable/` of the repository, are the states before the learning rate
-fell, from which training goes on; the wheel leaves them out.
+States from before the decay of the learning rate, from which long trainings continue, are beside
+the package, in `benchmarks/pre_decay/` of the repository.
 
 An entry says how the file can be made again (recipe, data, steps, machine), what it is worth (the
 figures of the recipe's validation), how it may be used, and its sha256.  A name without sha256 is
@@ -11,20 +10,22 @@ not shipped: its entry names the recipe that makes it, which is what a pipeline'
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 import yaml
 from torch import Tensor
 
-from pnp.checkpoints import MANIFEST, SHIPPED, STABLE
+from pnp.checkpoints import MANIFEST, SHIPPED
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.pipeline import Pipeline
+from pnp.training.run_folder import PRE_DECAY
 
 HEAD = """\
 # What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME`
@@ -32,40 +33,45 @@ HEAD = """\
 """
 ENTRY = "weights.yaml"
 TOLERANCE = 0.01  # dB
+PRE_DECAY_STATES = Path(__file__).parents[2] / "benchmarks" / "pre_decay"
+"""In a checkout; at most `PRE_DECAY_BYTES` in all."""
+PRE_DECAY_BYTES = 10_000_000
 
 
 def export(
     path: Path,
     pipeline: Pipeline,
     letters: Collection[str],
-    measure: Callable[[], dict[str, float]],
+    measure: Callable[[Pipeline], dict[str, float]],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the weights of the letters, in half precision if that costs no more than 0.01 dB, and
-    their entry.
+    """Write the weights of the letters and their entry, in half precision if that costs no more
+    than 0.01 dB, or a thousandth of the loss where there is no PSNR.
 
-    `measure` gives the figures of the pipeline as it is; without a PSNR the loss may grow by a
-    thousandth.
+    Args:
+        path: The file to write; the entry lies beside it.
+        pipeline: It has the weights.
+        letters: The modules that were trained.
+        measure: The metrics of a pipeline.
+        facts: What else the entry says.
+    Returns:
+        The entry.
     """
-    full = measure()
-    weights = {k: v for k, v in pipeline.state_dict().items() if k.partition(".")[0] in letters}
-    exact = {k: v.detach().clone() for k, v in weights.items()}
-    with torch.no_grad():
-        for value in weights.values():
-            if value.is_floating_point():
-                value.copy_(value.half())
-    half = measure()
-    holds = (
-        half["psnr"] > full["psnr"] - TOLERANCE
-        if "psnr" in full
-        else half["loss"] <= 1.001 * full["loss"]
-    )
-    with torch.no_grad():
-        for key, value in weights.items():
-            value.copy_(exact[key])
-    stored = {k: _stored(v, holds) for k, v in exact.items()}
+    full = measure(pipeline)
+    rounded = copy.deepcopy(pipeline)
+    rounded.load_state_dict({k: _half(v) for k, v in pipeline.state_dict().items()})
+    half = measure(rounded)
+    if "psnr" in full:
+        holds = half["psnr"] > full["psnr"] - TOLERANCE
+    else:
+        holds = half["loss"] <= 1.001 * full["loss"]
+    weights = {
+        k: (_half(v) if holds else v).detach().cpu().contiguous()
+        for k, v in pipeline.state_dict().items()
+        if k.partition(".")[0] in letters
+    }
     with atomic(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(stored, metadata={"format": "pt"}))
+        temporary.write_bytes(safetensors.torch.save(weights, metadata={"format": "pt"}))
     entry = {
         "sha256": sha256(path),
         **facts,
@@ -78,32 +84,50 @@ def export(
     return entry
 
 
-def ship(folder: str | Path, name: str, to: Path = SHIPPED) -> Path:
-    """Take the weights of a finished run, and its stable state, into the package under a name; returns the file."""
+def ship(
+    folder: str | Path, name: str, to: Path = SHIPPED, pre_decay: Path = PRE_DECAY_STATES
+) -> Path:
+    """Take the weights of a finished run into the package, and its pre-decay state beside it.
+
+    Args:
+        folder: Of the run.
+        name: The name of the weights from now on.
+        to: The folder of all weights and their manifest.
+        pre_decay: The folder of pre-decay states; without it (an installed package), or if the
+            folder would become too large, the state stays in the run's folder alone.
+    Returns:
+        The file of the weights.
+    Raises:
+        PnpError: The run has not ended, or its weights are not those that it described.
+    """
     source, described = Path(folder) / "weights.safetensors", Path(folder) / ENTRY
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise PnpError(f"--ship {name}: a name is needed, such as usrnet-mini or ikrnet/P")
     if not source.is_file() or not described.is_file():
         raise PnpError(
-            f"--ship {name}: {folder} holds no weights yet; they are written when the training has ended"
+            f"--ship {name}: {folder} holds no weights yet; "
+            "they are written when the training has ended"
         )
-    entry, target = (
-        yaml.safe_load(described.read_text(encoding="utf-8")),
-        to / f"{name}.safetensors",
-    )
+    entry = yaml.safe_load(described.read_text(encoding="utf-8"))
     if sha256(source) != entry["sha256"]:
         raise PnpError(
-            f"--ship {name}: {source} is not the file that {described} describes; train to the end again"
+            f"--ship {name}: {source} is not the file that {described} describes; "
+            "train to the end again"
         )
-    copies = {target: source}
-    stable, kept = Path(folder) / "stable.safetensors", to / STABLE.name / f"{name}.safetensors"
-    if stable.is_file():
-        copies[kept] = stable
-        entry["stable"] = sha256(stable)
-    else:
-        kept.unlink(missing_ok=True)
-    for copy, original in copies.items():
-        make_folder(copy.parent)
-        with atomic(copy) as temporary:
-            temporary.write_bytes(original.read_bytes())
+    target = to / f"{name}.safetensors"
+    _copy(source, target)
+    state, kept = Path(folder) / f"{PRE_DECAY}.safetensors", pre_decay / f"{name}.safetensors"
+    kept.unlink(missing_ok=True)  # it belonged to the weights that are replaced
+    if state.is_file() and pre_decay.is_dir():
+        size = state.stat().st_size + sum(
+            p.stat().st_size for p in pre_decay.rglob("*.safetensors")
+        )
+        if size <= PRE_DECAY_BYTES:
+            _copy(state, kept)
+            entry["pre_decay"] = sha256(state)
+        else:
+            limit = f"{PRE_DECAY_BYTES / 1e6:.0f} MB"
+            print(f"{state}: not copied, {pre_decay} may hold {limit} in all", file=sys.stderr)
     manifest = {**read_manifest(to), name: entry}
     with atomic(to / MANIFEST) as temporary:
         temporary.write_text(HEAD + yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
@@ -121,6 +145,11 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _stored(value: Tensor, half: bool) -> Tensor:
-    value = value.cpu().contiguous()
-    return value.half() if half and value.is_floating_point() else value
+def _half(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() else value
+
+
+def _copy(source: Path, target: Path) -> None:
+    make_folder(target.parent)
+    with atomic(target) as temporary:
+        temporary.write_bytes(source.read_bytes())

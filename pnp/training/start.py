@@ -1,0 +1,95 @@
+"""Where a training starts: the pipeline of a recipe with its first weights, frozen but for what
+the recipe trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from pnp.checkpoints import load_weights
+from pnp.errors import Origin, PipelineError, PnpError, Problem
+from pnp.pipeline import Pipeline, build
+from pnp.training.recipe import Recipe
+
+Source = tuple[str, Origin]
+"""A file or name of weights, and where it is written."""
+
+
+def prepare(recipe: Recipe) -> Pipeline:
+    """The pipeline of a recipe with its starting weights; what is not trained is frozen.
+
+    Raises:
+        PipelineError: Something to be trained has no parameters, a frozen network has no weights,
+            or weights do not fit; with all such problems.
+    """
+    torch.manual_seed(recipe.seed)
+    pipeline = build(recipe.spec, random_weights=True).requires_grad_(False)
+    problems = _unfreeze(pipeline, recipe)
+    sources, missing = _sources(pipeline, recipe)
+    problems += missing
+    for target, (source, origin) in sources.items():
+        try:
+            load_weights(pipeline.get_submodule(target), source, letter=target)
+        except (PnpError, AttributeError) as e:
+            problems.append(Problem(origin, f"{target}: {e}", _recipe_that_makes(source)))
+    if problems:
+        raise PipelineError(problems)
+    return pipeline
+
+
+def _unfreeze(pipeline: Pipeline, recipe: Recipe) -> list[Problem]:
+    """Let the parts that `train` names learn; the problems found."""
+    problems = []
+    origin = recipe.line("train")
+    for name in recipe.train:
+        try:
+            part = pipeline.get_submodule(name)
+        except AttributeError:
+            module = pipeline.get_submodule(name.partition(".")[0])
+            parts = ", ".join(n for n, _ in module.named_children())
+            problems.append(Problem(origin, f"there is no '{name}' to train", f"parts: {parts}"))
+            continue
+        if next(part.parameters(), None) is None:
+            message = f"'{name}' is to be trained, but it has no parameters"
+            problems.append(Problem(origin, message))
+        part.requires_grad_(True)
+    return problems
+
+
+def _sources(pipeline: Pipeline, recipe: Recipe) -> tuple[dict[str, Source], list[Problem]]:
+    """Which weights each module or part starts from, and the frozen modules that have none.
+
+    `start` comes first; weights that the pipeline itself names are for frozen modules only.
+    """
+    sources = {target: (str(n.value), n.origin) for target, n in recipe.start.items()}
+    for_all = sources.pop("", None)
+    problems = []
+    for letter, module in pipeline.parts.items():
+        spec = recipe.spec.modules[letter]
+        if for_all is not None and next(module.parameters(), None) is not None:
+            sources[letter] = for_all
+            continue
+        frozen = {n for n, p in module.named_parameters(prefix=letter) if not p.requires_grad}
+        if all(_is_part(name, recipe.start) for name in frozen):
+            continue
+        named = spec.weights or recipe.spec.weights
+        if named is not None:
+            sources[letter] = (str(named.value), named.origin)
+        else:
+            cure = f"write 'start: {{{letter}: FILE}}' (--set start.{letter}=FILE), or train it"
+            message = f"{letter} is frozen, but no weights are given for it"
+            problems.append(Problem(spec.origin, message, cure))
+    return sources, problems
+
+
+def _is_part(name: str, parts: Mapping[str, object]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def _recipe_that_makes(source: str) -> str:
+    """A hint for weights of an earlier stage, which lie in runs/RECIPE."""
+    parts = Path(source.partition("#")[0]).parts
+    missing = parts[:1] == ("runs",) and len(parts) > 1 and not Path(*parts).exists()
+    return f"'pnp train {parts[1]}' makes it" if missing else ""
