@@ -51,6 +51,14 @@ def test_better_decides_for_each_image_of_a_batch_and_reports_the_first():
     assert better.report()["total variation"] == 0 < better.report()["of the other"]
 
 
+def test_a_rival_with_a_handicap_must_be_clearly_better():
+    k, x = torch.rand(1, 1, 3, 3), torch.rand(1, 1, 16, 16)
+    for share, wins in ((0.95, False), (0.7, True)):
+        rival = share * x  # its total variation is that share of x's
+        kept, _, _ = pnp.transforms.build("better", handicap=0.2)(k, x, k + 1, rival)
+        assert torch.equal(kept, k + 1) == wins
+
+
 def test_without_a_difference_the_first_stays_and_the_margin_is_zero():
     x, k = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3)
     kept, _, margin = pnp.transforms.build("better")(k, x, k + 1, x)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from pnp.interfaces import Image, Kernel, Level, Transform
+from pnp.options import Range
 from pnp.priors.tv import gradient
 from pnp.registry import transform
 
@@ -22,12 +25,16 @@ class Better(Transform):
     tournament).  Every image of a batch decides for itself.  The scores of the last call are in the
     report.
 
+    Args:
+        handicap: Share by which the total variation of the rival must be smaller for it to win:
+            TV(rival) < (1 - handicap) TV(x).  Above 0, the first stays unless it is clearly worse.
     Returns:
         The better kernel, its image, and the margin (B, 1, 1, 1): 0, no difference, to 1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, handicap: Annotated[float, Range(at_least=0, below=1)] = 0.0) -> None:
         super().__init__()
+        self.handicap = handicap
         self._report: dict[str, float] = {}
 
     def forward(
@@ -36,7 +43,7 @@ class Better(Transform):
         """The winner, its image and the margin by which it won."""
         first, second = total_variation(x), total_variation(rival)
         self._report = {"total variation": first[0].item(), "of the other": second[0].item()}
-        stays = first <= second
+        stays = (1 - self.handicap) * first <= second
         margin = (first - second).abs() / (first + second).clamp(min=1e-9)
         return torch.where(stays, k, other), torch.where(stays, x, rival), margin
 
