@@ -57,7 +57,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         raise PnpError(
-            f"{path}: refused: it is damaged, or holds Python objects, and reading those can run any code; "
+            f"{path}: refused: it is damaged, or holds Python objects, "
+            "and reading those can run any code; "
             "where it was made, save the state_dict() of the network alone"
         ) from e
     except Exception as e:  # a damaged file can make the readers fail in any way
@@ -119,7 +120,7 @@ def find_weights(source: str | Path, base: Path | None = None) -> tuple[Path, st
 
 
 def convert(source: str | Path, target: str | Path) -> None:
-    """Write the tensors of any checkpoint as .safetensors (`pnp convert in.pth out.safetensors`)."""
+    """Write the tensors of any checkpoint as .safetensors (`pnp convert IN OUT`)."""
     if Path(target).suffix != ".safetensors":
         raise PnpError(f"{target}: checkpoints are converted to .safetensors; end its name so")
     # Two names may share one tensor, which the format does not allow: each gets a copy of its own.
@@ -157,7 +158,8 @@ def _fill(
             "\n    ".join(
                 [f"{source}: these weights do not fit {kind} as it is built here:", *problems]
             )
-            + f"\n    = set the options of {kind} to those that the weights were made with, or give other weights"
+            + f"\n    = set the options of {kind} to those that the weights were made with, "
+            "or give other weights"
         )
     broken = [
         key
@@ -166,7 +168,8 @@ def _fill(
     ]
     if broken:
         raise PnpError(
-            f"{source}: {prefix}{broken[0]} holds NaN or infinity; the file is damaged or its training failed"
+            f"{source}: {prefix}{broken[0]} holds NaN or infinity; "
+            "the file is damaged or its training failed"
         )
     module.load_state_dict({key: given[plain] for plain, (key, _) in wanted.items()})
 
@@ -264,5 +267,6 @@ def _not_shipped(name: str) -> str:
     return (
         f"no weights called '{name}' are shipped (there are: {', '.join(shipped) or 'none'}); "
         + (f"train them with `pnp train {recipe}`, or " if recipe else "")
-        + f"give a file that ends in {', '.join(SUFFIXES)}, in YAML or with --set modules.LETTER.weights=FILE"
+        + f"give a file that ends in {', '.join(SUFFIXES)}, "
+        "in YAML or with --set modules.LETTER.weights=FILE"
     )

@@ -26,7 +26,7 @@ from pnp.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters by letter, multiply-adds per HR pixel (all iterations, by letter) and bytes for H x W."""
+    """Parameters and multiply-adds per HR pixel in all iterations, by letter; bytes for H x W."""
 
     parameters: dict[str, int]
     multiply_adds: dict[str, float]
@@ -48,10 +48,12 @@ class Cost:
         counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
         lines.append(
-            f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} (tensors alive at once)"
+            f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} "
+            "(tensors alive at once)"
         )
         lines.append(
-            "# counted: convolutions, matrix products and FFTs (half of 5/2 N log2 N operations, real input)"
+            "# counted: convolutions, matrix products and FFTs "
+            "(half of 5/2 N log2 N operations, real input)"
         )
         return "\n".join(lines)
 

@@ -47,7 +47,7 @@ class Averaged:
         torch._foreach_lerp_(averages, [self.learned[name] for name in self._numbers], 1 - kept)
 
     def load(self, weights: Mapping[str, Tensor], ema: Mapping[str, Tensor], where: object) -> None:
-        """Take over both from a checkpoint; PnpError with `where` if it is one of other networks."""
+        """Take both from a checkpoint; PnpError with `where` if it is one of other networks."""
         for target, source in ((self.learned, weights), (self.ema, ema)):
             for name, value in target.items():
                 if name not in source or source[name].shape != value.shape:

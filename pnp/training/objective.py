@@ -1,4 +1,4 @@
-"""What training minimises: a pipeline and the losses of its recipe as one module, batch in, losses out."""
+"""What training minimises: a pipeline and the losses of its recipe as one module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pnp.result import State
 from pnp.training.recipe import Loss, Recipe
 
 LEAST_LEVEL = 1e-3
-"""Added to levels before their logarithms are compared: 0.1 %, below which a level hardly matters."""
+"""Added to levels before their logarithms are compared: 0.1 %, which hardly matters."""
 
 
 class Objective(nn.Module):
@@ -85,8 +85,9 @@ class Objective(nn.Module):
 def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
     if value.shape != target.shape:
         raise PnpError(
-            f"{loss.origin}: '{loss.of}' is {tuple(value.shape)}, but '{loss.target}' is {tuple(target.shape)}; "
-            "are the kernels of the degradations as large as those of the pipeline (degradations.size)?"
+            f"{loss.origin}: '{loss.of}' is {tuple(value.shape)}, "
+            f"but '{loss.target}' is {tuple(target.shape)}; are the kernels of the degradations "
+            "as large as those of the pipeline (degradations.size)?"
         )
     if loss.measure == "kernel":
         error = kernel_distance(value, target)

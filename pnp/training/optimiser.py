@@ -68,7 +68,7 @@ def is_matrix(p: Tensor) -> bool:
 
 
 class LearningRate:
-    """The learning rate by step: a linear rise, halvings, and the decay at the end of a final run."""
+    """The learning rate by step: a linear rise, halvings, the decay at the end of a final run."""
 
     def __init__(self, recipe: Recipe):
         self.top, self.schedule = recipe.optimiser.lr, recipe.schedule

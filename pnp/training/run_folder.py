@@ -81,7 +81,7 @@ class Run:
         state: Mapping[str, Any],
         name: str = "",
     ) -> Path:
-        """Write a checkpoint; it is there when its folder has its name, and the oldest are removed after that."""
+        """Write a checkpoint, which appears whole; then remove the oldest."""
         target = self.checkpoints / (name or f"{state['step']:08d}")
         temporary = self.checkpoints / f".{secrets.token_hex(4)}"
         try:
@@ -160,14 +160,15 @@ class Run:
                 first = _difference(found.get(key), value)
                 raise PnpError(
                     f"{checkpoint.path}: a checkpoint of another recipe: {key} differ: {first}; "
-                    "resume with the recipe and the --set that made it, or choose another folder with -o"
+                    "resume with the recipe and the --set that made it, "
+                    "or choose another folder with -o"
                 )
 
     def _numbered(self) -> list[Path]:
         return sorted(p for p in self.checkpoints.glob("*") if p.name.isdigit())
 
     def begin(self, step: int) -> None:
-        """Make the folders; take what was logged after a step out of the log, because it is to be trained again."""
+        """Make the folders; remove the lines of later steps, which are trained again, from the log."""
         for folder in (self.checkpoints, self.folder / "samples"):
             make_folder(folder)
         for unfinished in self.checkpoints.glob(".*"):  # left by a run killed while it wrote

@@ -1,4 +1,4 @@
-"""How good the networks are by now: a fixed small set with fixed seeds, bicubic and D alone beside them."""
+"""Validation during training: a fixed set with fixed seeds, and two baselines."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def draw(
     d = recipe.degradations
     if bank is not None:
         return d.draw(bank, n, crop, generator, s)._asdict()
-    options = {
+    options: dict[str, Any] = {
         "std": d.std,
         "nonlinearity": d.nonlinearity,
         "disturbance": d.disturbance,
         "off_centre": d.off_centre,
     }
-    return {"k": random_kernels(n, d.size, d.kinds, generator=generator, **options)}  # type: ignore[arg-type]
+    return {"k": random_kernels(n, d.size, d.kinds, generator=generator, **options)}
 
 
 class Validation:
@@ -104,14 +104,14 @@ def bicubic(batch: dict[str, Any]) -> Tensor:
 
 
 def solved(batch: dict[str, Any]) -> Tensor:
-    """D alone: the data term, with the true kernel and a pull towards bicubic whose errors are taken as 5 %."""
+    """D alone: the true kernel, and a pull towards bicubic, whose errors are taken as 5 %."""
     weight = (batch["sigma"].clamp(min=2 / 255) / 0.05) ** 2
     z: Tensor = FftImage()(batch["y"], bicubic(batch), batch["k"], weight)
     return z
 
 
 def write_strip(path: Path, shown: dict[str, Any], most: int = 6) -> None:
-    """A picture of the batch, one row each for LR, ours, HR and the kernels (true, then estimated)."""
+    """A picture of the batch: rows for LR, ours, HR, the true and the estimated kernels."""
     rows = []
     side = shown["x"].shape[-1] if "x" in shown else 4 * shown["k"].shape[-1]
     if "x" in shown:
