@@ -168,7 +168,7 @@ class Run:
         return sorted(p for p in self.checkpoints.glob("*") if p.name.isdigit())
 
     def begin(self, step: int) -> None:
-        """Make the folders; remove the lines of later steps, which are trained again, from the log."""
+        """Make the folders; remove later steps, which are trained again, from the log."""
         for folder in (self.checkpoints, self.folder / "samples"):
             make_folder(folder)
         for unfinished in self.checkpoints.glob(".*"):  # left by a run killed while it wrote

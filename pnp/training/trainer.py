@@ -224,8 +224,7 @@ class Trainer:
         self.clock.has_saved(self.step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint; from weights alone, or with another method, the optimiser
-        starts with empty moments."""
+        """Continue from a checkpoint; moments start at zero if it has none of this optimiser."""
         self.averaged.load(checkpoint.weights, checkpoint.ema, checkpoint.path)
         state = checkpoint.state
         if state is None:
@@ -237,9 +236,8 @@ class Trainer:
         if before != now:
             self.rate.warm_from = self.step
             print(
-                f"{checkpoint.path} was trained by {before}, the recipe says {now}: "
-                f"the optimiser starts with empty moments; "
-                f"--set optimiser.method={before} goes on with its state",
+                f"{checkpoint.path} was trained by {before}, the recipe says {now}: its moments start "
+                f"at zero; --set optimiser.method={before} goes on with its state",
                 file=sys.stderr,
             )
             return
@@ -248,8 +246,8 @@ class Trainer:
             self.optimiser.load_state_dict(state["optimiser"])
         except (ValueError, KeyError) as e:
             raise PnpError(
-                f"{checkpoint.path}: its state of {now} was written by another version of pnp ({e});"
-                f" begin another run from its weights: --start {checkpoint.path}/weights.safetensors"
+                f"{checkpoint.path}: its state of {now} was written by another version of pnp; begin "
+                f"another run from its weights: --start {checkpoint.path}/weights.safetensors"
             ) from e
 
     def _validate(self) -> None:
