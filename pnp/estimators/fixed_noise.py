@@ -1,4 +1,4 @@
-"""F: a noise level that is known, or assumed."""
+"""F: a known or assumed noise level."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ PositiveNoise = Annotated[Noise, Range(above=0)]
 
 @estimator("hqs-schedule")
 class HqsSchedule(Estimator):
-    """DPIR's schedule: strong denoising at first, then less and less, and data weights that match.
+    """DPIR's schedule: denoising starts strong and decreases; the data weights follow.
 
         beta_i  = first^(1 - t) * end^t,   t = i / (n - 1),   end = max(sigma, last * s)
         alpha_i = strength * max(sigma, floor)^2 / beta_i^2
@@ -28,7 +28,8 @@ class HqsSchedule(Estimator):
     Args:
         first: Level of the first iteration.
         last: Level of the last iteration for s = 1 without noise; at most `first`.
-        floor: Least sigma in alpha: without noise the weight would be zero.
+        floor: Lower bound of sigma in alpha; without it the weight would be zero when there is no
+            noise.
         strength: Factor of the weight.
 
     Returns:
@@ -53,7 +54,8 @@ class HqsSchedule(Estimator):
         super().__init__()
         if last > first:
             self.refuse(
-                f"first is {first} and last is {last}, but levels fall", "write last <= first"
+                f"first is {first} and last is {last}, but the level must not rise",
+                "write last <= first",
             )
         self.first, self.last, self.floor, self.strength = first, last, floor, strength
 

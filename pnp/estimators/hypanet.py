@@ -14,7 +14,7 @@ from pnp.options import Count
 from pnp.registry import estimator
 
 FLOOR = 1e-6  # D divides by alpha
-FIRST, LAST, SIGMA, STRENGTH = 49 / 255, 0.01, 0.02, 0.23  # of the start, as in `hqs-schedule`
+FIRST, LAST, SIGMA, STRENGTH = 49 / 255, 0.01, 0.02, 0.23  # initialisation, as in `hqs-schedule`
 
 
 @estimator("hypanet")
@@ -25,16 +25,16 @@ class HyPaNet(Estimator):
         alpha, beta = softplus(mlp(sigma, s)) + 1e-6
 
     The perceptron (sigma, s) -> width -> width -> 2n has ReLUs between its layers.  sigma is a
-    standard deviation on [0, 1], a number or (B, 1, 1, 1).  alpha are weights of D, beta levels of
-    P; `alpha[i]` is that of iteration i.  Ours is the start, near a schedule as DPIR's, so that P
-    may start from a Gaussian denoiser: beta falls from 49/255 to 1 % by equal factors, alpha is
-    0.23 (2 % / beta)^2.
+    standard deviation on [0, 1], a number or (B, 1, 1, 1).  alpha holds the weights of D, beta the
+    levels of P; `alpha[i]` belongs to iteration i.  The initialisation is ours.  It is close to
+    DPIR's schedule, so that P can start from a Gaussian denoiser: beta falls from 49/255 to 1 % by
+    equal factors, alpha is 0.23 (2 % / beta)^2.
 
     It has 5,392 parameters with the defaults; USRNet-tiny has n 6, width 32.  The H of USRNet's
-    checkpoints loads.
+    checkpoints can be loaded.
 
     Args:
-        n: Iterations that it is built for.
+        n: Number of iterations for which it is built.
         width: Width of the hidden layers.
 
     Returns:
@@ -62,16 +62,14 @@ class HyPaNet(Estimator):
         )
         beta = torch.logspace(math.log10(LAST), math.log10(FIRST), n).flip(0)
         alpha = STRENGTH * (SIGMA / beta) ** 2
-        last.bias = nn.Parameter(
-            torch.cat([alpha, beta]).expm1().log()
-        )  # what softplus makes alpha and beta of
+        last.bias = nn.Parameter(torch.cat([alpha, beta]).expm1().log())  # inverse of softplus
 
     def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:
-        """Alpha and beta of n iterations."""
+        """alpha and beta of n iterations, each (B, n, 1, 1)."""
         if n != self.n:
             self.refuse(
                 f"it is built for {self.n} iterations, but the pipeline runs {n}",
-                f"write repeat: {self.n}, or give it n: {n} and weights made for that",
+                f"write repeat: {self.n}, or set its option n: {n} and give weights trained for it",
             )
         level = as_level(sigma, like=next(self.parameters()))
         parameters = (

@@ -1,4 +1,4 @@
-"""How far an estimated kernel is to be trusted, as the noise level that its error amounts to."""
+"""The uncertainty of an estimated kernel, expressed as a noise level."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ class KernelDoubt(Estimator):
 
         doubt = std(y) exp(network(log S(y), k, s)),   S: power spectrum, as in `spectral-kernel`
 
-    To D an error of the kernel is noise of that level: sqrt(sigma^2 + doubt^2) (`quadrature`) in
-    place of sigma makes its weight, and the level of P, fit a kernel that is not exact.
+    For D, an error of the kernel acts like noise of that level.  With sqrt(sigma^2 + doubt^2)
+    (`quadrature`) in place of sigma, the weight of D and the level of P suit an inexact kernel.
 
     Args:
-        size: Side to which k is brought (cropped or padded) before the network sees it.
+        size: Side to which k is cropped or padded for the network.
         window: Side of the windows of the spectrum, in pixels of y.
         width: Width of the network's hidden layers.
+
     Returns:
         The level (B, 1, 1, 1).
+
     Raises:
         PnpError: y has a side below 8 pixels, or s is above 4.
+
     Source:
         pnp's own.
     """
@@ -62,9 +65,9 @@ class KernelDoubt(Estimator):
         nn.init.zeros_(self.scale.weight)
 
     def forward(self, y: Image, k: Kernel, s: Number) -> Level:
-        """The level that the error of k amounts to in y."""
+        """The noise level in y that corresponds to the error of k, (B, 1, 1, 1)."""
         if not 1 <= s <= SCALES:
-            self.refuse(f"the scale is {s}", f"it is made for 1 to {SCALES}")
+            self.refuse(f"the scale is {s}", f"it supports the scales 1 to {SCALES}")
         if min(y.shape[-2:]) < LEAST:
             height, width = y.shape[-2:]
             self.refuse(

@@ -1,4 +1,4 @@
-"""What the error of an estimated kernel amounts to, when the true kernel is known: for training."""
+"""The error of an estimated kernel as a noise level, from the true kernel; used in training."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class KernelMisfit(Estimator):
     """Standard deviation of (x * (k - k_true))|s over all pixels and channels of each image.
 
     Args:
-        mirror: True takes the lesser of the levels of k and of its mirror image, for an estimate
-            that does not decide between the two.
+        mirror: True takes the smaller of the levels of k and of its mirror image, for estimates
+            that cannot distinguish the two.
+
     Returns:
         The level (B, 1, 1, 1).
     """

@@ -1,4 +1,4 @@
-"""The level of two independent errors together."""
+"""The combined level of two independent errors."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ class Quadrature(Estimator):
     """
 
     def forward(self, a: Level, b: Level) -> Level:
-        """Both levels together."""
+        """The combined level, of the shape of a or b."""
         level: Level = (a * a + b * b) ** 0.5
         return level

@@ -1,6 +1,4 @@
-"""F: the noise level from what the current estimates leave unexplained of the observation
-(equations 7, 12).
-"""
+"""F: the noise level from the residual of the current estimates (equations 7, 12)."""
 
 from __future__ import annotations
 
@@ -23,16 +21,16 @@ class ResidualNoise(Estimator):
         sigma = max_sigma * softplus(sum over features of mean over pixels of net(r / max_sigma))
 
     r is the residual.  net: conv 3x3 to `features`, LeakyReLU 0.2, conv 1x1, LeakyReLU 0.2, which
-    with `max_sigma` 3 % are the sizes of the authors' code.  Ours are the softplus (sharp, beta
-    20), as a standard deviation is never negative, and the division, which brings a residual of
-    order 0.01 to the range that layers are initialised for.  s is the ratio of the sizes of x and
-    y.  The paper's F also holds the fully connected part that turns sigma and s into alpha and
-    beta; here that is an estimator of its own, `hypanet`.
+    with `max_sigma` 3 % are the sizes of the authors' code.  Two details are ours.  The softplus
+    (beta 20, close to a ReLU) keeps the standard deviation from being negative.  The division
+    scales a residual of order 0.01 to the range for which layers are initialised.  s is the ratio
+    of the sizes of x and y.  The paper's F also contains the fully connected part that turns sigma
+    and s into alpha and beta; here that is a separate estimator, `hypanet`.
 
     Args:
         channels: Channels of the observation.
         features: Features of the convolutions.
-        max_sigma: Level in whose units the network computes.
+        max_sigma: Unit of the noise level inside the network.
 
     Returns:
         The standard deviation of the noise in y, (B, 1, 1, 1).
@@ -69,4 +67,4 @@ class ResidualNoise(Estimator):
         strength = (
             self.net(residual / self.max_sigma).mean((-2, -1), keepdim=True).sum(1, keepdim=True)
         )
-        return self.max_sigma * F.softplus(strength, beta=20)  # a ReLU that cannot start dead
+        return self.max_sigma * F.softplus(strength, beta=20)  # its gradient never vanishes

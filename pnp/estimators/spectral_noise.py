@@ -15,22 +15,23 @@ from pnp.registry import estimator
 
 @estimator("spectral-noise")
 class SpectralNoise(Estimator):
-    """Noise level from y alone, blind to the kernel and to the scale.
+    """Noise level from y alone; it needs neither the kernel nor the scale.
 
-        sigma = std(y) exp(network(log S(y), log std(y))),
+        sigma = std(y) exp(network(log S(y), log std(y)))
 
-    S is the power spectrum of y as in `spectral-kernel`.
-
-    White noise is the flat part of the spectrum; the network tells it from what blur and
-    downsampling leave of the image.
+    S is the power spectrum of y as in `spectral-kernel`.  White noise has a flat spectrum; the
+    network separates it from the spectrum of the blurred and downsampled image.
 
     Args:
         window: Side of the windows of the spectrum, in pixels of y.
         width: Width of the network's hidden layers.
+
     Returns:
         The standard deviation of the noise on [0, 1], (B, 1, 1, 1).
+
     Raises:
         PnpError: y has a side below 8 pixels.
+
     Source:
         pnp's own.
     """
@@ -51,7 +52,7 @@ class SpectralNoise(Estimator):
         )
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
-        """The noise level of each observation; x and k are not looked at."""
+        """The noise level of each observation, (B, 1, 1, 1); x and k are not used."""
         if min(y.shape[-2:]) < LEAST:
             height, width = y.shape[-2:]
             self.refuse(

@@ -1,4 +1,4 @@
-"""F: the noise level read off the finest wavelet coefficients of the observation."""
+"""F: the noise level from the finest wavelet coefficients of the observation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class WaveletNoise(Estimator):
 
         sigma = median |d| / 0.6745,   d: the finest diagonal wavelet coefficients (db2) of y
 
-    averaged over channels, for each image of the batch.  Noise fills d and few of them are edges,
-    so edges hardly change the median.  Exact on white noise; fine texture in a sharp or strongly
-    downsampled image counts as noise.  There are no gradients.
+    averaged over channels, for each image of the batch.  Noise is in every coefficient of d, edges
+    are in few, so edges hardly change the median.  The estimate is exact for white noise; fine
+    texture in a sharp or strongly downsampled image is counted as noise.  It has no gradient.
 
     Returns:
         sigma (B, 1, 1, 1).

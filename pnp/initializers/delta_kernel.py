@@ -1,4 +1,4 @@
-"""I: the kernel that does nothing."""
+"""I: the delta kernel, no blur."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pnp.registry import initializer
 
 @initializer("delta-kernel")
 class DeltaKernel(Initializer):
-    """No blur: a kernel that is one at its centre, index size // 2, and zero elsewhere.
+    """The delta kernel, no blur: one at its centre, index size // 2, and zero elsewhere.
 
     Args:
         size: Side of the kernel in pixels.

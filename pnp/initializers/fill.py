@@ -1,4 +1,4 @@
-"""U for inpainting: unknown pixels take the colour of what is known around them."""
+"""U for inpainting: unknown pixels are filled with averages of the known pixels around them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Fill(Initializer):
         x = mask y + (1 - mask) up(fill(down(y, mask)))
 
     The known pixels of every 2 x 2 block are averaged (down), which gives an image of half the size
-    with fewer unknown pixels; that is filled in the same way and interpolated back (up).  An image
-    without any known pixel becomes 1/2.
+    with fewer unknown pixels.  That image is filled in the same way and interpolated back (up).  An
+    image without any known pixel becomes 1/2.
 
     Returns:
         The filled image (B, C, H, W).
@@ -36,14 +36,12 @@ class Fill(Initializer):
 
 
 def fill(y: Tensor, mask: Tensor) -> Tensor:
-    """y where mask is 1, and what the coarser levels give where it is 0."""
+    """y where mask is 1; values from the coarser levels where it is 0."""
     height, width = y.shape[-2:]
     if height == width == 1:
         return mask * y + (1 - mask) / 2
     known = F.avg_pool2d(mask, 2, ceil_mode=True)
     mean = F.avg_pool2d(mask * y, 2, ceil_mode=True) / known.clamp(min=torch.finfo(y.dtype).tiny)
     coarse = fill(mean, (known > 0).to(y))
-    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear")[
-        ..., :height, :width
-    ]  # blocks: centres aligned
-    return mask * y + (1 - mask) * fine
+    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear")  # aligns the centres of blocks
+    return mask * y + (1 - mask) * fine[..., :height, :width]

@@ -18,13 +18,13 @@ class GaussianKernel(Initializer):
 
         k[i, j] = exp(-(u^2 / std^2 + v^2 / std2^2) / 2) / sum
 
-    u and v are the offsets from the centre, size // 2, along the axis at `angle` and across it, at
-    the pixels of the restored image.  The same kernel as `--kernel gaussian:STD,STD2,ANGLE`.
+    u and v are the offsets from the centre, size // 2, along the axis at `angle` and across it, in
+    pixels of the restored image.  `--kernel gaussian:STD,STD2,ANGLE` gives the same kernel.
 
     Args:
         size: Side of the kernel in pixels.
         std: Standard deviation along the axis, in pixels of the restored image.
-        std2: Standard deviation across it, or null for the same.
+        std2: Standard deviation across the axis; null means the same as `std`.
         angle: Direction of the axis in degrees, counter-clockwise from the horizontal as seen on
             the screen.
 

@@ -1,9 +1,8 @@
-"""I: a first kernel from the observation by an encoder of images and a decoder of kernels (equation
-6, section 3.1).
+"""I: a first kernel from the observation, by an image encoder and a kernel decoder (equation 6).
 
-The decoder belongs to an auto-encoder of kernels.  Training has three stages: the auto-encoder on
-kernels; the image encoder on the auto-encoder's latents, |encoder(y) - auto.encoder(k)|^2; both
-ends together on kernels.
+Section 3.1 of the paper.  The decoder belongs to an auto-encoder of kernels.  Training has three
+stages: the auto-encoder on kernels; the image encoder on the auto-encoder's latents,
+|encoder(y) - auto.encoder(k)|^2; encoder and decoder together on kernels.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ class KernelEncoder(Initializer):
 
         k = decoder(encoder(y)),   encoder: (B, C, H, W) -> (B, latent)
 
-    Both parts are modules of their own (`.encoder`, `.decoder`), so each can be trained, frozen and
-    exchanged alone.  Layer sizes are those of the authors' code; that no activation follows the
-    encoder's last convolution is our choice, because a latent has a sign.
+    Each part is a module (`.encoder`, `.decoder`) that can be trained, frozen and exchanged alone.
+    Layer sizes are those of the authors' code.  One choice is ours: no activation follows the
+    encoder's last convolution, because a latent can be negative.
 
     Args:
         size: Side of the kernel.
         channels: Channels of the observation.
-        latent: Numbers in the latent.
+        latent: Dimension of the latent.
         features: Features of the encoder's convolutions.
-        normalise: Whether the kernel is divided by its sum, which the interface promises.  The
-            authors leave the sigmoid's values as they are, which sum to one only as far as training
-            brought them there.
+        normalise: True divides the kernel by its sum, so that it sums to one as the interface
+            requires.  The authors use the sigmoid's values directly, whose sum is one only as far
+            as training has brought it there.
 
     Returns:
         The kernel (B, 1, size, size), non-negative.

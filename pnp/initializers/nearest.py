@@ -1,4 +1,4 @@
-"""U: every pixel of the observation repeated over its block."""
+"""U: nearest-neighbour interpolation, every pixel repeated over its block."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ class SpectralKernel(Initializer):
         k   = softmax(network(log S_m, s))
 
     The network is a residual MLP that receives s.  y is first divided by its standard deviation.
-    Windows of m x m pixels lie `hop` m pixels apart; along a side of y that is shorter than m they
-    are as long as that side, and the FFT has m points all the same, so every size of 8 x 8 or more
-    gives the same number of inputs.  Colours share one kernel, so grey and colour images are
-    treated alike.  The softmax makes the taps non-negative and their sum one.
+    Windows of m x m pixels lie `hop` m pixels apart.  Along a side of y that is shorter than m they
+    are as long as that side, but the FFT still has m points, so every size of 8 x 8 or more gives
+    the same number of inputs.  All colours share one kernel, so grey and colour images are treated
+    alike.  The softmax makes the taps non-negative and their sum one.
 
-    A power spectrum has no phase: k and its mirror image (turned by 180 degrees) have the same.
-    The network gives one of the two for kernels that are not symmetric.
+    A power spectrum has no phase: k and its mirror image (turned by 180 degrees) have the same
+    spectrum.  For kernels that are not symmetric the network gives one of the two.
 
     Args:
         size: Side of the kernel.
@@ -74,12 +74,12 @@ class SpectralKernel(Initializer):
     def forward(self, y: Image, s: Number) -> Kernel:
         """The kernel of each observation, at the resolution of x, s times that of y."""
         if not 1 <= s <= SCALES:
-            self.refuse(f"the scale is {s}", f"it is made for 1 to {SCALES}")
+            self.refuse(f"the scale is {s}", f"it supports the scales 1 to {SCALES}")
         if min(y.shape[-2:]) < LEAST:
             self.refuse(
                 f"y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
                 f"{LEAST} x {LEAST} or more",
-                "give the kernel (-k), or a larger image",
+                "give the kernel (-k), or take a larger image",
             )
         with torch.autocast(y.device.type, enabled=False):
             image = y.to(self.first.weight.dtype)

@@ -1,6 +1,4 @@
-"""R of DPSR: a super-resolver for bicubic images with a noise level map, SRResNet+ (Zhang, Zuo,
-Zhang 2019).
-"""
+"""R of DPSR: SRResNet+, super-resolution for bicubic downsampling, with a noise level map."""
 
 from __future__ import annotations
 
@@ -32,16 +30,17 @@ class _Block(nn.Module):
 
 @initializer("srresnet")
 class SRResNet(Initializer):
-    """SRResNet+, a super-resolver of bicubic images that receives their noise level, for one scale.
+    """SRResNet+, super-resolution of bicubically downsampled images at one scale, given their noise
+    level.
 
         (B, channels, h, w) and a level -> (B, channels, s h, s w)
 
-    The level is a constant map beside the channels, as in DPSR; then residual blocks without batch
-    normalisation, then pixel shuffles.  A pixel shuffle fixes the scale, so every scale needs its
-    own weights.
+    The level enters as an additional channel, a constant map, as in DPSR.  Residual blocks without
+    batch normalisation follow, then pixel shuffles.  A pixel shuffle fixes the scale, so every
+    scale needs its own weights.
 
     Args:
-        scale: The scale s that it is built for.
+        scale: The scale s for which it is built.
         channels: Channels of the image.
         features: Features of the inner layers.
         blocks: Number of residual blocks.
@@ -50,7 +49,7 @@ class SRResNet(Initializer):
         The super-resolved image.
 
     Raises:
-        PnpError: s is not the scale, or the image has another number of channels.
+        PnpError: s differs from `scale`, or the image has another number of channels.
 
     Source:
         Zhang, Zuo, Zhang (2019).
