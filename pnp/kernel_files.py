@@ -1,9 +1,10 @@
-"""Kernel files: read, written and pictured; and kernels from a few words, such as `gaussian:1.6`.
+"""Kernels from files and from short descriptions such as `gaussian:1.6`; their files and pictures.
 
-In files, a kernel whose sum is within 0.1 % of one is taken as it is (published kernels were
-cropped and left so); any other positive sum is divided out, because a blur neither brightens nor
-darkens: grey levels, 0-255 and counts all read the same.  Small negative taps, down to 5 % of the
-peak, are kept: estimates of kernels have them.
+A kernel from a file whose sum is within 0.1 % of one is used unchanged, because published kernels
+were cropped without normalising them again.  Any other kernel with a positive sum is divided by it,
+because a blur neither brightens nor darkens: grey levels on 0-1 or 0-255 and counts give the same
+kernel.  Small negative taps, down to 5 % of the peak, are kept, because estimates of kernels have
+them.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from pnp.kernels import delta_kernel, gaussian_kernels
 from pnp.random_kernels import motion_kernels
 
 LARGEST = 501
-"""Arrays with a longer side are pictures, not kernels."""
+"""Arrays with a longer side are taken to be pictures, not kernels."""
 SIZE = 25
-"""Side of the kernels made from words."""
+"""Side of the kernels made from descriptions."""
 
 
 def make_kernel(text: str, name: str = "the kernel") -> Tensor:
-    """The kernel (1, 1, K, K) of a text: a file, or `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`,
-    `delta`.
+    """The kernel (1, 1, K, K) that a text describes.
 
-    A Gaussian has one standard deviation, or two and the angle of the first in degrees,
-    counter-clockwise from the horizontal; `motion` has a seed.  Messages begin with `name`.
+    The text is a file, or `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`, `delta`.  A Gaussian has
+    one standard deviation, or two and the angle of the first in degrees, counter-clockwise from the
+    horizontal.  `motion` has a seed.  Error messages start with `name`.
     """
     word, _, rest = text.partition(":")
     if word == "delta" and not rest:
@@ -60,8 +61,8 @@ def _gaussian_of(numbers: str, where: str) -> Tensor:
         or not all(0 < float(part) < SIZE for part in parts[:2])
     ):
         raise PnpError(
-            f"{where}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES, "
-            f"in pixels, less than {SIZE}"
+            f"{where}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES; "
+            f"widths are in pixels, above 0 and below {SIZE}"
         )
     wide, narrow, degrees = map(float, parts if len(parts) == 3 else (*parts * 2, "0"))
     std_u, std_v, angle = torch.tensor([[wide], [narrow], [math.radians(degrees)]])
@@ -71,10 +72,10 @@ def _gaussian_of(numbers: str, where: str) -> Tensor:
 def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
     """The kernel (1, 1, K, L), float32, in a file.
 
-    `.npy` (one kernel, or a stack of them along the first axis), `.npz`, `.mat` (numeric, cell and
-    object arrays) and pictures (`.png` ...: grey levels proportional to the taps, no gamma).  Where
-    a file holds several, `index` chooses: a number counts from 1 as papers do, a text is the name
-    that the file gives; "FILE#3" and "FILE#name" do the same.
+    Formats are `.npy` (one kernel, or a stack of them along the first axis), `.npz`, `.mat`
+    (numeric, cell and object arrays) and pictures (`.png` ...: grey levels proportional to the
+    taps, no gamma).  If a file holds several kernels, `index` selects one: a number counts from 1
+    as papers do, a text is the kernel's name in the file.  "FILE#3" and "FILE#name" do the same.
     """
     path, index = _split(path, index)
     found = _kernels_in(path)
@@ -93,8 +94,8 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
         name = names[int(index) - 1]
     else:
         raise PnpError(
-            f"{path} has no kernel '{index}': it holds {len(names)}, counted from 1: "
-            f"{', '.join(names[:12])}"
+            f"{path} has no kernel '{index}'; choose one of its {len(names)} kernels "
+            f"by number, from 1, or by name: {', '.join(names[:12])}"
         )
     return _interpret(f"{path}#{name}" if len(names) > 1 else str(path), found[name])
 
@@ -105,12 +106,12 @@ def read_kernels(path: str | Path) -> list[Tensor]:
 
 
 def write_kernel(path: str | Path, k: Tensor) -> None:
-    """Write kernels (B, 1, K, L) to a `.npy` file, float32: one as (K, L), several (B, K, L)."""
+    """Write kernels (B, 1, K, L) to a `.npy` file, float32: one as (K, L), several as (B, K, L)."""
     path = Path(path)
     if path.suffix.lower() != ".npy":
         raise PnpError(
             f"{path}: kernels are written as .npy; "
-            "write_image(path, kernel_picture(k)) writes pictures of them"
+            "write_image(path, kernel_picture(k)) writes a picture of one"
         )
     array = k.detach().float().cpu().numpy()[:, 0]
     with atomic(path) as temporary:
@@ -118,10 +119,10 @@ def write_kernel(path: str | Path, k: Tensor) -> None:
 
 
 def kernel_picture(k: Tensor, least: int = 200) -> Tensor:
-    """A picture (1, 1, H, W) of one kernel to look at: peak white, zero black, taps as squares,
-    `least` or more wide.
+    """A picture (1, 1, H, W) of one kernel for viewing, at least `least` pixels wide and high.
 
-    It is enlarged and scaled, so `read_kernel` refuses it.
+    The peak is white, zero is black, each tap is a square.  `read_kernel` rejects such pictures,
+    because they are enlarged and scaled.
     """
     taps = k.detach().float().cpu().reshape(1, 1, *k.shape[-2:]).clamp(min=0)
     side = -(-least // min(k.shape[-2:]))
@@ -136,7 +137,7 @@ def _split(path: str | Path, index: int | str | None) -> tuple[Path, int | str |
 
 
 def _kernels_in(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name, in its order."""
+    """The arrays of a file by name, in the file's order."""
     if not path.is_file():
         reason = "this is a folder, not a kernel" if path.is_dir() else "there is no such file"
         raise PnpError(f"{path}: {reason}")
@@ -148,12 +149,12 @@ def _kernels_in(path: Path) -> dict[str, np.ndarray]:
         found = reader(path)
     except PnpError:
         raise
-    except Exception as e:  # each library fails in its own way; to the user it is one
+    except Exception as e:  # each library has its own errors; the user gets one message
         raise PnpError(
             f"{path}: the kernel cannot be read; is it damaged or cut off? ({first_line(e)})"
         ) from e
     if not found:
-        raise PnpError(f"{path}: there is no array in it")
+        raise PnpError(f"{path}: the file holds no array; save the kernel as a numeric array")
     return found
 
 
@@ -162,10 +163,8 @@ def _from_npy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
-    with (
-        path.open("rb") as opened,
-        np.load(opened, allow_pickle=False) as file,
-    ):  # NumPy leaves damaged ones open
+    # Opened here, because NumPy does not close a damaged file.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {
             name: array
             for member in file.files
@@ -199,7 +198,7 @@ def _from_hdf5(path: Path) -> dict[str, np.ndarray]:
         import h5py
     except ImportError as e:
         raise PnpError(
-            f"{path}: files of MATLAB 7.3 need the package h5py (pip install h5py); "
+            f"{path}: a file of MATLAB 7.3 needs the package h5py (pip install h5py); "
             "or save it again with save('-v7')"
         ) from e
 
@@ -222,7 +221,10 @@ def _from_hdf5(path: Path) -> dict[str, np.ndarray]:
 def _from_picture(path: Path) -> np.ndarray:
     image = read_image(path).pixels[0]
     if (image != image[:1]).any():
-        raise PnpError(f"{path}: a picture of a kernel is grey, but this one has colours")
+        raise PnpError(
+            f"{path}: a picture of a kernel must be grey, but this one has colours; "
+            "save it as greyscale"
+        )
     grey = image[0].double().numpy()
     for side in range(min(grey.shape) // 2, 3, -1):
         whole = min(grey.shape) >= 100 and grey.shape[0] % side == 0 and grey.shape[1] % side == 0
@@ -232,8 +234,8 @@ def _from_picture(path: Path) -> np.ndarray:
             and np.ptp(grey) > 0
         ):
             raise PnpError(
-                f"{path}: this picture is enlarged {side} times, to look at; "
-                "give the .npy that it was made of"
+                f"{path}: this picture of a kernel is enlarged {side} times for viewing; "
+                "give the .npy from which it was made"
             )
     return grey
 
@@ -245,7 +247,7 @@ def _unstack(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     if array.ndim != 3:
         return {name or "1": array}
     if array.shape[2] <= 4 < min(array.shape[:2]):
-        return {name or "1": array}  # a colour picture, refused below
+        return {name or "1": array}  # a colour picture, which `_interpret` rejects
     return {
         name if name and len(array) == 1 else f"{name}{i}": kernel
         for i, kernel in enumerate(array, 1)
@@ -255,24 +257,24 @@ def _unstack(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
 def _interpret(where: str, array: np.ndarray) -> Tensor:
     if array.ndim != 2 or 0 in array.shape:
         raise PnpError(
-            f"{where}: a kernel is an array (K, L), one channel for all colours; "
-            f"the shape here is {array.shape}"
+            f"{where}: a kernel is an array (K, L), one for all colours, "
+            f"but its shape is {array.shape}"
         )
     if max(array.shape) > LARGEST:
         raise PnpError(
-            f"{where}: a kernel of {array.shape[0]} x {array.shape[1]} taps; "
-            f"is this a picture? {LARGEST} is the limit"
+            f"{where}: the kernel has {array.shape[0]} x {array.shape[1]} taps, "
+            f"but {LARGEST} a side is the limit; is this an image?"
         )
     if array.dtype.kind not in "fiub":
-        raise PnpError(f"{where}: a kernel has real numbers, but these are {array.dtype}")
+        raise PnpError(f"{where}: a kernel holds real numbers, but these are {array.dtype}")
     taps = array.astype(np.float64)
     if not np.isfinite(taps).all():
         raise PnpError(f"{where}: the kernel holds NaN or infinite values")
     total, low = taps.sum(), taps.min()
     if low < -FILE_NEGATIVE_TAPS * taps.max() or (low < 0 and total <= 0):
         raise PnpError(
-            f"{where}: the kernel has negative taps (down to {low:g}, its peak is {taps.max():g}); "
-            "a blur has none"
+            f"{where}: the kernel has negative taps (down to {low:g}, its peak is {taps.max():g}), "
+            f"but the limit is {100 * FILE_NEGATIVE_TAPS:g} % of the peak"
         )
     if total <= 0:
         raise PnpError(f"{where}: all taps of the kernel are zero")

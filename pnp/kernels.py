@@ -14,7 +14,7 @@ from pnp.errors import PnpError
 
 
 def delta_kernel(size: int) -> Tensor:
-    """The kernel (1, 1, size, size) that leaves an image as it is: one at its centre."""
+    """The kernel (1, 1, size, size) that does not change an image: one at its centre."""
     return resize_kernel(torch.ones(1, 1, 1, 1), size)
 
 
@@ -28,10 +28,10 @@ def gaussian_kernels(
     """Gaussians sampled at the pixels, with standard deviations `std_u` and `std_v` along two axes.
 
     The first axis is turned by `angle`, in radians, counter-clockwise from the horizontal as seen
-    on the screen (rows point down), the second is across it.  All three are (n,); `shift` (n, 2)
-    is the offset of the centre, row and column.  Standard deviations above size / 5 are cut off by
-    the support, and measure smaller.  On an even side the first row and column stay empty: the cut
-    tail would move the centre of mass.
+    on the screen (rows point down); the second is perpendicular to it.  All three are (n,); `shift`
+    (n, 2) is the offset of the centre, row and column.  The support truncates Gaussians with
+    standard deviations above size / 5, so that their measured standard deviations are smaller.  If
+    size is even, the first row and column are zero; their taps would move the centre of mass.
     """
     odd = size - 1 + size % 2
     position = torch.arange(odd, dtype=std_u.dtype, device=std_u.device) - odd // 2
@@ -46,7 +46,7 @@ def gaussian_kernels(
 
 
 def centre_of_mass(k: Tensor) -> Tensor:
-    """Row and column of each centre of mass, counted from the centre (K // 2, L // 2): (B, 2)."""
+    """Row and column of each centre of mass, relative to the centre (K // 2, L // 2): (B, 2)."""
     taps = k[:, 0].double()
     rows, columns = _offsets(taps)
     mass = taps.sum((-2, -1))
@@ -66,13 +66,13 @@ def second_moments(k: Tensor) -> Tensor:
 
 
 def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
-    """The same kernel on another support (square without `columns`), centre on centre.
+    """The same kernel on another support (square without `columns`), with the centres aligned.
 
-    Zeros are added around it, or taps cut away; the sum is not restored.
+    The kernel is padded with zeros or cropped; its sum is not normalised again.
     """
     for dim, size in ((-2, rows), (-1, rows if columns is None else columns)):
         if size < 1:
-            raise PnpError(f"a kernel cannot have a side of {size}; it is 1 or more")
+            raise PnpError(f"a kernel cannot have a side of {size}; give 1 or more")
         before = size // 2 - k.shape[dim] // 2
         after = size - k.shape[dim] - before
         k = F.pad(k, (before, after) if dim == -1 else (0, 0, before, after))
@@ -80,9 +80,10 @@ def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
 
 
 def mirror_kernel(k: Tensor) -> Tensor:
-    """The kernel turned by 180 degrees about its centre (K // 2, L // 2); the power spectrum stays.
+    """The kernel turned by 180 degrees about its centre (K // 2, L // 2).
 
-    On an even side, the taps of row or column 0, which have no partner, stay where they are.
+    The power spectrum does not change.  If a side is even, row or column 0 has no counterpart and
+    stays where it is.
     """
     for dim in (-2, -1):
         turned = k.flip(dim)
@@ -91,11 +92,10 @@ def mirror_kernel(k: Tensor) -> Tensor:
 
 
 def centre_kernel(k: Tensor, steps: int = 4) -> Tensor:
-    """Bring the centre of mass to the centre by tilting the weights, k exp(a . position): the taps
-    stay non-negative.
+    """Move the centre of mass to the centre by exponential weights, k exp(a . position).
 
-    Meant for small offsets (a fraction of the kernel's width); it neither blurs as interpolation
-    does nor rings.
+    Taps stay non-negative.  It is meant for small offsets (a fraction of the kernel's width), and
+    it neither blurs as interpolation does nor causes ringing.
     """
     taps = k[:, 0] / k[:, 0].sum((-2, -1), keepdim=True)
     rows, columns = _offsets(taps)

@@ -1,13 +1,12 @@
-"""How near a result is to the truth.  Every metric gives one figure per image of the batch: a
-tensor (B,), float64.
+"""Metrics: comparison of a result with the ground truth.  Each returns one value per image of the
+batch, a tensor (B,), float64.
 
-PSNR is taken over all colours together, on pixels clamped to [0, 1] and rounded to 8 bits unless
-`rounded=False`, inside a `border` that is left out (see `protocols`).  SSIM comes from
-scikit-image.
+PSNR is computed over all colours together, on pixels clamped to [0, 1] and rounded to 8 bits unless
+`rounded=False`, without a `border` of pixels (see `protocols`).  SSIM is scikit-image's.
 
-A blind method cannot know where a kernel's centre lies: the kernel moved one way and the image the
-other explain y as well.  So PSNR and kernel error also exist registered, after the best sub-pixel
-shift, which never scores worse.
+A blind method cannot know where a kernel's centre lies: a shifted kernel, with the image shifted
+the opposite way, explains y equally well.  PSNR and kernel error therefore also have registered
+forms, after the best sub-pixel shift.  These are never worse than the plain forms.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from pnp.kernels import resize_kernel
 from pnp.operators import Blur
 
 REACH = 8
-"""Shifts beyond so many pixels are not believed."""
-_SUBPIXEL = 50  # the best shift is sought in steps of 1 / 50 pixel
+"""In pixels; larger shifts are treated as no match."""
+_SUBPIXEL = 50  # the best shift is searched in steps of 1 / 50 pixel
 
 
 def psnr(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
@@ -34,20 +33,15 @@ def psnr(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tenso
 
 
 def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
-    """PSNR of the luma Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, colours on 0-255; Y is not
-    rounded again.
+    """PSNR of the luma Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, colours on 0-255.
 
-    Grey images count as R = G = B.
+    Y itself is not rounded.  Grey images are treated as R = G = B.
     """
     _check(x, ref, border)
     if x.shape[1] not in (1, 3):
         raise PnpError(f"psnr_y: images should have 1 or 3 channels, but these have {x.shape[1]}")
-    weights = (
-        torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x.device).reshape(
-            1, 3, 1, 1
-        )
-        / 255
-    )
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x.device) / 255
+    weights = weights[:, None, None]
     luma = [(weights * _levels(image, rounded)).sum(1, keepdim=True) for image in (x, ref)]
     return _psnr(luma[0], luma[1], border)
 
@@ -55,9 +49,9 @@ def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Ten
 def psnr_registered(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
     """PSNR after the best shift of x, one for all its colours; never below `psnr`.
 
-    The shift is the peak of the upsampled cross-correlation (1/50 pixel); x is moved in the Fourier
-    domain, mirrored at its edges, and the border grows by the shift, because nothing is known from
-    beyond the edge.
+    The shift is the peak of the upsampled cross-correlation (1/50 pixel).  x is shifted in the
+    Fourier domain, mirrored at its edges.  The border grows by the shift, because pixels beyond the
+    edge are unknown.
     """
     scores = []
     for one, other, plain in zip(
@@ -94,7 +88,7 @@ def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tenso
     if min(x.shape[-2:]) < 11:
         raise PnpError(
             f"ssim: its window has 11 pixels, "
-            f"but inside the border there are {x.shape[-2]} x {x.shape[-1]}"
+            f"but inside the border the image has {x.shape[-2]} x {x.shape[-1]}"
         )
     options = {
         "gaussian_weights": True,
@@ -112,14 +106,17 @@ def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tenso
 def kernel_error(k: Tensor, ref: Tensor) -> Tensor:
     """Mean over the taps of the squared difference (the paper's Table 5 prints it times 1e5).
 
-    Of kernels of different sizes the smaller is placed in the larger, centre on centre.
+    If the sizes differ, the smaller kernel is padded to the larger one, with the centres aligned.
     """
     k, ref = _kernel_pair(k, ref)
     return ((k - ref) ** 2).mean((1, 2, 3))
 
 
 def kernel_error_registered(k: Tensor, ref: Tensor) -> Tensor:
-    """Kernel error after the best shift of k, over as many taps; never above `kernel_error`."""
+    """Kernel error after the best shift of k, divided by the same number of taps as `kernel_error`.
+
+    It is never above `kernel_error`.
+    """
     k, ref = _kernel_pair(k, ref)
     rows, columns = k.shape[-2:]
     room = (rows + 2 * REACH, columns + 2 * REACH)
@@ -134,27 +131,25 @@ def kernel_error_registered(k: Tensor, ref: Tensor) -> Tensor:
 
 
 def best_shift(a: Tensor, b: Tensor, windowed: bool = True) -> tuple[float, float]:
-    """Rows and columns by which `a` (H, W) lies best on `b`; (0, 0) if that is beyond `REACH`."""
+    """Rows and columns to shift `a` (H, W) by to match `b` best; (0, 0) if beyond `REACH`."""
     from skimage.registration import phase_cross_correlation
 
     window = torch.ones_like(b)
-    if windowed:  # what one image has beyond the other's edge should not count
+    if windowed:  # pixels of one image that lie beyond the other's edge should not count
         rows, columns = (
             torch.hann_window(n, periodic=False, dtype=b.dtype, device=b.device) for n in b.shape
         )
         window = rows[:, None] * columns[None, :]
     target = (window * (b - b.mean())).cpu().numpy() if windowed else b.cpu().numpy()
     total = (0.0, 0.0)
-    for _ in range(
-        2 if windowed else 1
-    ):  # the window stands still, so the second look corrects the first
+    for _ in range(2 if windowed else 1):  # the window does not move: a second pass corrects that
         moved = _move(a[None], total)[0]
         seen = (window * (moved - moved.mean())).cpu().numpy() if windowed else moved.cpu().numpy()
         if not seen.any() or not target.any():
             return (0.0, 0.0)
-        step = phase_cross_correlation(target, seen, upsample_factor=_SUBPIXEL, normalization=None)[
-            0
-        ]
+        step, *_ = phase_cross_correlation(
+            target, seen, upsample_factor=_SUBPIXEL, normalization=None
+        )
         total = (total[0] + float(step[0]), total[1] + float(step[1]))
         if max(abs(v) for v in total) > REACH:
             return (0.0, 0.0)
@@ -180,13 +175,13 @@ def _fourier_shift(image: Tensor, shift: tuple[float, float]) -> Tensor:
 
 
 def _check(x: Tensor, ref: Tensor, border: int) -> None:
-    """What every metric of images needs, or one clear error."""
+    """Raise PnpError unless both images have the same form and finite values."""
     for name, image in (("x", x), ("ref", ref)):
         check_form("metrics", name, image)
         check_finite("metrics", name, float(image.detach().abs().max()))
     if x.shape != ref.shape:
         raise PnpError(
-            f"metrics: the images differ in shape, {tuple(x.shape)} against {tuple(ref.shape)}"
+            f"metrics: the images have different shapes, {tuple(x.shape)} and {tuple(ref.shape)}"
         )
     if border < 0 or 2 * border >= min(x.shape[-2:]):
         raise PnpError(
@@ -195,7 +190,7 @@ def _check(x: Tensor, ref: Tensor, border: int) -> None:
 
 
 def _levels(image: Tensor, rounded: bool) -> Tensor:
-    """Float64 on 0-255; rounded to what an 8-bit file would hold, unless told otherwise."""
+    """The image in float64 on 0-255, clamped and rounded as in an 8-bit file if `rounded`."""
     return (image.double().clamp(0, 1) * 255).round() if rounded else image.double() * 255
 
 
@@ -208,7 +203,7 @@ def _psnr(x: Tensor, ref: Tensor, border: int) -> Tensor:
 
 
 def _kernel_pair(k: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-    """Both kernels in float64 on the larger of the two supports."""
+    """Both kernels in float64, on a support that holds either."""
     for name, kernel in (("k", k), ("ref", ref)):
         check_form("metrics", name, kernel, "kernel")
         check_finite("metrics", name, float(kernel.detach().abs().max()))

@@ -1,10 +1,11 @@
-"""A recording of a run: the variables of every iteration, and the picture of it (the paper's Figure
-13).
+"""A recording of a run: the variables of every iteration, and a picture of them.
 
-recorder = Recorder()
-pipeline(y=y, s=4, trace=recorder)
-recorder.save("run.npz")
-recorder.draw("run.png")
+    recorder = Recorder()
+    pipeline(y=y, s=4, trace=recorder)
+    recorder.save("run.npz")
+    recorder.draw("run.png")
+
+The picture corresponds to the paper's Figure 13.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ VARIABLES = ("x", "k", "sigma", "alpha", "beta")
 
 
 class Recorder:
-    """A `trace` hook that keeps x, k, sigma, alpha, beta, and the variables of `also`, of the
-    batch's first image.
+    """A `trace` hook that records x, k, sigma, alpha, beta, and the variables named in `also`.
 
-    Row 0 of each recording is the state after the first `start`, row j the state after iteration j.
+    Only the first image of the batch is recorded.  Row 0 of each recording is the state after the
+    first `start`, row j the state after iteration j.
     """
 
     def __init__(self, also: Iterable[str] = ()):
@@ -36,9 +37,9 @@ class Recorder:
         self.active: list[dict[str, str]] = []
 
     def __call__(self, state: State) -> None:
-        """Keep the variables of this state that are recorded and exist."""
+        """Record the variables of this state."""
         if state.iteration is None and self.rows:
-            return  # the start of a later stage: its first iteration follows at once
+            return  # the start of a later stage; its first iteration is recorded instead
         row = {}
         for name in self.names:
             value = state.variables.get(name)
@@ -54,7 +55,7 @@ class Recorder:
         self.active.append(dict(state.active))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Each variable over the iterations, (n + 1, ...); rows before it exists are NaN."""
+        """Each variable over the iterations, (n + 1, ...); NaN in rows before it has a value."""
         result = {}
         for name in self.names:
             known = [row[name] for row in self.rows if name in row]
@@ -65,7 +66,7 @@ class Recorder:
         return result
 
     def save(self, path: str | Path) -> None:
-        """Write the recording as compressed .npz: images in half precision (to 1e-3), everything else in float32."""
+        """Write the recording as compressed .npz: images in float16 (to 1e-3), the rest float32."""
         unknown = [
             name
             for name in self.names
@@ -73,14 +74,15 @@ class Recorder:
         ]
         if unknown:
             raise PnpError(
-                f"the trace was asked for {', '.join(unknown)}, but the pipeline has no such variable"
+                f"the trace should hold {', '.join(unknown)}, "
+                "but the pipeline has no such variable; pnp show prints its steps"
             )
         with atomic(path) as temporary, temporary.open("wb") as file:
             compact: dict[str, Any] = {name: _compact(name, a) for name, a in self.arrays().items()}
             np.savez_compressed(file, **compact)
 
     def draw(self, path: str | Path, columns: int = 8) -> None:
-        """Draw image and kernel over the iterations, and the levels as curves, as PNG."""
+        """Draw a PNG with image and kernel over the iterations, and the levels as curves."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 

@@ -299,11 +299,11 @@ def test_bad_files_are_named_for_what_they_are(tmp_path):
         "none.png": "there is no such file",
         "empty.png": "is empty",
         "text.png": "not an image of a known format",
-        "big.png": "absurd size",
+        "big.png": "implausibly large size",
         "wide.npy": r"should be on \[0, 1\].*divide by 255",
         "nan.npy": "NaN",
         "first.npy": "channels last",
-        "whole.npy": "int64 have no known range",
+        "whole.npy": "range of int64 numbers is unknown",
         "objects.npy": "cannot be read",
     }.items():
         with pytest.raises(PnpError, match=message):

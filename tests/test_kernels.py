@@ -92,11 +92,11 @@ def test_bad_kernels_are_named_for_what_they_are(tmp_path):
         "nan": (a * np.nan, "NaN"),
         "negative": (a - a.mean(), "negative taps"),
         "zero": (a * 0, "all taps of the kernel are zero"),
-        "colour": (np.dstack((a, a, a)), "one channel for all colours"),
-        "row": (a[0], "shape here is"),
-        "large": (np.ones((600, 4)), "is this a picture"),
+        "colour": (np.dstack((a, a, a)), "one for all colours"),
+        "row": (a[0], "its shape is"),
+        "large": (np.ones((600, 4)), "is this an image"),
         "complex": (a + 1j, "real numbers"),
-        "none": (np.zeros((0, 3)), "shape here is"),
+        "none": (np.zeros((0, 3)), "its shape is"),
     }
     for name, (array, message) in bad.items():
         np.save(tmp_path / f"{name}.npy", array)
@@ -112,14 +112,14 @@ def test_bad_kernels_are_named_for_what_they_are(tmp_path):
     (tmp_path / "words.txt").write_text("0 1 0")
     for name, message in {
         "stack.npy": r"holds 3 kernels .*stack.npy#1",
-        "stack.npy#4": "has no kernel '4': it holds 3",
-        "stack.npy#0": "counted from 1",
+        "stack.npy#4": "has no kernel '4'; choose one of its 3",
+        "stack.npy#0": "by number, from 1",
         "absent.npy": "no such file",
         "damaged.npz": "cannot be read",
         "damaged.mat": "cannot be read",
         "objects.npy": "cannot be read",
-        "nothing.npz": "no array in it",
-        "colour.png": "is grey",
+        "nothing.npz": "holds no array",
+        "colour.png": "must be grey",
         "picture.png": "enlarged 40 times",
         "words.txt": "not an image",
     }.items():
@@ -134,7 +134,7 @@ def test_files_of_matlab_7_3(tmp_path, monkeypatch):
         b"MATLAB 7.3 MAT-file".ljust(124, b" ") + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" * 50
     )
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(PnpError, match=r"MATLAB 7\.3 need the package h5py"):
+    with pytest.raises(PnpError, match=r"MATLAB 7\.3 needs the package h5py"):
         read_kernel(tmp_path / "k.mat")
 
 

@@ -207,8 +207,8 @@ def test_photographs_blurred_off_centre_are_registered(data, shift):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: psnr(x, x[..., 1:]), "differ in shape"),
-        (lambda x: psnr(x, x[:1]), "differ in shape"),
+        (lambda x: psnr(x, x[..., 1:]), "have different shapes"),
+        (lambda x: psnr(x, x[:1]), "have different shapes"),
         (lambda x: psnr((x * 255).byte(), x), "x is uint8; give floating point"),
         (lambda x: psnr(x[0], x[0]), "needs four dimensions"),
         (lambda x: psnr(x, x, border=10), "leaves nothing"),
