@@ -1,13 +1,13 @@
-"""Training pairs made on the device: crops of images held there as bytes, random kernels, ↓s,
-random noise.
+"""Training pairs made on the device: crops of stored images, random kernels, ↓s, random noise.
 
-    bank = ImageBank(images, device="cuda")             # uint8 (C, H, W) each, of any sizes
+    dataset = ImageBank(images, device="cuda")            # uint8 (C, H, W) each, of any sizes
     degradations = Degradations(scales=(2, 4), kinds={"anisotropic": 0.5, "motion": 0.5})
-    x, y, k, sigma, s = degradations.draw(bank, 16, crop=96, generator=torch.Generator("cuda").manual_seed(0))
+    generator = torch.Generator("cuda").manual_seed(0)
+    x, y, k, sigma, s = degradations.draw(dataset, 16, crop=96, generator=generator)
 
-Every step is a batched tensor operation, so no data loader stands between the images and a GPU, and
-a seed gives the same batch on every run.  The parts are public: `observation` (the model),
-`protocols` (published test protocols), `random_kernels`, and `random_levels` here.
+Every step is a batched tensor operation, so a GPU needs no data loader, and a seed gives the same
+batch in every run.  The parts are public: `observation` (the model), `protocols` (published test
+protocols), `random_kernels`, and `random_levels` in this file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def random_levels(
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """n noise levels (n, 1, 1, 1): a share `clean` is zero, the others are uniform between 0 and `top`."""
+    """n noise levels (n, 1, 1, 1), uniform between 0 and `top`, but zero for a share `clean`."""
     device = device if device is not None else generator.device if generator is not None else "cpu"
     source = generator.device if generator is not None else device
     level, coin = torch.rand(2, n, 1, 1, 1, generator=generator, device=source).to(device)
@@ -54,24 +54,25 @@ def random_levels(
 
 
 class ImageBank:
-    """Images of any sizes, held as bytes in one buffer on the device, from which crops are cut in one operation."""
+    """Images of any sizes in one buffer of bytes on the device, for fast random crops."""
 
     def __init__(self, images: Iterable[Tensor], device: torch.device | str = "cpu"):
-        held = list(images)
-        for i, image in enumerate(held):
-            if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[0] != held[0].shape[0]:
+        images = list(images)
+        for i, image in enumerate(images):
+            form = (image.dtype, image.dim(), image.shape[:1])
+            if form != (torch.uint8, 3, images[0].shape[:1]):
                 raise PnpError(
-                    f"image {i} of the bank is {image.dtype} {tuple(image.shape)}; all should be uint8 (C, H, W) "
-                    "with the same number of channels C"
+                    f"training images: image {i} is {image.dtype} {tuple(image.shape)}; all should "
+                    "be uint8 (C, H, W) with the same number of channels C"
                 )
-        if not held:
-            raise PnpError("a bank of images wants at least one image")
-        self.channels = held[0].shape[0]
-        self.smallest = min(min(image.shape[1:]) for image in held)
-        self.bytes = torch.cat([image.reshape(-1).to(device) for image in held])
-        sizes = torch.tensor([image.shape[1:] for image in held], device=device)
+        if not images:
+            raise PnpError("training images: there are none, but at least one image is needed")
+        self.channels = images[0].shape[0]
+        self.smallest = min(min(image.shape[1:]) for image in images)
+        self.bytes = torch.cat([image.reshape(-1).to(device) for image in images])
+        sizes = torch.tensor([image.shape[1:] for image in images], device=device)
         self.heights, self.widths = sizes[:, 0], sizes[:, 1]
-        lengths = torch.tensor([image.numel() for image in held], device=device)
+        lengths = torch.tensor([image.numel() for image in images], device=device)
         self.starts = lengths.cumsum(0) - lengths
 
     def __len__(self) -> int:
@@ -79,14 +80,15 @@ class ImageBank:
 
     @property
     def device(self) -> torch.device:
-        """Where the images are."""
+        """The device that stores the images."""
         return self.bytes.device
 
     def crops(self, n: int, size: int, generator: torch.Generator | None = None) -> Tensor:
-        """n crops (n, C, size, size), uint8: of random images, at random places, turned and mirrored at random."""
+        """n random crops (n, C, size, size), uint8, turned and mirrored at random."""
         if not 1 <= size <= self.smallest:
             raise PnpError(
-                f"crops of {size} pixels from a bank whose smallest image has a side of {self.smallest}"
+                f"training images: crops of {size} pixels do not fit, because the smallest image "
+                f"has a side of {self.smallest}; use smaller crops or larger images"
             )
         source = generator.device if generator is not None else self.device
         draws = torch.rand(6, n, generator=generator, device=source, dtype=torch.float64).to(
@@ -111,7 +113,10 @@ class ImageBank:
 
 @dataclass(frozen=True)
 class Degradations:
-    """What observations are made of, and the drawing of them; see `random_kernels` for the options of kernels."""
+    """The distribution of observations, and sampling from it.
+
+    `random_kernels` describes `size`, `kinds`, `std`, `nonlinearity`, `disturbance`, `off_centre`.
+    """
 
     scales: tuple[int, ...] = (4,)
     """One of these is drawn for each batch."""
@@ -125,28 +130,33 @@ class Degradations:
     disturbance: float = 0.0
     off_centre: float = 0.0
     noise: Noise = 0.03
-    """Levels are uniform between 0 and this ..."""
+    """Noise levels are uniform between 0 and this value."""
     clean: float = 0.2
-    """... except for this share, which has no noise."""
+    """Share of the observations that have no noise."""
     rounded: float = 0.0
-    """Share of the observations that are clamped and rounded to 8 bits, as files are."""
+    """Share of the observations that are clamped and rounded to 8 bits, as in image files."""
     grey: float = 0.0
-    """Share of the images that are grey: all channels the same, their noise too."""
+    """Share of the images that are grey: all channels are the same, and so is their noise."""
     correlated: float = 0.0
-    """Share of the other images whose noise is correlated between channels, as JPEG and demosaicking leave it:
-    (1 - c)^(1/2) n + c^(1/2) m, with m the same in all channels and c uniform between 0 and 1."""
+    """Share of the other images whose noise is correlated between channels.
+
+    JPEG and demosaicking cause such noise.  It is (1 - c)^(1/2) n + c^(1/2) m, with m the same in
+    all channels and c uniform between 0 and 1.
+    """
 
     def __post_init__(self) -> None:
         check_kinds(self.kinds)
         if not self.scales or any(isinstance(s, bool) or int(s) != s or s < 1 for s in self.scales):
             raise PnpError(
-                f"degradations: scales should be whole numbers from 1 on, but are {self.scales}"
+                f"degradations: scales should be whole numbers of at least 1, but are {self.scales}"
             )
         for name in ("std", "nonlinearity"):
             low, high = getattr(self, name)
             if not (0 < low <= high if name == "std" else 0 <= low <= high <= 1):
+                limits = "0 < low <= high" if name == "std" else "0 <= low <= high <= 1"
                 raise PnpError(
-                    f"degradations: {name} should be a range (low, high), not negative, but is {low, high}"
+                    f"degradations: {name} should be a range (low, high) with {limits}, "
+                    f"but is {low, high}"
                 )
         for name in ("noise", "clean", "rounded", "grey", "correlated"):
             if not 0 <= getattr(self, name) <= 1:
@@ -155,27 +165,28 @@ class Degradations:
                 )
         if self.size < 1 or self.disturbance < 0 or not 0 <= self.off_centre <= self.size // 2:
             raise PnpError(
-                "degradations: size should be 1 or more, disturbance 0 or more, off_centre at most half the size, "
+                "degradations: size should be 1 or more, disturbance 0 or more, "
+                "and off_centre between 0 and half the size, "
                 f"but they are {self.size}, {self.disturbance} and {self.off_centre}"
             )
 
     def draw(
         self,
-        bank: ImageBank,
+        images: ImageBank,
         n: int,
         crop: int,
         generator: torch.Generator | None = None,
         s: int | None = None,
     ) -> Batch:
-        """A batch of n crops of `crop` pixels (cut to a multiple of the scale) and their observations."""
+        """A batch of n crops and their observations; `crop` is rounded down to a multiple of s."""
         s = self._scale(generator) if s is None else s
-        x = bank.crops(n, crop // s * s, generator).float() / 255
+        x = images.crops(n, crop // s * s, generator).float() / 255
         return self.observe(x, generator, s)
 
     def observe(
         self, x: Tensor, generator: torch.Generator | None = None, s: int | None = None
     ) -> Batch:
-        """Observations of given images (B, C, H, W), each with a kernel and a noise level of its own."""
+        """Observations of given images (B, C, H, W), each with its own kernel and noise level."""
         s = self._scale(generator) if s is None else s
         k = random_kernels(
             len(x),
@@ -195,11 +206,8 @@ class Degradations:
             drawn = torch.rand(len(x), 1, 1, 1, generator=generator, device=source)
             return (drawn < share).to(x.device)
 
-        grey = (
-            coin(self.grey)
-            if self.grey
-            else torch.zeros(len(x), 1, 1, 1, dtype=torch.bool).to(x.device)
-        )
+        none = torch.zeros(len(x), 1, 1, 1, dtype=torch.bool, device=x.device)
+        grey = coin(self.grey) if self.grey else none
         if self.grey and x.shape[1] == 3:
             luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
             x = torch.where(grey, luma, x)
@@ -219,6 +227,5 @@ class Degradations:
         if len(self.scales) == 1:
             return self.scales[0]
         device = generator.device if generator is not None else "cpu"
-        return self.scales[
-            int(torch.randint(len(self.scales), (), generator=generator, device=device))
-        ]
+        index = torch.randint(len(self.scales), (), generator=generator, device=device)
+        return self.scales[int(index)]

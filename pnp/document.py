@@ -1,8 +1,8 @@
-"""YAML with a memory: every value keeps the file and the line it was written on.
+"""YAML with origins: every value keeps the file and the line on which it was written.
 
 Reading never runs code and constructs no Python objects: YAML's node graph is turned into `Node`s,
 with plain scalars only.  Differences from PyYAML's loader: duplicate keys, anchors, aliases and
-tags are refused; `1e-2` is a number; `yes`, `no`, `on` and `off` are words.
+tags are errors; `1e-2` is a number; `yes`, `no`, `on` and `off` are text.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_file(path: Path, name: str | None = None) -> Node:
 
 
 def read_text(text: str, name: str, folder: Path | None = None) -> Node:
-    """Read YAML text; `name` stands for the file in messages, and its paths start at `folder`."""
+    """Read YAML text; messages call it `name`, and relative paths in it start at `folder`."""
     source = _Source(text, name, folder)
     node = source.compose()
     if node is None:
@@ -77,7 +77,7 @@ _SEE = "see docs/write-a-pipeline.md for the form of a pipeline"
 
 
 class _Source:
-    """The text of a document: composes it with PyYAML and turns its nodes into ours."""
+    """The text of a document; composes it with PyYAML and turns its nodes into `Node`s."""
 
     def __init__(self, text: str, name: str, folder: Path | None):
         self.text, self.name, self.folder = text, name, folder
@@ -92,7 +92,7 @@ class _Source:
         return Origin(self.name, mark.line + 1, line, self.folder)
 
     def compose(self) -> yaml.Node | None:
-        """The document as PyYAML's nodes; PipelineError for what is not YAML or is refused."""
+        """The document as PyYAML's nodes; PipelineError if it is not YAML or not allowed."""
         loader = None
         try:
             loader = _Loader(self.text)
@@ -117,11 +117,11 @@ class _Source:
                 loader.dispose()
 
     def refused(self, mark: yaml.Mark | None, message: str, cure: str = "") -> PipelineError:
-        """The error of a text that cannot be read any further."""
+        """The error for a text that cannot be read further."""
         return PipelineError([Problem(self.origin(mark), message, cure)])
 
     def convert(self, node: yaml.Node) -> Node:
-        """A node of PyYAML with everything in it; keys that cannot be used become `problems`."""
+        """Turn a node of PyYAML into a `Node`; keys that cannot be used become `problems`."""
         here = self.origin(node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return Node(self.convert_map(node), here)
@@ -138,14 +138,14 @@ class _Source:
             here, key = self.origin(key_node.start_mark), key_node.value
             if not isinstance(key_node, yaml.ScalarNode):
                 cure = "is a pair of quotes or a space after ':' missing?"
-                self.problems.append(Problem(here, "a key must be a word", cure))
+                self.problems.append(Problem(here, "a key must be plain text", cure))
                 continue
             if key in result:
                 cure = f"the first is on line {first[key].line}; keep one"
                 self.problems.append(Problem(here, f"'{key}' is written twice", cure))
                 continue
             value = self.convert(value_node)
-            # A mapping or list on the lines below belongs, for the reader, to the line of its key.
+            # For the user, a mapping or list on the lines below belongs to the line of its key.
             if value.origin.line != here.line and not isinstance(value_node, yaml.ScalarNode):
                 value = Node(value.value, here)
             result[key], first[key] = value, here
@@ -170,7 +170,7 @@ def scalar(text: str, quoted: bool = False) -> str | int | float | bool | None:
 
 
 def from_python(value: Any, origin: Origin) -> Node:
-    """A Python value (as given to `pnp.load`) as a node; PnpError for what YAML could not hold."""
+    """A Python value (as given to `pnp.load`) as a node; PnpError if YAML cannot express it."""
     if isinstance(value, Path):
         value = str(value)
     if value is None or isinstance(value, (str, bool, int, float)):
@@ -186,7 +186,7 @@ def from_python(value: Any, origin: Origin) -> Node:
 
 
 def relocated(node: Node, origin: Origin) -> Node:
-    """The node as if all of it had been written in one place."""
+    """The same node, with one origin for everything in it."""
     if node.is_map:
         return Node({k: relocated(v, origin) for k, v in node.value.items()}, origin)
     return Node([relocated(v, origin) for v in node.value] if node.is_list else node.value, origin)
@@ -198,7 +198,7 @@ class _RefusedError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes and nothing else; refuses what could make a small file large or strange."""
+    """Composes nodes only; rejects YAML features that expand small files or construct objects."""
 
     depth = 0
 
@@ -220,7 +220,9 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         if self.depth > _DEEPEST:
             raise _RefusedError(
-                mark, f"nested more than {_DEEPEST} deep", "a pipeline needs three levels"
+                mark,
+                f"values are nested more than {_DEEPEST} levels deep",
+                "a pipeline needs three levels",
             )
         node = super().compose_node(parent, index)
         self.depth -= 1

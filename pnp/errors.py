@@ -1,8 +1,8 @@
-"""Errors that users read: where, what was written, why, what next.
+"""Errors for users.  A message states where, what was written, why it is wrong, and what to do.
 
-`PnpError` is raised for everything that a user can put right; the command line prints its message
-without a stack trace.  `PipelineError` carries all the problems of one pipeline file, each with the
-line it stands on.
+`PnpError` is raised for every problem that the user can correct; the command line prints its
+message without a stack trace.  `PipelineError` contains all problems of one pipeline file, each
+with its line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class PnpError(Exception):
-    """A problem that the user can put right; its text is one clear message."""
+    """A problem that the user can correct; its text is one clear message."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Origin:
     line: int | None = None
     text: str = ""
     folder: Path | None = field(default=None, compare=False, repr=False)
-    """The folder of the file, from which relative paths in it start; None for the current one."""
+    """The folder of the file, base of relative paths in it; None for the current folder."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line is not None else self.file
@@ -33,7 +33,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a pipeline: where it stands, why it is wrong, how to mend it."""
+    """One problem in a pipeline: where it is, what is wrong, how to correct it."""
 
     origin: Origin
     message: str
@@ -41,21 +41,16 @@ class Problem:
 
     def __str__(self) -> str:
         lines = [f"{self.origin}: {self.message}"]
-        number = "" if self.origin.line is None else str(self.origin.line)
-        margin = " " * (len(number) + 4)
+        number = "" if self.origin.line is None else f"{self.origin.line} "
         if self.origin.text.strip():
-            lines.append(
-                f"    {number} | {self.origin.text.strip()}"
-                if number
-                else f"    | {self.origin.text.strip()}"
-            )
+            lines.append(f"    {number}| {self.origin.text.strip()}")
         if self.cure:
-            lines.append(f"{margin} = {self.cure}" if number else f"    = {self.cure}")
+            lines.append(f"    {' ' * len(number)}= {self.cure}")
         return "\n".join(lines)
 
 
 class PipelineError(PnpError):
-    """Everything that is wrong with a document at once; `problems` are in file order."""
+    """All problems of a document; `problems` are in file order."""
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(dict.fromkeys(problems))
@@ -64,14 +59,14 @@ class PipelineError(PnpError):
 
 @dataclass
 class Findings:
-    """The problems found so far by a reader, which notes each and reads on."""
+    """The problems found so far by a reader, which records each and continues."""
 
     problems: list[Problem] = field(default_factory=list)
     incomplete: bool = False
-    """True when a part could not be read that later checks would miss."""
+    """True if a part that later checks need could not be read."""
 
     def say(self, origin: Origin, message: str, cure: str = "") -> None:
-        """Note a problem."""
+        """Record a problem."""
         self.problems.append(Problem(origin, message, cure))
 
     def raise_all(self) -> None:
@@ -82,11 +77,11 @@ class Findings:
 
 
 class OldSpelling(FutureWarning):
-    """An old spelling that is read for one more release; tells the new one."""
+    """An old spelling that is accepted for one more release; the message states the new one."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """'did you mean ...?' for a misspelt name, or an empty string when nothing is near."""
+    """'did you mean ...?' for a misspelt name, or an empty string if no name is similar."""
     names = list(names)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not close:
@@ -95,7 +90,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def hint(name: str, names: Iterable[str], what: str) -> str:
-    """The cure for an unknown name: the nearest one, and all there are."""
+    """The cure for an unknown name: the nearest name, and the list of all names."""
     names = sorted(names)
     near = nearest(name, names)
     listed = f"{what}: {', '.join(names) if names else 'none'}"

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the folders and names of results."""
+"""Atomic writing of files, and the folders and names of results."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from pnp.errors import PnpError
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; it becomes `path` when the block ends, and
-    vanishes if it fails.
+    """Write a file atomically: the block writes to a temporary name, which is then renamed.
 
         with atomic("out/result.json") as temporary:
             temporary.write_text(text)
 
-    The temporary name keeps the suffix of `path`, because writers choose the format by it.  A file
-    that was there before stays until the new one is complete.  Raises PnpError where the system
-    refuses (no folder, no space ...).
+    The temporary file is in the folder of `path` and is deleted if the block fails.  Its name keeps
+    the suffix of `path`, because writers derive the format from it.  An existing file stays until
+    the new one is complete.
+
+    Raises:
+        PnpError: The operating system reports an error (no such folder, no space ...).
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
@@ -38,7 +40,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a record as JSON, whole or not at all; infinities and NaN, which JSON has not, become null."""
+    """Write a record as JSON, atomically; infinities and NaN, which JSON lacks, become null."""
     text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -53,21 +55,24 @@ def _finite(value: Any) -> Any:
 
 
 def make_folder(name: str | Path) -> Path:
-    """The folder for results, made if it is missing."""
+    """The folder for results, created if it does not exist."""
     try:
         Path(name).mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise PnpError(f"--out {name}: the folder cannot be made: {e.strerror or e}") from e
+        raise PnpError(f"--out {name}: the folder cannot be created: {e.strerror or e}") from e
     return Path(name)
 
 
 def result_names(paths: Iterable[str]) -> dict[str, str]:
-    """The name under which each input's results are written; two inputs of one name would overwrite each other."""
+    """The base name of each input's results; PnpError if two inputs have the same one."""
     names: dict[str, str] = {}
     for path in paths:
         name = Path(path).stem
         other = next((p for p, n in names.items() if n == name), None)
         if other is not None:
-            raise PnpError(f"{other} and {path} would both be written as {name}; use two folders")
+            raise PnpError(
+                f"the results of {other} and {path} would both be called {name}; "
+                "run them separately, each with its own folder (--out)"
+            )
         names[path] = name
     return names

@@ -1,4 +1,4 @@
-"""What a figure was measured on, or weights were made on, in words."""
+"""The name of the hardware, for records of measurements and of weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 
 def processor() -> str:
-    """The processor's model name; where it cannot be read, its architecture."""
+    """The processor's model name, or its architecture if the name is not available."""
     about = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.+)", about.read_text()) if about.is_file() else None
     return model[1] if model else platform.processor() or platform.machine()
 
 
 def machine(device: torch.device) -> str:
-    """The GPU, or how many threads of which processor."""
+    """The name of the GPU, or the number of threads and the name of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()

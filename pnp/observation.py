@@ -18,18 +18,19 @@ from pnp.options import Count
 
 
 def blur(x: Tensor, k: Tensor, boundary: Boundary = "circular") -> Tensor:
-    """x * k, the size of x: images (B, C, H, W), kernels (B, 1, K, L) or one for all.
+    """x * k, in the size of x: images (B, C, H, W), kernels (B, 1, K, L) or one for all.
 
-    Beyond its edges the image continues from the opposite edge ("circular", what the closed forms
-    of equations 8-11 assume), with its outermost pixel ("replicate"), or as its mirror image
+    Beyond its edges the image is continued from the opposite edge ("circular", as the closed forms
+    of equations 8-11 assume), by its outermost pixel ("replicate"), or as its mirror image
     ("reflect").  Differentiable in x and k.
     """
     return _operator(x, k, 1, boundary)(x)
 
 
 def downsample(x: Tensor, s: int) -> Tensor:
-    """x|s: the upper-left pixel of every s x s block; the size must be a multiple of s (see
-    `crop_to_multiple`).
+    """x|s: the upper-left pixel of every s x s block.
+
+    Height and width must be multiples of s (see `crop_to_multiple`).
     """
     s = as_option("downsample", "the scale", Count, s)
     check_divisible("downsample", x.shape[-2], x.shape[-1], s)

@@ -1,8 +1,7 @@
-"""The protocols of published figures: how the observation is simulated, and what border PSNR leaves
-out.
+"""Protocols of published results: how the observation is simulated, and the border that PSNR omits.
 
-They differ in crop, in rounding and in noise, and the differences are worth up to 0.1 dB and more:
-a figure without its protocol says little.  `exact` is the observation model itself, in floats.
+They differ in cropping, rounding and noise.  The differences change PSNR by 0.1 dB and more, so a
+result means little without its protocol.  `exact` is the observation model itself, in floats.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ class Protocol:
     multiple: int
     """The sides of the HR image are cropped to multiples of this and of s."""
     rounded: bool
-    """The HR image has 8 bits, and the blurred one is cut (not rounded) to 8 bits before ↓s."""
+    """The HR image has 8 bits; the blurred image is truncated (not rounded) to 8 bits before ↓s."""
     clamped: bool
     """The observation is clamped to [0, 1] after the noise."""
     border_power: int | None
-    """PSNR leaves out a border of s to this power; None: nothing."""
+    """PSNR omits a border of s to this power, in pixels; None: no border."""
 
     def border(self, s: int) -> int:
-        """Width of the border that PSNR leaves out at scale s."""
+        """Width of the border that PSNR omits at scale s."""
         return 0 if self.border_power is None else s**self.border_power
 
 
@@ -64,7 +63,7 @@ PROTOCOLS = {
 
 
 def protocol(name: str) -> Protocol:
-    """The protocol of a name; PnpError with the nearest name if there is none."""
+    """The protocol called `name`; PnpError with the nearest name if there is none."""
     if name not in PROTOCOLS:
         raise PnpError(f"there is no protocol '{name}'; {hint(name, PROTOCOLS, 'protocols')}")
     return PROTOCOLS[name]
@@ -73,12 +72,11 @@ def protocol(name: str) -> Protocol:
 def degrade(
     hr: Tensor, k: Tensor, s: int = 1, sigma: float = 0.0, name: str = "exact", seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Simulate the observation of an image: y (1, C, h, w), and the cropped HR image that it
-    belongs to.
+    """Simulate the observation of an image: returns y (1, C, h, w) and the cropped HR image.
 
-    hr is (1, C, H, W) on [0, 1], k is (1, 1, K, K).  Noise comes from NumPy's `RandomState(seed)`
-    in the order rows, columns, colours, as the published codes draw it, so that seed 0 gives the
-    very noise of the `usrnet` protocol.
+    hr is (1, C, H, W) on [0, 1], k is (1, 1, K, K).  Noise is drawn from NumPy's
+    `RandomState(seed)` in the order rows, columns, colours, as in the published code, so that seed
+    0 gives exactly the noise of the `usrnet` protocol.
     """
     rules = protocol(name)
     check_form("degrade", "the image", hr)
@@ -105,7 +103,7 @@ def degrade(
 
 
 def _blur_in_8_bits(hr: Tensor, k: Tensor) -> Tensor:
-    """Circular convolution of 8-bit pixels, cut to 8 bits, by SciPy as in the published codes."""
+    """Circular convolution of 8-bit pixels, truncated to 8 bits, as the published code does it."""
     from scipy import ndimage
 
     check_kernel_fits("degrade", k, hr.shape[-2], hr.shape[-1])

@@ -1,10 +1,9 @@
-"""Random blur kernels, drawn in batches on the device: Gaussians, motion, mixtures of both,
-disturbed taps.
+"""Random blur kernels, drawn in batches on the device: Gaussians, motion, mixtures, disturbed taps.
 
 All kernels (n, 1, size, size) are non-negative and sum to one.  Their centre of mass is at index
-size // 2 unless `off_centre` asks otherwise: a blind method cannot tell a shifted kernel from a
-shifted image, so where the centre lies has to be a convention.  A generator on the CPU gives the
-same kernels on every device.
+size // 2 unless `off_centre` is given.  The position of the centre has to be a convention, because
+a blind method cannot distinguish a shifted kernel from a shifted image.  A generator on the CPU
+gives the same kernels on every device.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ def random_kernels(
     """n kernels of the given kinds (a name, or shares such as {"anisotropic": 0.5, "motion": 0.5}).
 
     `isotropic` and `anisotropic`: Gaussians whose standard deviations, in pixels, are uniform in
-    `std` (one for both axes, or one for each with any angle).  `motion`: see `motion_kernels`.
-    `mixed`: a motion kernel and an anisotropic Gaussian added with random weights.  `disturbance`:
-    each tap is multiplied by 1 + U(0, disturbance), as DAN does. `off_centre`: the centre of mass
-    is moved by up to so many pixels in each direction.
+    `std` (one for both axes, or one for each axis with a random angle).  `motion`: see
+    `motion_kernels`.  `mixed`: a motion kernel and an anisotropic Gaussian added with random
+    weights.  `disturbance`: each tap is multiplied by 1 + U(0, disturbance), as in DAN.
+    `off_centre`: the largest shift of the centre of mass in each direction, in pixels.
     """
     shares = check_kinds(kinds)
     if n < 1 or size < 1:
         raise PnpError(
-            f"random kernels: their number and size should be 1 or more, but are {n} and {size}"
+            f"random kernels: number and size should be 1 or more, but are {n} and {size}"
         )
     device = device if device is not None else generator.device if generator is not None else "cpu"
     draw = _Draw(n, generator, torch.device(device))
@@ -84,7 +83,7 @@ def check_kinds(kinds: str | Mapping[str, float]) -> dict[str, float]:
             )
     shares = {kind: share for kind, share in shares.items() if share > 0}
     if not shares:
-        raise PnpError("random kernels: no kind has a share above 0")
+        raise PnpError("random kernels: all shares are 0; give one kind a share above 0")
     return shares
 
 
@@ -100,10 +99,10 @@ def motion_kernels(
     """Camera shake: the time that a random trajectory spends at each pixel.
 
     The direction of the trajectory drifts, curves and sometimes jumps, and its speed varies, all in
-    proportion to a non-linearity drawn for each kernel: 0 is a straight line at constant speed.
-    Its longest reach from the centre of mass, in rows or columns, is uniform between a tenth of
-    what the support allows and all of it; a small Gaussian (0.3 to 0.8 pixels) stands for the
-    optics.
+    proportion to a non-linearity drawn for each kernel; 0 is a straight line at constant speed.
+    Its largest distance from the centre of mass, in rows or columns, is uniform between 10 % and
+    100 % of the largest distance that the support allows.  A small Gaussian (0.3 to 0.8 pixels)
+    models the optics.
     """
     draw = _Draw(n, generator, torch.device(device))
     shift = torch.zeros(n, 2, device=device) if shift is None else shift
@@ -113,17 +112,16 @@ def motion_kernels(
     jumps = ((draw.uniform(0, 1, steps) < 3 * bend / steps) * draw.normal(steps) * 1.2).cumsum(1)
     angle = draw.uniform(0, 2 * math.pi)[:, None] + drift + curve + jumps
     speed = (1 + bend * draw.normal(steps).cumsum(1) * (1.5 / math.sqrt(steps))).abs() + 0.05
-    path = torch.stack((speed * angle.sin(), speed * angle.cos()), -1).cumsum(
-        1
-    )  # (n, steps, row and column)
+    velocity = torch.stack((speed * angle.sin(), speed * angle.cos()), -1)
+    path = velocity.cumsum(1)  # (n, steps, row and column)
     path = path - path.mean(1, keepdim=True)
     odd = size - 1 + size % 2
     room = (odd // 2 - 2 - shift.abs().amax(1)).clamp(min=0)
     longest = path.abs().amax((1, 2)).clamp(min=1e-6)
     path = path * (draw.uniform(0.1, 1) * room / longest)[:, None, None] + shift[:, None]
 
-    # The kernel is a product of two matrices, each time's weights over rows and over columns:
-    # unlike scattered sums, it gives the same figures on every run on a GPU.
+    # The kernel is a product of two matrices, the weights of each time over rows and over columns.
+    # Unlike scattered sums, a product gives the same numbers in every run on a GPU.
     position = torch.arange(odd, dtype=torch.float32, device=device) - odd // 2
     width = draw.uniform(0.3, 0.8)[:, None, None]
     optics = torch.exp(-0.5 * ((position[:, None] - position[None, :]) / width) ** 2)
@@ -138,7 +136,7 @@ def motion_kernels(
 def disturb(
     k: Tensor, amount: float = 0.25, generator: torch.Generator | None = None, recentre: bool = True
 ) -> Tensor:
-    """DAN's disturbance: every tap times 1 + U(0, amount), then sum one and the centre restored."""
+    """DAN's disturbance: every tap times 1 + U(0, amount), then normalised and centred again."""
     device = generator.device if generator is not None else k.device
     noise = torch.rand(k.shape, generator=generator, device=device).to(k)
     k = k * (1 + amount * noise)
@@ -153,7 +151,7 @@ def dan_setting1_kernels() -> Tensor:
 
 
 def dan_setting2_kernels(n: int, s: int, generator: torch.Generator | None = None) -> Tensor:
-    """Kernels of DAN's setting 2: std U(0.6, 5), any angle, disturbed; side 31 (11 for s = 2)."""
+    """DAN's setting 2: std U(0.6, 5), random angle, disturbed taps; side 31 (11 for s = 2)."""
     size = 11 if s == 2 else 31
     return random_kernels(
         n, size, "anisotropic", std=(0.6, 5.0), disturbance=0.25, generator=generator
@@ -161,7 +159,7 @@ def dan_setting2_kernels(n: int, s: int, generator: torch.Generator | None = Non
 
 
 class _Draw:
-    """Random tensors (n, ...) on a device, drawn where the generator is."""
+    """Random tensors (n, ...) on a device, drawn on the generator's device."""
 
     def __init__(self, n: int, generator: torch.Generator | None, device: torch.device):
         self.n, self.generator, self.device = n, generator, device

@@ -1,14 +1,14 @@
 """Registries: how a name in YAML becomes a class.
 
-There are five, one for each interface, and a module enters with a decorator:
+There are five, one for each interface.  A decorator registers a module:
 
     @pnp.prior("median")
     class Median(pnp.Prior): ...
 
 Names come from three places: the files of `pnp.solvers`, `pnp.priors`, `pnp.initializers`,
 `pnp.estimators`, `pnp.transforms`; entry points of installed packages (groups of the same five
-names); and plugin files given with `--plugin file.py`.  A name is taken once: a second claim is refused and both
-places are named.
+names); and plugin files given with `--plugin file.py`.  A name can be registered once; a second
+class with the same name is an error that states both places.
 """
 
 from __future__ import annotations
@@ -43,13 +43,19 @@ T = TypeVar("T", bound=type[Module])
 class Registry:
     """The modules of one interface by name.
 
-    Arguments: `word`, what one is called in YAML ("prior"); `base`, the interface; `package`, the
-    package whose files register the built-in ones, also the name of the entry point group.
+    Args:
+        word: The key of such a module in YAML, for example "prior".
+        base: The interface, from which the classes derive.
+        package: The package whose files register the built-in modules; also the name of the group
+            of entry points.
     """
 
     def __init__(self, word: str, base: type[Any], package: str):
         self.word, self.base, self.package = word, base, package
-        self.__doc__ = f"""Register a {word}: `@pnp.{word}("name")` above a class that derives from pnp.{base.__name__}."""
+        self.__doc__ = (
+            f'Register a {word}: write `@pnp.{word}("name")` above a class '
+            f"that derives from pnp.{base.__name__}."
+        )
         self._classes: dict[str, type[Module]] = {}
         self._discovered = False
 
@@ -58,8 +64,8 @@ class Registry:
 
         def register(cls: T) -> T:
             if not (inspect.isclass(cls) and issubclass(cls, self.base)):
-                wanted = f"so it must derive from pnp.{self.base.__name__}"
-                raise PnpError(f"{_where(cls)}: '{name}' is registered as a {self.word}, {wanted}")
+                needed = f"so it must derive from pnp.{self.base.__name__}"
+                raise PnpError(f"{_where(cls)}: '{name}' is registered as a {self.word}, {needed}")
             other = self._classes.get(name)
             if other is not None and _where(other) != _where(cls):
                 where = f"one in {_where(other)}, one in {_where(cls)}"
@@ -81,7 +87,7 @@ class Registry:
         return sorted(self._classes)
 
     def get(self, name: str) -> type[Module]:
-        """The class of a name; PnpError with the nearest name if there is none."""
+        """The class called `name`; PnpError with the nearest name if there is none."""
         current = current_word(self.word, name)
         if current != self.word:
             registry = REGISTRIES[current]
@@ -90,13 +96,12 @@ class Registry:
             return registry.get(name)
         self._discover()
         if name not in self._classes:
-            raise PnpError(
-                f"there is no {self.word} called '{name}'; {hint(name, self._classes, self.word + 's')}"
-            )
+            known = hint(name, self._classes, self.word + "s")
+            raise PnpError(f"there is no {self.word} called '{name}'; {known}")
         return self._classes[name]
 
     def build(self, name: str, /, **options: Any) -> Any:
-        """Construct the module called `name` with its options; PnpError with all that is wrong with them."""
+        """Construct the module called `name` with its options; PnpError with all wrong options."""
         cls = self.get(name)
         node = from_python(options, Origin(f"{self.package}.build({name!r})"))
         values, problems = read_fields(cls, node)
@@ -127,8 +132,8 @@ class Registry:
                 raise PnpError(f"plugin '{point.name}' of {owner}: {e}") from e
             except Exception as e:
                 raise PnpError(
-                    f"plugin '{point.name}' ({point.value}) cannot be imported: {type(e).__name__}: {e}; "
-                    f"repair {owner}, or uninstall it"
+                    f"plugin '{point.name}' ({point.value}) cannot be imported: "
+                    f"{type(e).__name__}: {e}; repair {owner}, or uninstall it"
                 ) from e
             if (
                 inspect.isclass(loaded)
@@ -156,7 +161,7 @@ REGISTRIES: dict[str, Registry] = {
     r.word: r for r in (solver, prior, initializer, estimator, transform)
 }
 
-# Modules that became transforms, by the word they had before; to be deleted with the next release.
+# Modules that became transforms, by their former word; to be deleted with the next release.
 _TRANSFORMS_BEFORE = {
     "solver": ("flow-kernel", "kernel-corrector"),
     "prior": ("crop",),
@@ -165,7 +170,7 @@ _TRANSFORMS_BEFORE = {
 
 
 def current_word(word: str, name: str) -> str:
-    """The word that a module has today, given the one under which it may have been written before."""
+    """The present word of a module, given the word in a file that may be older."""
     moved = name in _TRANSFORMS_BEFORE.get(word, ()) and name not in REGISTRIES[word].names()
     return "transform" if moved else word
 

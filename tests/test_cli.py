@@ -288,7 +288,7 @@ BAD_RUNS = [
     (
         "hqs-tv photo.png sub/photo.png -o out -k k.npy",
         1,
-        "would both be written as photo; use two folders",
+        "would both be called photo; run them separately, each with its own folder (--out)",
     ),
     (
         "hqs-tv photo.png grey.png -o out -k k.npy --reference photo.png",
@@ -300,7 +300,7 @@ BAD_RUNS = [
         1,
         "it is 32 x 48, but photo.png at scale 2 becomes 64 x 96",
     ),
-    ("hqs-tv photo.png -o k.npy -k k.npy", 1, "--out k.npy: the folder cannot be made"),
+    ("hqs-tv photo.png -o k.npy -k k.npy", 1, "--out k.npy: the folder cannot be created"),
     ("hqs-tv photo.png -o out -k big.npy --set repeat=1", 1, "kernel"),
     ("hqs-tv photo.png -o out -k nan.npy --set repeat=1", 1, "nan.npy"),
 ]

@@ -260,20 +260,20 @@ def test_autocast_leaves_kernels_alone():
     [
         (lambda: random_kernels(2, 9, "motoin"), "did you mean 'motion'"),
         (lambda: random_kernels(2, 9, {"motion": -1}), "share of 'motion'"),
-        (lambda: random_kernels(2, 9, {"motion": 0}), "no kind has a share"),
+        (lambda: random_kernels(2, 9, {"motion": 0}), "give one kind a share above 0"),
         (lambda: random_kernels(0, 9), "1 or more"),
         (lambda: ImageBank([]), "at least one image"),
         (lambda: ImageBank([torch.rand(3, 8, 8)]), "should be uint8"),
         (
             lambda: ImageBank([torch.zeros(c, 8, 8, dtype=torch.uint8) for c in (3, 1)]),
-            "image 1 of the bank",
+            "training images: image 1 is",
         ),
         (lambda: ImageBank(bank()).crops(2, 9), "smallest image has a side of 8"),
         (lambda: Degradations(scales=cast(Any, (2.5,))), "scales should be whole numbers"),
         (lambda: Degradations(kinds="gaussian"), "kinds: anisotropic"),
         (lambda: Degradations(noise=3), "noise should be between 0 and 1"),
         (lambda: Degradations(std=(0, 4)), "std should be a range"),
-        (lambda: Degradations(off_centre=11), "off_centre at most half"),
+        (lambda: Degradations(off_centre=11), "off_centre between 0 and half"),
         (lambda: Degradations(size=21).draw(ImageBank(bank()), 2, 8), "larger than the image"),
     ],
 )
