@@ -197,10 +197,10 @@ class Module(nn.Module, ABC):
     def cached(self, compute: Callable[..., Any], *inputs: Any) -> Any:
         """`compute(*inputs)`, not computed again when the inputs are those of the last call.
 
-        A module has a single slot: one result, of the last inputs, for the rest of the run.  Inputs
-        are compared by identity (`is`), which costs nothing; an equal tensor that is
-        another object is computed again, and inputs must not be changed in place.  Outside a run
-        nothing is kept.
+        A module has a single slot for the rest of the run: it holds the result for the last inputs.
+        Inputs are compared by identity (`is`), which costs nothing: for an equal tensor that is
+        another object, the result is computed again, and inputs must not be changed in place.
+        Outside a run nothing is kept.
         """
         state = self.run_state()
         last, result = state.get("cached", ((), None))

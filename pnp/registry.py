@@ -41,7 +41,7 @@ T = TypeVar("T", bound=type[Module])
 
 
 class Registry:
-    """The modules of one interface by name.
+    """The modules of one interface by name; called with a name, the decorator that registers one.
 
     Args:
         word: The key of such a module in YAML, for example "prior".
@@ -52,10 +52,6 @@ class Registry:
 
     def __init__(self, word: str, base: type[Any], package: str):
         self.word, self.base, self.package = word, base, package
-        self.__doc__ = (
-            f'Register a {word}: write `@pnp.{word}("name")` above a class '
-            f"that derives from pnp.{base.__name__}."
-        )
         self._classes: dict[str, type[Module]] = {}
         self._discovered = False
 
@@ -75,6 +71,8 @@ class Registry:
                 options_of(cls)
             except (TypeError, NameError) as e:
                 raise PnpError(f"{_where(cls)}: {self.word} '{name}': {e}") from e
+            if not getattr(cls, "exact", True):
+                warnings.warn(OldSpelling(_exact_is_gone(cls, name)), stacklevel=2)
             self._classes[name] = cls
             cls.registered = name
             return cls
@@ -173,6 +171,14 @@ def current_word(word: str, name: str) -> str:
     """The present word of a module, given the word in a file that may be older."""
     moved = name in _TRANSFORMS_BEFORE.get(word, ()) and name not in REGISTRIES[word].names()
     return "transform" if moved else word
+
+
+def _exact_is_gone(cls: type[Module], name: str) -> str:
+    return (
+        f"{_where(cls)}: '{name}' sets `exact`, which is not read any more: a DataSolver always "
+        f"minimises its objective; derive a step that does not from pnp.Transform, and register "
+        f"it by @pnp.transform"
+    )
 
 
 def load_plugin(path: str | Path) -> None:

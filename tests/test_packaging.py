@@ -1,5 +1,6 @@
 """What is built and installed: one top-level package with all of its files, and plugins found by their entry points."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -16,8 +17,8 @@ import torch
 
 from pnp.cli import main
 from pnp.images import write_image
-from pnp.registry import estimator, prior, solver
-from pnp.testing import check_prior
+from pnp.registry import REGISTRIES
+from pnp.testing import check_prior, check_solver
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {
@@ -190,7 +191,7 @@ def test_an_installed_plugin_is_there_by_name_beside_what_pnp_has(
     path = [installed, plugin]
     listed = pnp("list", cwd=tmp_path, path=path)
     own = ("ikrnet", "fft-image", "resunet", "bicubic", "wavelet-noise")
-    for name in (*own, "gradient-image", "box", "grey", "falling", "example"):
+    for name in (*own, "gradient-image", "box", "grey", "falling", "negative", "example"):
         assert f"  {name} " in listed
     pnp(
         "run",
@@ -208,14 +209,20 @@ def test_an_installed_plugin_is_there_by_name_beside_what_pnp_has(
     assert (tmp_path / "out" / "photograph_x2.png").is_file()
 
 
-def test_a_plugins_prior_keeps_the_contract(monkeypatch):
+@pytest.fixture
+def modules_of_the_plugin(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests" / "plugin")
-    monkeypatch.setattr(prior, "_classes", dict(prior._classes))
-    monkeypatch.setattr(solver, "_classes", dict(solver._classes))
-    monkeypatch.setattr(estimator, "_classes", dict(estimator._classes))
-    from pnp_example.modules import Box
+    for registry in REGISTRIES.values():
+        monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    return importlib.import_module("pnp_example.modules")
 
-    check_prior(Box())
+
+def test_a_plugins_prior_keeps_the_contract(modules_of_the_plugin):
+    check_prior(modules_of_the_plugin.Box())
+
+
+def test_a_plugins_solver_keeps_the_contract(modules_of_the_plugin):
+    check_solver(modules_of_the_plugin.GradientImage())
 
 
 def fake_package(folder, name, points, **files):
@@ -323,6 +330,7 @@ def test_a_plugin_can_be_a_single_file(installed, tmp_path, photograph):
     ],
 )
 def test_messages_about_plugin_files(tmp_path, monkeypatch, capsys, file, text, expected):
+    prior = REGISTRIES["prior"]
     prior.names()
     monkeypatch.setattr(prior, "_classes", dict(prior._classes))
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,6 @@
-"""The transforms: borders made periodic, kernels cropped, and the spellings of before they were transforms."""
+"""The transforms: periodic borders, cropped kernels, and the spellings that they had before."""
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pnp
 from pnp.errors import OldSpelling
 from pnp.observation import blur
 from pnp.registry import REGISTRIES
+from pnp.training.recipe_reader import load_recipe
+from pnp.training.run_folder import Checkpoint, Run
 
 PHOTO = torch.from_numpy(data.camera()).double()[None, None, 100:260, 150:330] / 255
 
@@ -183,3 +186,25 @@ def test_the_old_registries_still_build_what_became_a_transform(word, name):
     assert [str(w.message) for w in seen] == [message]
     assert seen[0].filename == __file__
     assert name not in registry.names()
+
+
+def test_a_checkpoint_written_before_is_resumed():
+    recipe = load_recipe("bisrnet")
+    identity = copy.deepcopy(recipe.identity())
+    identity["modules"]["C"]["solver"] = identity["modules"]["C"].pop("transform")
+    Run._same(Checkpoint(Path("checkpoint"), {}, {}, {"recipe": identity}), recipe)
+
+
+def test_a_solver_that_is_not_exact_is_told_to_be_a_transform(monkeypatch):
+    solver = REGISTRIES["solver"]
+    monkeypatch.setattr(solver, "_classes", dict(solver._classes))
+    with pytest.warns(
+        OldSpelling, match=r"test_transforms.py:\d+: 'rough' sets `exact`.* pnp.Transform"
+    ):
+
+        @solver("rough")
+        class Rough(pnp.DataSolver):
+            exact = False
+
+            def forward(self, y: pnp.Image, x: pnp.Image, k: pnp.Kernel) -> pnp.Kernel:
+                return k

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
+from pnp.registry import current_word
 from pnp.training.recipe import Recipe
 
 KEPT = 2
@@ -154,7 +155,8 @@ class Run:
     @staticmethod
     def _same(checkpoint: Checkpoint, recipe: Recipe) -> None:
         """PnpError if the checkpoint was made for other networks, steps, letters or losses."""
-        found, wanted = (checkpoint.state or {}).get("recipe", {}), recipe.identity()
+        found = _in_words_of_today((checkpoint.state or {}).get("recipe", {}))
+        wanted = recipe.identity()
         for key, value in wanted.items():
             if found.get(key) != value:
                 first = _difference(found.get(key), value)
@@ -249,6 +251,15 @@ def _read(path: Path) -> Checkpoint:
     except Exception as e:  # a damaged file can make the readers fail in any way
         raise PnpError(f"{path}: the checkpoint is damaged ({e})") from e
     return Checkpoint(path, weights, ema, state)
+
+
+def _in_words_of_today(identity: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's identity with modules that became transforms under that word."""
+    modules = {
+        letter: {current_word(key, str(value)): value for key, value in module.items()}
+        for letter, module in identity.get("modules", {}).items()
+    }
+    return {**identity, "modules": modules}
 
 
 def _difference(found: Any, wanted: Any) -> str:

@@ -21,7 +21,7 @@ from pnp.registry import transform
 class BicubicDown(Transform):
     """Bicubic downsampling with anti-aliasing, y[i, j] centred at x[s i, s j]; s = 1 copies.
 
-        z = (y * b)↓s,   b: the kernel of cubic convolution (a = -1/2), widened by s and normalised
+        z = (y * b)↓s,   b the kernel of cubic convolution (a = -1/2), widened by s, normalised
 
     b is symmetric; the border is repeated outwards.  The result is aligned to the upper-left pixel,
     as every image here is: public super-resolvers that were trained on centre-aligned images see a

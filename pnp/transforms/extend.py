@@ -47,8 +47,7 @@ class Extend(Transform):
         if min(y.shape[-2:]) <= 2 * self.margin:
             self.refuse(
                 f"y is {y.shape[-2]} x {y.shape[-1]}, but a margin of {self.margin} needs more "
-                "than "
-                f"{2 * self.margin} pixels a side",
+                f"than {2 * self.margin} pixels a side",
                 "write a smaller margin",
             )
         return self.columns(self.columns(y).mT).mT
