@@ -118,7 +118,7 @@ def test_the_docs_name_modules_and_pipelines_that_exist():
     """Words in code style right after a kind (`solver: x`) are names of the registry."""
     for document in DOCUMENTS:
         for word, name in re.findall(
-            r"\{(solver|prior|initializer|estimator): ([a-z0-9-]+)", document.read_text()
+            r"\{(solver|prior|initializer|estimator|transform): ([a-z0-9-]+)", document.read_text()
         ):
             known = [*REGISTRIES[word].names(), "scunett", "mine", "box", "three-layers"]
             assert name in known, f"{document.name}: there is no {word} called {name}"
