@@ -1,8 +1,8 @@
 """Compare methods on simulated observations: one CSV row per observation and method, tables in
 docs/results.md.
 
-    python benchmarks/compare.py benchmarks/usrnet.yaml     measure what is not measured yet, then write the tables
-    python benchmarks/compare.py                            write the tables again from the CSV files
+    python benchmarks/compare.py benchmarks/usrnet.yaml   measure what is missing, write the tables
+    python benchmarks/compare.py                          write the tables again from the CSV files
 
 It can be stopped at any time (Ctrl-C); the same command goes on where it was.  Methods whose
 weights are not there are left out and named.
@@ -67,7 +67,7 @@ def measure(
 
     `names` chooses methods, `limit` the first images.  Rows made with other weights, options or
     precision are never mixed with new ones: they are dropped and measured `again`, or kept if none
-    is lacking, or an error.
+    is missing, or an error.
     """
     chosen = [_method(comparison, name) for name in names or comparison.methods]
     ready = {m.name: m for m in chosen if m.has_weights()}
@@ -120,7 +120,8 @@ def _build(method: Method, dtype: str, device: torch.device) -> Pipeline:
     if unknown:
         takes = ", ".join(_taken(pipeline))
         raise PnpError(
-            f"{method.name}: {unknown[0]} cannot be given, the pipeline {method.pipeline} takes {takes}"
+            f"{method.name}: {unknown[0]} cannot be given; "
+            f"the pipeline {method.pipeline} takes {takes}"
         )
     return pipeline
 
@@ -132,7 +133,9 @@ def _taken(pipeline: Pipeline) -> list[str]:
 def _check_rows(
     results: Results, name: str, run: dict[str, str], again: bool, complete: bool
 ) -> None:
-    """Rows to come must mean the same as those that are there, or these are dropped if that is wished."""
+    """Rows to come must mean the same as those that are there, or these are dropped if that is
+    wished.
+    """
     for old in results.runs_of(name):
         differing = [what for what in IDENTITY if old[what] != run[what]]
         if not differing:
@@ -142,8 +145,8 @@ def _check_rows(
             return
         what = differing[0]
         message = (
-            f"{results.path}: its rows of '{name}' have another {what} ('{old[what]}', now '{run[what]}'); "
-            f"--again --methods '{name}' measures them anew"
+            f"{results.path}: its rows of '{name}' have another {what} "
+            f"('{old[what]}', now '{run[what]}'); --again --methods '{name}' measures them again"
         )
         if not complete:
             raise PnpError(message)
@@ -192,7 +195,9 @@ def _run(comparison: Comparison, method: Method, dtype: str, device: str) -> dic
 
 @lru_cache(maxsize=1)
 def _commit() -> str:
-    """What git calls this state of the code, '-dirty' if files that matter are changed; 'unknown' without git."""
+    """What git calls this state of the code, '-dirty' if files that matter are changed; 'unknown'
+    without git.
+    """
 
     def git(*words: str) -> str:
         return subprocess.run(

@@ -1,4 +1,6 @@
-"""The page of results: tables of all comparisons of a folder, made from their CSV files and what others published."""
+"""The page of results: tables of all comparisons of a folder, made from their CSV files and what
+others published.
+"""
 
 from __future__ import annotations
 
@@ -28,25 +30,30 @@ LOWER_IS_BETTER = ("kernel_error", "kernel_error_registered")
 HEAD = """\
 # Results
 
-<!-- Made by `python benchmarks/compare.py` from the CSV files in benchmarks/results/; do not edit. -->
+<!-- Made by `python benchmarks/compare.py` from benchmarks/results/*.csv; do not edit. -->
 
 ## How to read the tables
 
-- Every number is a mean over images (and over the kernels of a column) of single figures; the single figures are the
-  rows of the CSV file that stands above each table, the description beside it says what was measured. `python
-  benchmarks/compare.py benchmarks/NAME.yaml` makes the rows again, and goes on where it was stopped.
-- **The protocol** says how the observation was simulated and which border PSNR leaves out. Numbers of different
-  protocols, image sets or kernels cannot be compared: each of these is worth tenths of a decibel, and more.
-- **PSNR** in dB, over all three colours together, on results rounded to 8 bits; higher is better. **PSNR of the luma**
-  is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255; for the same image it comes out a decibel or two higher.
-- **Given** is what of the truth a method was told: k, the blur kernel; sigma, the noise level. Methods that were told
-  more should do better.
-- The best number of a column is **bold**. A method stands in a table only if all its observations were measured;
-  rows that end in *published* are the figures of other authors, as the description quotes them, not ours.
-- **Seconds** are the median for one image of the set: on a processor, processor time with the stated number of
-  threads, on a machine that had other work; on a GPU, wall time. For speed see [Benchmarks](../benchmarks/README.md).
-- **State of the code** is what git calls it. Weights are named by the beginning of their SHA-256; the whole of it is
-  in the CSV of the runs."""
+- Every number is a mean over images, and over the kernels of a column.
+  The single values are the rows of the CSV file that is named above each table; the description
+  beside it says what was measured.
+  `python benchmarks/compare.py benchmarks/NAME.yaml` measures the rows again and can be stopped.
+- **The protocol** says how the observation was simulated and which border PSNR leaves out.
+  Numbers of different protocols, image sets or kernels cannot be compared: each of these changes
+  them by tenths of a decibel, or more.
+- **PSNR** is in dB, over all three colours together, on results rounded to 8 bits; higher is
+  better. **PSNR of the luma** is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255; for the
+  same image it is a decibel or two higher.
+- **Given** lists what a method is told of the ground truth: k, the blur kernel; sigma, the noise
+  level. Methods that are told more should do better.
+- The best number of a column is **bold**.
+  A method is in a table only if all its observations were measured.
+  Rows that end in *published* are numbers of other authors, as the description quotes them.
+- **Seconds** are the median for one image of the set: on a processor, processor time with the
+  stated number of threads, on a machine that had other work; on a GPU, wall time.
+  For speed see [Benchmarks](../benchmarks/README.md).
+- **State of the code** is the commit. Weights are named by the beginning of their SHA-256; all of
+  it is in the CSV of the runs."""
 
 
 def write_page(folder: Path, page: Path) -> None:
@@ -122,8 +129,8 @@ def _circumstances(
         f"- Kernels: `{blur.file}` ({groups})." if blur else "- No blur.",
         f"- Protocol `{comparison.protocol}` ({rules.about}): {', '.join(preparation)}.",
         f"- Border left out: {left_out}.",
-        f"- [Description]({_link(comparison.path, beside)}), [rows]({_link(results.path, beside)}), "
-        f"[runs]({_link(results.runs_path, beside)}).",
+        f"- [Description]({_link(comparison.path, beside)}), "
+        f"[rows]({_link(results.path, beside)}), [runs]({_link(results.runs_path, beside)}).",
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,6 @@
-"""Draw the plates of docs/degradations.md: `python benchmarks/plates.py [FOLDER]` (docs/img unless told otherwise)."""
+"""Draw the plates of docs/degradations.md: `python benchmarks/plates.py [FOLDER]` (docs/img unless
+told otherwise).
+"""
 
 import io
 import math

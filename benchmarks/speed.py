@@ -1,6 +1,6 @@
 """How fast fft-image is, and how much memory it takes, beside other ways to compute the same z.
 
-    python benchmarks/speed.py            measure, write results/speed.csv and the table in README.md
+    python benchmarks/speed.py        measure; write results/speed.csv and the table in README.md
     python benchmarks/speed.py --table    write the table again from the CSV
 
 All methods run in one process, in turn, round after round; a ratio is the median over the rounds of
@@ -41,7 +41,9 @@ Method = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def deepinv_prox() -> Method | None:
-    """deepinv's `Downsampling.prox_l2` with a filter that may need gradients; None if deepinv is not installed."""
+    """deepinv's `Downsampling.prox_l2` with a filter that may need gradients; None if deepinv is
+    not installed.
+    """
     try:
         from deepinv.physics import Downsampling
     except ImportError:
@@ -138,7 +140,9 @@ def measure_times(H: int, W: int, mode: str, seconds: float) -> dict[str, list[f
 
 
 def peak_memory(H: int, W: int, mode: str, name: str) -> float:
-    """MiB above the resident size before the call, in a fresh process that gives freed memory back at once."""
+    """MiB above the resident size before the call, in a fresh process that gives freed memory back
+    at once.
+    """
     settings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MKL_DISABLE_FAST_MM": "1"}
     command = [sys.executable, __file__, "--peak", str(H), str(W), mode, name]
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
@@ -227,10 +231,13 @@ def write_table() -> None:
         rows = list(csv.DictReader(file))
     first = rows[0]
     lines = [
-        f"{first['protocol']}, {first['threads']} threads on {first['cpu']}, torch {first['torch']}, "
-        f"deepinv {first['deepinv'] or 'not installed'}, commit {first['commit']}, {first['date']}.",
+        f"{first['protocol']}, {first['threads']} threads on {first['cpu']}, "
+        f"torch {first['torch']}, "
+        f"deepinv {first['deepinv'] or 'not installed'}, commit {first['commit']}, "
+        f"{first['date']}.",
         "",
-        "| height x width | mode | method | median ms | time / fft-image (quartiles) | peak MiB | peak / fft-image |",
+        "| height x width | mode | method | median ms | time / fft-image (quartiles) "
+        "| peak MiB | peak / fft-image |",
         "|---|---|---|---:|---:|---:|---:|",
     ]
     for r in rows:

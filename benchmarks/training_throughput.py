@@ -152,7 +152,9 @@ def _pass_on(x: Tensor, level: Tensor | None = None) -> Tensor:
 
 
 def _time(call: Callable[[], object], device: torch.device, rounds: int) -> float:
-    """Median seconds of a call; on a CPU of processor time, which other programs on the machine hardly change."""
+    """Median seconds of a call; on a CPU of processor time, which other programs on the machine
+    hardly change.
+    """
     gpu = device.type == "cuda"
     seconds = []
     for _ in range(rounds + 1):
