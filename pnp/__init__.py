@@ -119,7 +119,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-# In a checkout `solvers/`, `priors/` and `pipelines/` stand beside this folder, which links to them;
+# In a checkout `solvers/`, `priors/` and `pipelines/` are beside this folder, which links to them;
 # installed, they are inside it.  Where links do not survive, a checkout finds them by this line.
 if not (Path(__file__).parent / "solvers").is_dir():
     __path__.append(str(Path(__file__).parent.parent))

@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         message = f"{type(e).__name__}: {e}".strip().splitlines()[0]
         print(
-            f"pnp: unexpected: {message}\n    = a fault of pnp's; --debug shows where, please report it",
+            f"pnp: unexpected: {message}\n"
+            "    = a fault of pnp's; --debug shows where, please report it",
             file=sys.stderr,
         )
         return 1
@@ -100,7 +101,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pnp",
-        description="Inverse problems in imaging as pipelines of interchangeable modules, written in YAML.",
+        description="Inverse problems in imaging as pipelines of modules, written in YAML.",
         epilog="pnp COMMAND --help tells more about a command; pnp list shows the pipelines.",
     )
     parser.add_argument("--version", action="version", version=f"pnp {__version__}")
@@ -151,7 +152,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _DEFAULT = "default: %(default)s"
-_KERNEL = "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), delta"
+_KERNEL = (
+    "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, "
+    "gaussian:3,1,45 (degrees, counter-clockwise), delta"
+)
 _LEVEL = "noise level, as 2%%, 5/255 or 0.02"
 
 
@@ -239,13 +243,17 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
 
 def _add_train(train: argparse.ArgumentParser) -> None:
     add = train.add_argument
-    add("recipe", metavar="RECIPE", help="a name or a YAML file; a name that is none lists them")
+    add(
+        "recipe",
+        metavar="RECIPE",
+        help="name or YAML file of a recipe; an unknown name prints the list",
+    )
     add("-o", "--out", metavar="DIR", help="folder of the run (default: runs/RECIPE)")
     add("--data", metavar="DIR", nargs="+", default=[], help="folders of images")
     add("--minutes", metavar="M", type=float, help="stop after so many minutes, start-up included")
     add("--steps", metavar="N", type=int, help="stop after so many steps in all")
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
-    add("--resume", action="store_true", help="go on with what is in the folder of the run")
+    add("--resume", action="store_true", help="continue the run in the folder")
     add("--final", action="store_true", help="let the learning rate decay to zero towards the end")
     add("--start", metavar="FILE", help="weights that all networks start from")
     add(
@@ -253,7 +261,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="when the training has ended, take its weights into the package",
     )
-    change = "change the recipe or its pipeline, e.g. batch=8, optimiser.lr=1e-5, modules.P.nc=[16,32,64,64]"
+    change = "change the recipe or its pipeline, e.g. batch=8, optimiser.lr=1e-5, modules.P.nb=1"
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 
 

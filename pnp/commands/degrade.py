@@ -18,7 +18,9 @@ from pnp.protocols import degrade
 
 
 def degrade_files(args: argparse.Namespace) -> int:
-    """Simulate the observation of every image of the command line; the status is 1 if some could not be."""
+    """Simulate the observation of every image of the command line; the status is 1 if some could
+    not be.
+    """
     sigma = read_noise(args.sigma, "--sigma")
     k = make_kernel(args.kernel, "--kernel")
     names = result_names(args.images)

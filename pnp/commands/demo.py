@@ -1,4 +1,6 @@
-"""`pnp demo`: a photograph is blurred, shrunk and made noisy, then restored, with the commands anybody would use."""
+"""`pnp demo`: a photograph is blurred, shrunk and made noisy, then restored, with the commands
+anybody would use.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pnp list NAME`: what a module takes and returns, its options, its documentation and its citation.
+"""`pnp list NAME`: what a module takes and returns, its options, documentation and citation.
 
 Documentation is the docstring of the class, in Google style: a summary and the formula, then
 sections `Args:` (the options of the constructor), `Returns:`, `Raises:` and `Source:`.

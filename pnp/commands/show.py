@@ -57,7 +57,7 @@ def cost(spec: Spec, size: str = "1024x1024") -> str:
 
 
 def verdict(spec: Spec) -> str:
-    """One line for a pipeline that is right; PipelineError with all problems for one that is not."""
+    """One line for a sound pipeline; PipelineError with all problems of one that is not."""
     pipeline = build(spec, random_weights=True)
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
@@ -99,12 +99,15 @@ def citations(spec: Spec) -> str:
 
 
 def bibtex(keys: Iterable[str], name: str) -> str:
-    """The entries of keys of references.bib, or of keys that are BibTeX themselves; `name` cites them."""
+    """The entries of keys of references.bib, or of keys that are BibTeX themselves; `name` cites
+    them.
+    """
     known = _references()
     missing = [key for key in keys if key not in known and not key.lstrip().startswith("@")]
     if missing:
         raise PnpError(
-            f"{name} cites {', '.join(missing)}, which is not in references.bib; write the BibTeX itself in `cite`"
+            f"{name} cites {', '.join(missing)}, which is not in references.bib; "
+            "write the BibTeX itself in `cite`"
         )
     return "\n\n".join(known.get(key, key) for key in keys)
 
@@ -122,7 +125,9 @@ def _references() -> dict[str, str]:
 
 
 def _ordered(document: Node) -> Node:
-    """The keys of a document in the order in which they act, whatever order the files wrote them in."""
+    """The keys of a document in the order in which they act, whatever order the files wrote them
+    in.
+    """
     return Node(
         {key: document.value[key] for key in KEYS if key in document.value}, document.origin
     )

@@ -236,8 +236,8 @@ class Trainer:
         if before != now:
             self.rate.warm_from = self.step
             print(
-                f"{checkpoint.path} was trained by {before}, the recipe says {now}: its moments start "
-                f"at zero; --set optimiser.method={before} goes on with its state",
+                f"{checkpoint.path} was trained by {before}, the recipe says {now}: its moments "
+                f"start at zero; --set optimiser.method={before} goes on with its state",
                 file=sys.stderr,
             )
             return
@@ -246,8 +246,8 @@ class Trainer:
             self.optimiser.load_state_dict(state["optimiser"])
         except (ValueError, KeyError) as e:
             raise PnpError(
-                f"{checkpoint.path}: its state of {now} was written by another version of pnp; begin "
-                f"another run from its weights: --start {checkpoint.path}/weights.safetensors"
+                f"{checkpoint.path}: its state of {now} was written by another version of pnp; "
+                f"begin another run from its weights: --start {checkpoint.path}/weights.safetensors"
             ) from e
 
     def _validate(self) -> None:
