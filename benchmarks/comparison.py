@@ -213,6 +213,7 @@ COMPARISONS = Dialect(
     keys=("extends", *(f.name for f in fields(Comparison) if f.name not in _NO_KEYS)),
     group="pnp.comparisons",
     merge=_merge,
+    complete=("data", "scales", "sigmas", "methods"),
 )
 
 

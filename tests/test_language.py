@@ -443,6 +443,7 @@ OVERLAYS = [
     ("swap: {last 9: {P: B}}\n", "over.yaml:1: 'last 9' exceeds the loop"),
     ("repaet: 3\n", "over.yaml:1: a pipeline has no key 'repaet'"),
     ("- x = N(x)\n", "over.yaml:1: a pipeline is a map of keys"),
+    (GOOD, "over.yaml is a whole pipeline, not an overlay of good.yaml\n"),
     (
         "about: far\nextends: other.yaml\n",
         "over.yaml:2: other.yaml cannot be a second base: good.yaml is the base already",
@@ -450,7 +451,7 @@ OVERLAYS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), OVERLAYS, ids=[t for t, _ in OVERLAYS])
+@pytest.mark.parametrize(("text", "expected"), OVERLAYS, ids=[t[:40] for t, _ in OVERLAYS])
 def test_an_overlay_that_does_not_fit_is_told_with_its_line(write, text, expected):
     write("good.yaml", GOOD)
     write("other.yaml", GOOD)

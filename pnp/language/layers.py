@@ -41,6 +41,7 @@ class Dialect:
         keys: Its keys.
         group: The entry points by which plugins name packages with further documents.
         merge: A document over the one below it.
+        complete: Keys that a document has together only if it is more than an overlay.
         package: The package of pnp's own documents, if they have one.
         dotted: Keys whose entries have dots in their names: an assignment's dots end there.
         inner: The kind of document that the key `set` changes; assignments to its keys go there.
@@ -50,6 +51,7 @@ class Dialect:
     keys: tuple[str, ...]
     group: str
     merge: Merge
+    complete: tuple[str, ...]
     package: str = ""
     dotted: tuple[str, ...] = ()
     inner: Dialect | None = None
@@ -206,13 +208,24 @@ class Dialect:
         if not document.is_map:
             message, cure = f"a {self.word} is a map of keys", f"keys: {', '.join(self.keys)}"
             raise PipelineError([Problem(document.origin, message, cure)])
-        if stack and not overlay and "extends" not in document.value:
-            base = next(iter(stack.values())).origin.file
+        if stack and "extends" not in document.value:
+            self._check_overlay(shown, document, stack, here, overlay)
+        self._stack_parents(document, stack, (*chain, path))
+        stack[path] = document
+
+    def _check_overlay(
+        self, shown: str, document: Node, stack: dict[Path, Node], here: Origin, overlay: bool
+    ) -> None:
+        """Refuse a second base: reached through an overlay, or named as one."""
+        base = next(iter(stack.values())).origin.file
+        if not overlay:
             message = f"{shown} cannot be a second base: {base} is the base already"
             cure = f"an overlay extends nothing, or {base} and what is over it"
             raise PipelineError([Problem(here, message, cure)])
-        self._stack_parents(document, stack, (*chain, path))
-        stack[path] = document
+        if set(self.complete) <= set(document.value):
+            message = f"{shown} is a whole {self.word}, not an overlay of {base}"
+            cure = f"an overlay has only what it changes, or extends {base}"
+            raise PipelineError([Problem(here, message, cure)])
 
     def _stack_parents(
         self, document: Node, stack: dict[Path, Node], chain: tuple[Path, ...]

@@ -94,7 +94,12 @@ def _merge_modules(base: Node, layer: Node) -> Node:
 
 
 PIPELINES = Dialect(
-    word="pipeline", keys=KEYS, group="pnp.pipelines", merge=_merge, package="pnp.pipelines"
+    word="pipeline",
+    keys=KEYS,
+    group="pnp.pipelines",
+    merge=_merge,
+    complete=("given", "modules", "return"),
+    package="pnp.pipelines",
 )
 
 

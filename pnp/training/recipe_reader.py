@@ -66,6 +66,7 @@ RECIPES = Dialect(
     keys=KEYS,
     group="pnp.recipes",
     merge=_merge,
+    complete=("pipeline", "train", "losses"),
     package="pnp.training.recipes",
     dotted=("set", "start"),
     inner=PIPELINES,
