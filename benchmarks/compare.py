@@ -1,11 +1,10 @@
-"""Compare methods on simulated observations: one CSV row per observation and method, tables in
-docs/results.md.
+"""Compare methods on simulated observations: a CSV row per observation and method, and tables.
 
-    python benchmarks/compare.py benchmarks/usrnet.yaml   measure what is missing, write the tables
-    python benchmarks/compare.py                          write the tables again from the CSV files
+    python benchmarks/compare.py benchmarks/usrnet.yaml     measure missing rows, write the tables
+    python benchmarks/compare.py                            write the tables from the CSV files
 
-It can be stopped at any time (Ctrl-C); the same command goes on where it was.  Methods whose
-weights are not there are left out and named.
+The tables are written to docs/results.md.  The script can be stopped at any time (Ctrl-C); the same
+command resumes it.  Methods whose weights do not exist are skipped, and their names are printed.
 """
 
 from __future__ import annotations
@@ -65,9 +64,9 @@ def measure(
 ) -> list[str]:
     """Measure the missing rows; returns the methods that have no weights yet.
 
-    `names` chooses methods, `limit` the first images.  Rows made with other weights, options or
-    precision are never mixed with new ones: they are dropped and measured `again`, or kept if none
-    is missing, or an error.
+    `names` selects methods, `limit` the first images.  Rows made with other weights, options or
+    precision are never mixed with new rows.  With `again` they are deleted and measured again;
+    otherwise they are kept if no row is missing, and are an error if one is.
     """
     chosen = [_method(comparison, name) for name in names or comparison.methods]
     ready = {m.name: m for m in chosen if m.has_weights()}
@@ -89,7 +88,7 @@ def measure(
     with tqdm(total=sum(len(left) for _, left in todo), unit="row", desc=comparison.name) as bar:
         for case, left in todo:
             k = kernels[case.kernel - 1]
-            y, truth = degrade(_pixels(case.image), k, case.scale, case.sigma, comparison.protocol)
+            y, ref = degrade(_pixels(case.image), k, case.scale, case.sigma, comparison.protocol)
             for name in left:
                 offered: dict[str, Any] = {"s": case.scale, "k": k.to(place), "sigma": case.sigma}
                 given = {
@@ -100,7 +99,7 @@ def measure(
                 seconds = _clock(place) - started
                 border = protocol(comparison.protocol).border(case.scale)
                 found = None if "k" in given else result.get("k")
-                values = _values(comparison.metrics, result["x"], truth, found, k, border)
+                values = _values(comparison.metrics, result["x"], ref, found, k, border)
                 results.add(runs[name], case, values, seconds)
                 bar.update()
     return [m.name for m in chosen if m.name not in ready]
@@ -109,7 +108,8 @@ def measure(
 def _method(comparison: Comparison, name: str) -> Method:
     if name not in comparison.methods:
         raise PnpError(
-            f"{comparison.path} has no method '{name}'; {hint(name, comparison.methods, 'methods')}"
+            f"{comparison.path}: there is no method '{name}'; "
+            f"{hint(name, comparison.methods, 'methods')}"
         )
     return comparison.methods[name]
 
@@ -120,8 +120,8 @@ def _build(method: Method, dtype: str, device: torch.device) -> Pipeline:
     if unknown:
         takes = ", ".join(_taken(pipeline))
         raise PnpError(
-            f"{method.name}: {unknown[0]} cannot be given; "
-            f"the pipeline {method.pipeline} takes {takes}"
+            f"{method.name}: {unknown[0]} cannot be given; the pipeline {method.pipeline} "
+            f"takes {takes}"
         )
     return pipeline
 
@@ -133,9 +133,7 @@ def _taken(pipeline: Pipeline) -> list[str]:
 def _check_rows(
     results: Results, name: str, run: dict[str, str], again: bool, complete: bool
 ) -> None:
-    """Rows to come must mean the same as those that are there, or these are dropped if that is
-    wished.
-    """
+    """Compare a run with those of the existing rows; `measure` documents what follows."""
     for old in results.runs_of(name):
         differing = [what for what in IDENTITY if old[what] != run[what]]
         if not differing:
@@ -145,8 +143,9 @@ def _check_rows(
             return
         what = differing[0]
         message = (
-            f"{results.path}: its rows of '{name}' have another {what} "
-            f"('{old[what]}', now '{run[what]}'); --again --methods '{name}' measures them again"
+            f"{results.path}: the existing rows of '{name}' have another {what} "
+            f"('{old[what]}', now '{run[what]}'); "
+            f"--again --methods '{name}' deletes them and measures again"
         )
         if not complete:
             raise PnpError(message)
@@ -155,13 +154,13 @@ def _check_rows(
 
 
 def _values(
-    names: list[str], x: Tensor, truth: Tensor, found: Tensor | None, k: Tensor, border: int
+    names: list[str], x: Tensor, ref: Tensor, found: Tensor | None, k: Tensor, border: int
 ) -> dict[str, float | None]:
-    """The metrics of one result; those of kernels stay empty where none was estimated."""
+    """The metrics of one result; metrics of kernels are None if no kernel was estimated."""
     values: dict[str, float | None] = {}
     for name in names:
         if name in OF_IMAGES:
-            values[name] = float(OF_IMAGES[name](x.float().cpu(), truth, border))
+            values[name] = float(OF_IMAGES[name](x.float().cpu(), ref, border))
         else:
             values[name] = (
                 float(OF_KERNELS[name](found.float().cpu(), k)) if found is not None else None
@@ -175,7 +174,7 @@ def _pixels(path: Path) -> Tensor:
 
 
 def _clock(device: torch.device) -> float:
-    """Processor time of this process, which other processes do not disturb; wall time on a GPU."""
+    """Processor time of this process, which other processes hardly affect; wall time on a GPU."""
     if device.type == "cpu":
         return time.process_time()
     torch.cuda.synchronize(device)
@@ -195,9 +194,7 @@ def _run(comparison: Comparison, method: Method, dtype: str, device: str) -> dic
 
 @lru_cache(maxsize=1)
 def _commit() -> str:
-    """What git calls this state of the code, '-dirty' if files that matter are changed; 'unknown'
-    without git.
-    """
+    """The commit of the code, with '-dirty' if relevant files differ; 'unknown' without git."""
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -206,17 +203,8 @@ def _commit() -> str:
 
     try:
         name = git("describe", "--always")
-        changed = git(
-            "status",
-            "--porcelain",
-            "--untracked-files=no",
-            "--",
-            "pnp",
-            "solvers",
-            "priors",
-            "pipelines",
-            "benchmarks/*.py",
-        )
+        relevant = ("pnp", "solvers", "priors", "pipelines", "benchmarks/*.py")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *relevant)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{name}-dirty" if changed else name
@@ -235,7 +223,7 @@ def main() -> int:
     parser.add_argument(
         "comparison",
         nargs="?",
-        help="description of a comparison (YAML); none: only write the tables",
+        help="description of a comparison (YAML); without it, only the tables are written",
     )
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="only these methods")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
@@ -247,10 +235,10 @@ def main() -> int:
     parser.add_argument(
         "--again",
         action="store_true",
-        help="drop rows made with other weights, options or precision",
+        help="delete and measure again rows made with other weights, options or precision",
     )
     parser.add_argument(
-        "--page", type=Path, default=PAGE, help="where the tables go (docs/results.md)"
+        "--page", type=Path, default=PAGE, help="file of the tables (docs/results.md)"
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -275,7 +263,7 @@ def main() -> int:
         print(e, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; what was measured is kept, the same command goes on", file=sys.stderr)
+        print("stopped; measured rows are kept, the same command resumes", file=sys.stderr)
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""The description of a comparison (YAML): which pipelines, which observations, which metrics."""
+"""The description of a comparison (YAML): its pipelines, observations and metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pnp.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"PNP_DATA": "data", "PNP_PARITY": "parity"}
-"""Environment variables that paths may begin with; each has a default beside the checkout."""
+"""Environment variables with which paths may start; defaults are folders beside the checkout."""
 
 METRICS_OF_IMAGES = ("psnr", "psnr_y", "psnr_registered", "ssim")
 METRICS_OF_KERNELS = ("kernel_error", "kernel_error_registered")
@@ -39,11 +39,11 @@ IDENTITY = (
     "protocol",
     "dtype",
 )
-"""What must be equal for two runs of a method to belong into one table."""
+"""Two runs of a method may be in one table only if these values are equal."""
 
 
 class Case(NamedTuple):
-    """One observation: the number of the kernel counts from 1."""
+    """One observation; kernels are numbered from 1."""
 
     image: Path
     scale: int
@@ -53,7 +53,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class Images:
-    """The images compared on: every so-manyth of a folder."""
+    """The test images: those of a folder, or every n-th of them."""
 
     folder: str
     every: Count = 1
@@ -61,7 +61,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels of a file, in groups that the tables show."""
+    """The kernels of a file, in groups, which are columns of the tables."""
 
     file: str
     groups: dict[str, list[Count]]
@@ -69,7 +69,7 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the tables: a pipeline, its options and weights, and what it is told."""
+    """A row of the tables: a pipeline, its options and weights, and the true values it receives."""
 
     name: str
     document: Node
@@ -88,7 +88,7 @@ class Method:
         return spec_within(entry["pipeline"], Node(changes, self.document.origin), self.name)
 
     def files(self) -> list[Path]:
-        """The files of its weights; PnpError if one is not there."""
+        """The files of its weights; PnpError if one does not exist."""
         spec = self.spec()
         sources = {m.weights.value for m in spec.modules.values() if m.weights is not None}
         sources |= set() if spec.weights is None else {spec.weights.value}
@@ -99,8 +99,8 @@ class Method:
         return files
 
     def has_weights(self) -> bool:
-        """False if weights that it needs are not there (yet)."""
-        self.spec()  # anything else that is wrong is an error
+        """False if weights that it needs do not exist (yet)."""
+        self.spec()  # raises any other problem
         try:
             self.files()
         except PnpError:
@@ -110,7 +110,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a description says; see benchmarks/README.md."""
+    """The content of a description; see benchmarks/README.md."""
 
     path: Path
     document: Node
@@ -122,13 +122,13 @@ class Comparison:
     metrics: list[str]
     methods: dict[str, Method]
     kernels: Kernels | None = None
-    """None: there is no blur, which is a kernel of one tap."""
+    """None: no blur, which is a kernel of one tap."""
     published: dict[str, list[float]] = field(default_factory=dict)
-    """PSNR of other systems as their authors state it, one for each scale and noise level."""
+    """PSNR of other systems as published by their authors, one for each scale and noise level."""
 
     @property
     def name(self) -> str:
-        """Name of the description, and of its results."""
+        """The name of the description and of its results."""
         return self.path.stem
 
     @property
@@ -142,7 +142,7 @@ class Comparison:
         return None if kernels is None else expand(kernels.value["file"])
 
     def images(self) -> list[Path]:
-        """The images compared on, by name."""
+        """The test images, sorted by name."""
         node = self.document.value["data"].value["folder"]
         folder = expand(node)
         suffixes = (".png", ".jpg", ".tif", ".bmp")
@@ -150,13 +150,13 @@ class Comparison:
         if found:
             return found[:: self.data.every]
         first = self.data.folder.partition("/")[0]
-        cure = f"put images there, or begin the path with one of {', '.join(FOLDERS)}"
+        cure = f"put images there, or start the path with one of {', '.join(FOLDERS)}"
         if first in FOLDERS:
             cure = f"set the environment variable {first}"
         raise PipelineError([Problem(node.origin, f"there are no images in {folder}", cure)])
 
     def cases(self, limit: int | None = None) -> Iterator[Case]:
-        """All observations, image after image; of the first `limit` images, if given."""
+        """All observations, in the order of the images; of the first `limit` images, if given."""
         kernels = sorted(number for numbers in self.groups.values() for number in numbers)
         for image in self.images()[:limit]:
             for scale in self.scales:
@@ -165,7 +165,7 @@ class Comparison:
                         yield Case(image, scale, kernel, sigma)
 
     def identity(self, method: Method, dtype: str) -> dict[str, str]:
-        """What a row of this method means, as written to the CSV of the runs."""
+        """The values of `IDENTITY` for this method, as written to the CSV of the runs."""
         document = _without(method.spec().document.plain(), ("weights", "about", "cite"))
         files = method.files()
         values = {
@@ -185,8 +185,11 @@ class Comparison:
 
 
 def expand(path: Node) -> Path:
-    """A path of a description: below a folder of `FOLDERS`, beside the file that names it, or the
-    name of shipped weights."""
+    """Resolve a path of a description.
+
+    It is in a folder of `FOLDERS`, or relative to the file that contains it, or the name of
+    pretrained weights.
+    """
     first, _, rest = path.value.partition("/")
     if first in FOLDERS:
         return Path(os.environ.get(first, ROOT.parent / "shared" / FOLDERS[first])) / rest
@@ -195,7 +198,7 @@ def expand(path: Node) -> Path:
 
 
 def _merge(base: Node, layer: Node) -> Node:
-    """A comparison over another: maps merge by key, methods by option; anything else replaces."""
+    """Merge a comparison over another: maps by key, methods by option; other values replace."""
     return merge_maps(base, layer, lambda key: _merge_methods if key == "methods" else merge_maps)
 
 
@@ -218,7 +221,7 @@ COMPARISONS = Dialect(
 
 
 def read_comparison(name: str | Path, assignments: Iterable[str] = ()) -> Comparison:
-    """The comparison of a YAML file or of a name; PipelineError with everything that is wrong."""
+    """The comparison in a YAML file, or of a name; PipelineError with all its problems."""
     path, _ = COMPARISONS.find(str(name))
     document = COMPARISONS.read(str(name), assignments=assignments)
     findings = Findings(COMPARISONS.unknown_keys(document))
@@ -270,14 +273,15 @@ def _read_published(node: Node | None, columns: int, findings: Findings) -> dict
         findings.say(node.origin, "published should be a map of lists", cure)
         return {}
     published = {}
-    for name, figures in node.value.items():
+    for name, numbers in node.value.items():
         try:
-            published[name] = convert(list[float], figures.plain())
+            published[name] = convert(list[float], numbers.plain())
         except PnpError:
             published[name] = []
         if columns and len(published[name]) != columns:
-            message = f"{name} should be a list of {columns} PSNRs"
-            findings.say(figures.origin, message, "for each scale the noise levels in turn")
+            message = f"{name} should be a list of {columns} PSNR values"
+            cure = "write one value for each noise level of the first scale, then of the next"
+            findings.say(numbers.origin, message, cure)
     return published
 
 

@@ -1,10 +1,10 @@
 """The rows of a comparison on disk (CSV), one for each method and observation.
 
     results/NAME.csv        run, method, scale, sigma, kernel, image, the metrics, seconds
-    results/NAME.runs.csv   what a run was: pipeline, weights, protocol, precision, machine ...
+    results/NAME.runs.csv   for each run: pipeline, weights, protocol, precision, machine ...
 
-A row names its run.  Rows are appended as they are measured, so that an interrupted comparison
-continues where it was.
+A row names its run.  Each row is appended as soon as it is measured, so that an interrupted
+comparison continues where it stopped.
 """
 
 from __future__ import annotations
@@ -28,27 +28,25 @@ class Results:
 
     def __init__(self, comparison: Comparison, folder: Path | None = None):
         folder = make_folder(folder or comparison.path.parent / "results")
-        self.path, self.runs_path = (
-            folder / f"{comparison.name}.csv",
-            folder / f"{comparison.name}.runs.csv",
-        )
+        self.path = folder / f"{comparison.name}.csv"
+        self.runs_path = folder / f"{comparison.name}.runs.csv"
         self.columns = ("run", *KEY, *comparison.metrics, "seconds")
         self.runs = {row["run"]: row for row in _read(self.runs_path, RUN)}
         self.rows = {_key(row): row for row in _read(self.path, self.columns)}
 
     def runs_of(self, method: str) -> list[dict[str, str]]:
-        """The runs that rows of a method come from, oldest first."""
+        """The runs that measured the rows of a method, oldest first."""
         used = {row["run"] for row in self.rows.values() if row["method"] == method}
         return [run for name, run in self.runs.items() if name in used]
 
     def has(self, method: str, case: Case) -> bool:
-        """True if this was measured."""
+        """True if the method was measured on this observation."""
         return _key(self._written(method, case)) in self.rows
 
     def add(
         self, run: dict[str, str], case: Case, values: dict[str, float | None], seconds: float
     ) -> None:
-        """Append a row, and its run if that is new."""
+        """Append a row, and its run if the run is new."""
         digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:8]
         if digest not in self.runs:
             self.runs[digest] = {"run": digest, **run}
@@ -60,7 +58,7 @@ class Results:
         _append(self.path, self.columns, row)
 
     def drop(self, method: str) -> None:
-        """Forget the rows of a method, and runs that no row comes from any more."""
+        """Delete the rows of a method, and the runs that no row refers to any more."""
         self.rows = {key: row for key, row in self.rows.items() if row["method"] != method}
         used = {row["run"] for row in self.rows.values()}
         self.runs = {name: run for name, run in self.runs.items() if name in used}
@@ -78,7 +76,7 @@ def _key(row: dict[str, str]) -> tuple[str, ...]:
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The whole rows of a CSV file; a last line that was cut off is removed from the file."""
+    """The complete rows of a CSV file; an incomplete last line is removed from the file."""
     if not path.is_file():
         return []
     text = path.read_text(encoding="utf-8")
@@ -90,7 +88,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     if tuple(reader.fieldnames or columns) != columns:
         raise PnpError(
             f"{path}: its columns are {', '.join(reader.fieldnames or ())}, "
-            f"but should be {', '.join(columns)}"
+            f"but should be {', '.join(columns)}; rename or delete the file to measure again"
         )
     return list(reader)
 

@@ -1,6 +1,4 @@
-"""The page of results: tables of all comparisons of a folder, made from their CSV files and what
-others published.
-"""
+"""The page of results: tables of all comparisons in a folder, from their CSV files."""
 
 from __future__ import annotations
 
@@ -30,30 +28,33 @@ LOWER_IS_BETTER = ("kernel_error", "kernel_error_registered")
 HEAD = """\
 # Results
 
-<!-- Made by `python benchmarks/compare.py` from benchmarks/results/*.csv; do not edit. -->
+<!-- Made by `python benchmarks/compare.py` from the CSV files in benchmarks/results/.
+Do not edit. -->
 
 ## How to read the tables
 
 - Every number is a mean over images, and over the kernels of a column.
-  The single values are the rows of the CSV file that is named above each table; the description
-  beside it says what was measured.
-  `python benchmarks/compare.py benchmarks/NAME.yaml` measures the rows again and can be stopped.
-- **The protocol** says how the observation was simulated and which border PSNR leaves out.
-  Numbers of different protocols, image sets or kernels cannot be compared: each of these changes
-  them by tenths of a decibel, or more.
-- **PSNR** is in dB, over all three colours together, on results rounded to 8 bits; higher is
-  better. **PSNR of the luma** is that of Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255; for the
-  same image it is a decibel or two higher.
-- **Given** lists what a method is told of the ground truth: k, the blur kernel; sigma, the noise
-  level. Methods that are told more should do better.
+  The single values are the rows of the CSV file named above each table, and the description named
+  with it states what was measured.
+  `python benchmarks/compare.py benchmarks/NAME.yaml` measures missing rows, and resumes after a
+  stop.
+- **The protocol** states how the observation was simulated and which border PSNR omits.
+  Numbers of different protocols, image sets or kernels cannot be compared: each of them can change
+  PSNR by tenths of a decibel or more.
+- **PSNR** is in dB, over all colours together, on results rounded to 8 bits; higher is better.
+  **PSNR of the luma** uses Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255; for the same image it is
+  one or two decibels higher.
+- **Given** lists the true values that a method receives: k, the kernel; sigma, the noise level.
+  Methods that receive more should do better.
 - The best number of a column is **bold**.
-  A method is in a table only if all its observations were measured.
-  Rows that end in *published* are numbers of other authors, as the description quotes them.
-- **Seconds** are the median for one image of the set: on a processor, processor time with the
-  stated number of threads, on a machine that had other work; on a GPU, wall time.
+  A table contains only methods for which all observations were measured.
+  Rows that end in *published* are numbers of other authors, quoted in the description; we did not
+  measure them.
+- **Seconds** are the median for one image of the set: on a CPU, processor time with the stated
+  number of threads, on a machine with other load; on a GPU, wall time.
   For speed see [Benchmarks](../benchmarks/README.md).
-- **State of the code** is the commit. Weights are named by the beginning of their SHA-256; all of
-  it is in the CSV of the runs."""
+- **State of the code** is the commit in git.
+  Weights are identified by the first digits of their SHA-256; all are in the CSV of the runs."""
 
 
 def write_page(folder: Path, page: Path) -> None:
@@ -91,7 +92,7 @@ def _comparison(comparison: Comparison, results: Results, beside: Path) -> list[
                 title = f"{TITLES[metric]} at x{scale}, noise {_noise(sigma)}"
                 parts += [
                     f"### {title}",
-                    f"Protocol `{comparison.protocol}`, border of {border} pixels left out.",
+                    f"Protocol `{comparison.protocol}`, without a border of {border} pixels.",
                     _by_columns(results, complete, scale, sigma, metric, _groups(comparison)),
                     _by_columns(results, complete, scale, sigma, metric, _singles(comparison)),
                 ]
@@ -103,32 +104,25 @@ def _circumstances(
 ) -> str:
     rules = protocol(comparison.protocol)
     borders = ", ".join(f"{rules.border(s)} at x{s}" for s in comparison.scales)
-    left_out = f"{borders} pixels" if rules.border_power is not None else "none"
+    omitted = ", in pixels: " + borders if rules.border_power is not None else ": none"
     data, blur = comparison.data, comparison.kernels
     every = "" if data.every == 1 else f", every {_ordinal(data.every)} image"
-    preparation = (
-        [f"the true image cropped to multiples of s and {rules.multiple}"]
-        if rules.multiple > 1
-        else []
-    )
+    preparation = []
+    if rules.multiple > 1:
+        preparation.append(f"ground truth cropped to multiples of s and {rules.multiple}")
     if comparison.kernels:
-        preparation += [
-            "blurred circularly on 8 bits and cut to 8 bits"
-            if rules.rounded
-            else "blurred circularly"
-        ]
+        precision = " in 8 bits and truncated to 8 bits" if rules.rounded else ""
+        preparation.append(f"blurred circularly{precision}")
     if comparison.scales != [1]:
-        preparation += ["the upper-left pixel of every s x s block kept"]
-    preparation += [
-        "noise added (seed 0 for every image)"
-        + (" and clamped" if rules.clamped else ", not clamped")
-    ]
+        preparation.append("the upper-left pixel of every s x s block kept")
+    clamping = "clamped" if rules.clamped else "not clamped"
+    preparation.append(f"noise added (seed 0 for every image), {clamping}")
     groups = ", ".join(f"{name} {_ranges(numbers)}" for name, numbers in comparison.groups.items())
     lines = [
         f"- Images: `{data.folder}`{every} ({len(images)} images).",
         f"- Kernels: `{blur.file}` ({groups})." if blur else "- No blur.",
         f"- Protocol `{comparison.protocol}` ({rules.about}): {', '.join(preparation)}.",
-        f"- Border left out: {left_out}.",
+        f"- Border omitted{omitted}.",
         f"- [Description]({_link(comparison.path, beside)}), "
         f"[rows]({_link(results.path, beside)}), [runs]({_link(results.runs_path, beside)}).",
     ]
@@ -138,7 +132,7 @@ def _circumstances(
 def _left_out(
     comparison: Comparison, results: Results, complete: list[str], images: int
 ) -> list[str]:
-    """Which methods are not in the tables, and why."""
+    """The methods that are not in the tables, with the reasons."""
     cells = (
         len(comparison.scales) * len(comparison.sigmas) * sum(map(len, comparison.groups.values()))
     )
@@ -238,15 +232,15 @@ def _singles(comparison: Comparison) -> dict[str, list[int]]:
 def _mean(
     results: Results, method: str, scale: int, sigma: float, kernels: list[int], metric: str
 ) -> float | None:
-    wanted = (method, str(scale), f"{sigma:g}")
+    cell = (method, str(scale), f"{sigma:g}")
     names = {str(k) for k in kernels}
-    rows = [r for key, r in results.rows.items() if key[:3] == wanted and key[3] in names]
+    rows = [r for key, r in results.rows.items() if key[:3] == cell and key[3] in names]
     values = [float(row[metric]) for row in rows if row[metric]]
     return math.fsum(values) / len(values) if values else None
 
 
 def _complete(comparison: Comparison, results: Results, method: str, images: Iterable[str]) -> bool:
-    wanted = {
+    needed = {
         (method, str(s), f"{sigma:g}", str(k), image)
         for s in comparison.scales
         for sigma in comparison.sigmas
@@ -254,16 +248,13 @@ def _complete(comparison: Comparison, results: Results, method: str, images: Ite
         for k in numbers
         for image in images
     }
-    return bool(wanted) and wanted <= results.rows.keys()
+    return bool(needed) and needed <= results.rows.keys()
 
 
 def _marked(means: dict[str, list[float | None]], metric: str) -> list[list[str]]:
-    """The cells of a table, the best of each column bold."""
-    factor, form = (
-        (1e5, "{:.2f}")
-        if metric in LOWER_IS_BETTER
-        else (1, "{:.4f}" if metric == "ssim" else "{:.2f}")
-    )
+    """The cells of a table, with the best of each column in bold."""
+    factor = 1e5 if metric in LOWER_IS_BETTER else 1
+    form = "{:.4f}" if metric == "ssim" else "{:.2f}"
     lines = {
         m: ["-" if v is None else form.format(factor * v) for v in values]
         for m, values in means.items()
@@ -281,7 +272,7 @@ def _marked(means: dict[str, list[float | None]], metric: str) -> list[list[str]
 def _table(
     header: list[str], lines: list[list[str]], numbers: tuple[int, ...] | None = None
 ) -> str:
-    """A table; columns of numbers, all but the first unless told, are aligned to the right."""
+    """A table; the columns in `numbers`, by default all but the first, are aligned to the right."""
     right = range(1, len(header)) if numbers is None else numbers
     rule = ["---:" if i in right else "---" for i in range(len(header))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *lines))
@@ -292,7 +283,7 @@ def _link(path: Path, beside: Path) -> str:
 
 
 def _noise(sigma: float) -> str:
-    """A noise level as it is usually written: 2 %, or 15/255."""
+    """A noise level in its usual form: 2 %, or 15/255."""
     steps = round(255 * sigma)
     return f"{steps}/255" if steps and abs(255 * sigma - steps) < 1e-6 else f"{100 * sigma:g} %"
 

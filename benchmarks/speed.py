@@ -1,13 +1,13 @@
-"""How fast fft-image is, and how much memory it takes, beside other ways to compute the same z.
+"""Speed and memory of fft-image, compared with other ways to compute the same z.
 
-    python benchmarks/speed.py        measure; write results/speed.csv and the table in README.md
-    python benchmarks/speed.py --table    write the table again from the CSV
+    python benchmarks/speed.py            measure; write results/speed.csv, the table in README.md
+    python benchmarks/speed.py --table    only write the table from the CSV
 
-All methods run in one process, in turn, round after round; a ratio is the median over the rounds of
-the ratio within one round, so that a machine busy with other things slows both sides of it.  Every
-call starts from tensors alone: nothing is kept from one call to the next, except in the row that
-says so.  Peak memory is measured in a fresh process for each method: the highest resident size
-during the second call, above that just before it, inputs not counted.
+All methods run in one process, one after the other, in many rounds.  A ratio is the median over the
+rounds of the ratio within one round, so that other load on the machine affects both sides.  Nothing
+is cached from one call to the next, except in the row that says so.  Peak memory is measured in a
+new process for each method: the highest resident size during the second call minus the size just
+before it, without the inputs.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ Method = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def deepinv_prox() -> Method | None:
-    """deepinv's `Downsampling.prox_l2` with a filter that may need gradients; None if deepinv is
-    not installed.
-    """
+    """deepinv's `Downsampling.prox_l2`, with gradients to the filter; None without deepinv."""
     try:
         from deepinv.physics import Downsampling
     except ImportError:
@@ -63,7 +61,7 @@ def deepinv_prox() -> Method | None:
 
 
 def methods() -> dict[str, Method]:
-    """Everything that is compared; fft-image comes first, the ratios refer to it."""
+    """All methods; fft-image is the first, and ratios refer to it."""
     D, literal = FftImage(), Equation8()
     found: dict[str, Method] = {
         "fft-image": lambda y, x, k: D(y, x, k, WEIGHT),
@@ -86,7 +84,7 @@ def problem(H: int, W: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def call(method: Method, mode: str, y: Tensor, x: Tensor, k: Tensor) -> Tensor:
-    """One call; with mode "gradients" also the gradients to x and k."""
+    """One call; in the mode "gradients" also the gradients with respect to x and k."""
     if mode == "forward":
         with torch.no_grad():
             return method(y, x, k)
@@ -97,7 +95,7 @@ def call(method: Method, mode: str, y: Tensor, x: Tensor, k: Tensor) -> Tensor:
 
 
 def check_agreement() -> None:
-    """The methods compute the same z and the same gradients, or there is nothing to compare."""
+    """Stop the script unless all methods compute the same z and the same gradients."""
     y, x, k = problem(96, 64)
     results = {}
     for name, method in methods().items():
@@ -110,11 +108,11 @@ def check_agreement() -> None:
         for a, b in zip(result, results["fft-image"], strict=True):
             gap = float((a - b).abs().max() / b.abs().max())
             if gap > 1e-3:
-                sys.exit(f"{name} computes something else than fft-image: it differs by {gap:.1e}")
+                sys.exit(f"{name} and fft-image compute different results: the gap is {gap:.1e}")
 
 
 def measure_times(H: int, W: int, mode: str, seconds: float) -> dict[str, list[float]]:
-    """Seconds per call, for each method one number for each round."""
+    """Seconds per call: for each method, one number for each round."""
     torch.set_num_threads(THREADS)
     inputs = problem(H, W)
     competitors = methods()
@@ -140,9 +138,7 @@ def measure_times(H: int, W: int, mode: str, seconds: float) -> dict[str, list[f
 
 
 def peak_memory(H: int, W: int, mode: str, name: str) -> float:
-    """MiB above the resident size before the call, in a fresh process that gives freed memory back
-    at once.
-    """
+    """MiB above the resident size before the call, in a new process that frees memory at once."""
     settings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MKL_DISABLE_FAST_MM": "1"}
     command = [sys.executable, __file__, "--peak", str(H), str(W), mode, name]
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
@@ -153,14 +149,16 @@ def peak_here(H: int, W: int, mode: str, name: str) -> float:
     torch.set_num_threads(THREADS)
     method, inputs = methods()[name], problem(H, W)
     call(method, mode, *inputs)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _status("VmRSS")
     call(method, mode, *inputs)
     return (_status("VmHWM") - before) / 1024
 
 
 def _status(key: str) -> int:
-    return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
+    found = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:
@@ -226,15 +224,14 @@ def write_csv(rows: list[dict[str, object]]) -> None:
 
 
 def write_table() -> None:
-    """Put the table of the CSV between its two marks in the README."""
+    """Replace the table in README.md, between its two comments, by that of the CSV."""
     with TABLE.open(newline="") as file:
         rows = list(csv.DictReader(file))
     first = rows[0]
     lines = [
         f"{first['protocol']}, {first['threads']} threads on {first['cpu']}, "
-        f"torch {first['torch']}, "
-        f"deepinv {first['deepinv'] or 'not installed'}, commit {first['commit']}, "
-        f"{first['date']}.",
+        f"torch {first['torch']}, deepinv {first['deepinv'] or 'not installed'}, "
+        f"commit {first['commit']}, {first['date']}.",
         "",
         "| height x width | mode | method | median ms | time / fft-image (quartiles) "
         "| peak MiB | peak / fft-image |",
@@ -260,7 +257,7 @@ def write_table() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measure the speed and memory of fft-image beside other ways."
+        description="Compare speed and memory of fft-image with other ways to compute z."
     )
     parser.add_argument(
         "--table", action="store_true", help="only write the table in README.md from the CSV"

@@ -1,9 +1,8 @@
-"""Draw docs/img/training.png: how the validation PSNR of the shipped weights rose with the minutes
-of their training.
+"""Draw docs/img/training.png: validation PSNR over training time, for the pretrained weights.
 
     python benchmarks/training_curves.py [FILE]
 
-Reads results/training/NAME.csv, the `log.csv` of the run that made each file of weights.
+Reads results/training/NAME.csv, the `log.csv` of the run that trained the weights NAME.
 """
 
 import csv
@@ -30,25 +29,12 @@ def main(target: Path) -> None:
             rows = read(name)
             minutes = [float(row["seconds"]) / 60 for row in rows]
             (line,) = axes.plot(minutes, [float(row["psnr"]) for row in rows], ".-", label=name)
-            if (
-                name == names[0]
-                and "D alone" in rows[0]
-                and rows[0]["D alone"] != rows[0]["bicubic"]
-            ):
-                axes.axhline(
-                    float(rows[0]["D alone"]),
-                    color="grey",
-                    linestyle="--",
-                    linewidth=1,
-                    label="D alone",
-                )
-                axes.axhline(
-                    float(rows[0]["bicubic"]),
-                    color="grey",
-                    linestyle=":",
-                    linewidth=1,
-                    label="bicubic",
-                )
+            baselines = {"D alone": "--", "bicubic": ":"}
+            bicubic = rows[0]["bicubic"]
+            if name == names[0] and rows[0].get("D alone", bicubic) != bicubic:
+                for baseline, style in baselines.items():
+                    level = float(rows[0][baseline])
+                    axes.axhline(level, color="grey", linestyle=style, linewidth=1, label=baseline)
             axes.annotate(
                 f"{float(rows[-1]['psnr']):.2f}",
                 (minutes[-1], float(rows[-1]["psnr"])),
@@ -67,7 +53,7 @@ def main(target: Path) -> None:
 
 
 def read(name: str) -> list[dict[str, str]]:
-    """The validations of a run, without the first, of untrained networks."""
+    """The validations of a run, without the first one, of untrained networks."""
     with (HERE / "results" / "training" / f"{name}.csv").open(newline="") as file:
         return [row for row in csv.DictReader(file) if row["psnr"] and int(row["step"]) > 0]
 

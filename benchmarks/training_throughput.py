@@ -1,14 +1,14 @@
-"""How fast training is: images per second and effective FLOP/s, by size, and where the time goes.
+"""The speed of training: images per second and effective FLOP/s, by size, and shares of the time.
 
     python benchmarks/training_throughput.py [--device auto] [--rounds 5]
 
-Each row is a recipe at a batch and a crop, trained as `pnp train` would: draw the batch, forward,
-backward, clip, Adam, average.  On a CPU seconds are processor time per thread.  FLOPs are those
-that `torch.utils.flop_counter` counts in the networks (convolutions and matrix products, forward
-and backward; transforms are left out), so FLOP/s are effective ones.  The shares come from timing
-parts alone: `data`, drawing the batch; `solver`, the step without the image network (it passes its
-input on); what is left is the network, the optimiser and the average.  Appends rows to
-results/training_throughput.csv.
+Each row is a recipe with a batch size and a crop size, trained as by `pnp train`: draw the batch,
+forward, backward, clip, optimiser step, average.  On a CPU, seconds are processor time per thread.
+FLOPs are counted by `torch.utils.flop_counter` in the networks (convolutions and matrix products,
+forward and backward, without Fourier transforms), so FLOP/s are effective ones.  The shares are
+measured by timing parts separately: `data` is drawing the batch; `solver` is the step with the
+image network replaced by the identity; the rest is the network, the optimiser and the average.
+Appends rows to results/training_throughput.csv.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def measure(
 
 
 class _Trainer(Trainer):
-    """A trainer on images of noise: what they show does not matter here."""
+    """A trainer on images of noise; the content does not change the speed."""
 
     def _images(self) -> tuple[ImageBank, ImageBank]:
         noise = [torch.randint(0, 256, (3, 256, 256), dtype=torch.uint8) for _ in range(8)]
@@ -152,9 +152,7 @@ def _pass_on(x: Tensor, level: Tensor | None = None) -> Tensor:
 
 
 def _time(call: Callable[[], object], device: torch.device, rounds: int) -> float:
-    """Median seconds of a call; on a CPU of processor time, which other programs on the machine
-    hardly change.
-    """
+    """Median seconds of a call; on a CPU, processor time, which other programs hardly affect."""
     gpu = device.type == "cuda"
     seconds = []
     for _ in range(rounds + 1):

@@ -1,10 +1,10 @@
-"""Weights of networks: read safely, fitted to a module by name and shape, converted.
+"""Weights of networks: safe reading, matching to a module by name and shape, conversion.
 
-Three kinds of sources: a file (`weights: usrnet.pth`), a part of a file (`weights: ikrnet.pth#p2`),
-and the name of weights that are shipped with the package (`weights: ikrnet/P`).  Public checkpoints
-need no preparation: wrapping dictionaries and prefixes are recognised here; a module whose foreign
-layouts differ in more than prefixes offers `translate(state) -> state`, a class method that renames
-(or merges) the tensors of a checkpoint.
+There are three kinds of sources: a file (`weights: usrnet.pth`), a part of a file
+(`weights: ikrnet.pth#p2`), and the name of pretrained weights in the package
+(`weights: ikrnet/P`).  Public checkpoints need no preparation: wrapping dictionaries and prefixes
+are recognised here.  If a public layout differs in more than prefixes, the module has a class
+method `translate(state) -> state` that renames or merges the tensors of the checkpoint.
 """
 
 from __future__ import annotations
@@ -22,27 +22,29 @@ from torch import Tensor, nn
 from pnp.errors import PnpError
 from pnp.files import atomic
 
-SHIPPED = Path(__file__).parent / "weights"
+PRETRAINED = Path(__file__).parent / "weights"
 MANIFEST = "manifest.yaml"
-"""In `SHIPPED`: for each name of shipped weights a mapping whose `recipe` is what trained them."""
+"""In `PRETRAINED`: for each name of pretrained weights a mapping; its `recipe` trained them."""
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state", "model")
-"""Keys under which training codes keep the weights, the one to prefer first."""
+"""Keys under which training programs store the weights, in order of preference."""
 
 WRAPPING_SEGMENTS = {"module", "_orig_mod"}
-"""What DataParallel and torch.compile insert into names."""
+"""Segments that DataParallel and torch.compile insert into names."""
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 LISTED = 4
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, on the CPU, without wrapping dictionaries and `module.`
-    prefixes.
+    """The tensors of a checkpoint by name, on the CPU.
 
-    Reads .safetensors, and .pth, .pt, .ckpt of PyTorch, these without running code that they may
-    hold.  PnpError if the file is not there, is damaged, holds more than tensors and plain values,
-    or no tensors at all.
+    Wrapping dictionaries and `module.` prefixes are removed.  Formats are .safetensors, and
+    PyTorch's .pth, .pt, .ckpt; code in a file is never run.
+
+    Raises:
+        PnpError: The file does not exist, is damaged, contains objects other than tensors and plain
+            values, or contains no tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -57,11 +59,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         raise PnpError(
-            f"{path}: refused: it is damaged, or holds Python objects, "
-            "and reading those can run any code; "
-            "where it was made, save the state_dict() of the network alone"
+            f"{path}: not read: the file is damaged, or holds Python objects, "
+            "which could run any code when read; "
+            "where it was made, save only the state_dict() of the network"
         ) from e
-    except Exception as e:  # a damaged file can make the readers fail in any way
+    except Exception as e:  # a damaged file can cause any exception
         raise PnpError(
             f"{path}: not a readable checkpoint ({e or type(e).__name__}); is the file complete?"
         ) from e
@@ -77,7 +79,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         }
     if not tensors:
         raise PnpError(
-            f"{path}: there are no named tensors in it; weights are what state_dict() gives"
+            f"{path}: the file holds no named tensors; save the state_dict() of the network"
         )
     return tensors
 
@@ -89,15 +91,22 @@ def load_weights(
     base: Path | None = None,
     letter: str = "",
 ) -> None:
-    """Fill `module` with the weights of `source`: a file, a part of it (`file#prefix`), or the name
-    of shipped weights.
+    """Load weights into `module`.
 
-    The names in the file may carry a prefix (USRNet's `p.` and `h.`): the one under which every
-    tensor of the module is found is taken, and of several the one that ends in `letter`, so that
-    the checkpoint of a whole pipeline serves each of its modules.  Numbers are converted to the
-    module's dtype.  `where` opens messages; a relative path starts from `base`.  PnpError if there
-    is no such source, or lists by name and shape what does not fit; then the module is left as it
-    was.
+    Names in the file may have a prefix, such as USRNet's `p.` and `h.`; `_prefix` finds it.  So the
+    checkpoint of a whole pipeline can be used for each of its modules.  Values are converted to the
+    module's dtype.
+
+    Args:
+        module: The network.
+        source: A file, a part of a file (`file#prefix`), or the name of pretrained weights.
+        where: Prefix of error messages.
+        base: The folder at which a relative path starts.
+        letter: The module's name in the pipeline; it selects one of several prefixes.
+
+    Raises:
+        PnpError: There is no such source, or tensors do not match; then the message lists them by
+            name and shape, and the module is unchanged.
     """
     try:
         path, part = find_weights(source, base)
@@ -109,21 +118,23 @@ def load_weights(
 
 
 def find_weights(source: str | Path, base: Path | None = None) -> tuple[Path, str | None]:
-    """The file that `source` means, and the prefix after its '#' if there is one."""
+    """The file that `source` refers to, and the prefix after its '#' if there is one."""
     text, _, part = str(source).partition("#")
     if text.endswith(SUFFIXES):
         return (base or Path()) / Path(text).expanduser(), part or None
-    shipped = SHIPPED / f"{text}.safetensors"
-    if ".." not in Path(text).parts and not Path(text).is_absolute() and shipped.is_file():
-        return shipped, part or None
-    raise PnpError(_not_shipped(text))
+    ours = PRETRAINED / f"{text}.safetensors"
+    if ".." not in Path(text).parts and not Path(text).is_absolute() and ours.is_file():
+        return ours, part or None
+    raise PnpError(_unknown_weights(text))
 
 
 def convert(source: str | Path, target: str | Path) -> None:
     """Write the tensors of any checkpoint as .safetensors (`pnp convert IN OUT`)."""
     if Path(target).suffix != ".safetensors":
-        raise PnpError(f"{target}: checkpoints are converted to .safetensors; end its name so")
-    # Two names may share one tensor, which the format does not allow: each gets a copy of its own.
+        raise PnpError(
+            f"{target}: checkpoints are converted to .safetensors; give a name with that suffix"
+        )
+    # Two names may share one tensor, which the format does not allow: each gets its own copy.
     state = {
         key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()
     }
@@ -146,7 +157,7 @@ def _fill(
         ],
         "unexpected": [_described(prefix + key, given[key]) for key in given if key not in wanted],
         "wrong shape": [
-            f"{_described(prefix + key, given[key])}, wanted {tuple(value.shape)}"
+            f"{_described(prefix + key, given[key])}, expected {tuple(value.shape)}"
             for key, (_, value) in wanted.items()
             if key in given and given[key].shape != value.shape
         ],
@@ -156,9 +167,9 @@ def _fill(
         kind = type(module).__name__
         raise PnpError(
             "\n    ".join(
-                [f"{source}: these weights do not fit {kind} as it is built here:", *problems]
+                [f"{source}: these weights do not fit {kind} with its present options:", *problems]
             )
-            + f"\n    = set the options of {kind} to those that the weights were made with, "
+            + f"\n    = set the options of {kind} to those with which the weights were trained, "
             "or give other weights"
         )
     broken = [
@@ -168,8 +179,8 @@ def _fill(
     ]
     if broken:
         raise PnpError(
-            f"{source}: {prefix}{broken[0]} holds NaN or infinity; "
-            "the file is damaged or its training failed"
+            f"{source}: {prefix}{broken[0]} holds NaN or infinity, because the file is damaged "
+            "or its training failed; give other weights"
         )
     module.load_state_dict({key: given[plain] for plain, (key, _) in wanted.items()})
 
@@ -177,7 +188,7 @@ def _fill(
 def _prefix(
     wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str
 ) -> str:
-    """The prefix that a module's tensors have in a file.
+    """The prefix of a module's tensors in a file.
 
     | the file holds | names in it | prefix of the module P |
     |---|---|---|
@@ -185,10 +196,11 @@ def _prefix(
     | one network in another class | `net.m_head.weight` | `net.` |
     | a pipeline, as training writes it | `P.m_head.weight`, `H.mlp.0.weight` | `P.` |
     | USRNet's networks | `p.m_head.weight`, `h.mlp.0.weight` | `p.` |
-    | several of one kind | `p_init.m_head.weight`, `p.m_head.weight` | the user must say |
+    | several of one kind | `p_init.m_head.weight`, `p.m_head.weight` | the user must choose |
 
-    In this order: no prefix if the whole module is there without one; the prefix that is the
-    module's letter, in capitals before small ones; the prefix under which most tensors fit.
+    The order of preference: no prefix, if all tensors are found without one; the prefix that equals
+    the module's letter, first with the same case, then with any case; the prefix under which most
+    tensors match.
     """
     candidates = _candidates(wanted, state)
     if "" in candidates and _fits(wanted, state, "") == _everything(wanted):
@@ -198,7 +210,7 @@ def _prefix(
 
 
 def _candidates(wanted: Iterable[str], state: Iterable[str]) -> set[str]:
-    """What stands before the name of any tensor of the module in the file, with its last dot."""
+    """All prefixes, with their last dot, under which the file has any tensor of the module."""
     return {
         key.removesuffix(name)
         for key in state
@@ -210,7 +222,7 @@ def _candidates(wanted: Iterable[str], state: Iterable[str]) -> set[str]:
 def _fits(
     wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], prefix: str
 ) -> tuple[int, int]:
-    """How many tensors of the module are under a prefix with their shape, and how many at all."""
+    """Two counts of tensors found under a prefix: with the right shape, and with any shape."""
     found = [(state[prefix + name], t) for name, (_, t) in wanted.items() if prefix + name in state]
     return sum(there.shape == t.shape for there, t in found), len(found)
 
@@ -220,7 +232,7 @@ def _everything(wanted: Mapping[str, tuple[str, Tensor]]) -> tuple[int, int]:
 
 
 def _prefix_of_letter(candidates: set[str], letter: str) -> str | None:
-    """The one prefix whose last part is the letter: as it is, or else whatever its case."""
+    """The only prefix whose last part is the letter: in the same case, else in any case."""
     last = {prefix: prefix.rstrip(".").rpartition(".")[2] for prefix in candidates}
     exact = [prefix for prefix, part in last.items() if letter and part == letter]
     alike = [prefix for prefix, part in last.items() if letter and part.lower() == letter.lower()]
@@ -233,15 +245,15 @@ def _fitting_prefix(
     state: Mapping[str, Tensor],
     source: str,
 ) -> str:
-    """The prefix under which most tensors fit; PnpError if everything fits under several."""
+    """The prefix under which most tensors match; PnpError if all match under several prefixes."""
     fits = {prefix: _fits(wanted, state, prefix) for prefix in sorted(candidates, key=len)}
     best = max(fits.values(), default=(0, 0))
     prefixes = [prefix for prefix, fit in fits.items() if fit == best]
     if len(prefixes) > 1 and best == _everything(wanted):
         choices = ", ".join(f"'#{p.rstrip('.')}'" for p in prefixes)
         raise PnpError(
-            f"{source}: it holds several sets of weights that fit; "
-            f"append one of {choices} to the file's name"
+            f"{source}: several sets of weights in the file match; "
+            f"append one of {choices} to its name"
         )
     return prefixes[0] if prefixes else ""
 
@@ -258,14 +270,14 @@ def _described(key: str, value: Tensor) -> str:
     return f"{key} {tuple(value.shape)}"
 
 
-def _not_shipped(name: str) -> str:
-    manifest = SHIPPED / MANIFEST
+def _unknown_weights(name: str) -> str:
+    manifest = PRETRAINED / MANIFEST
     known = (yaml.safe_load(manifest.read_text()) or {}) if manifest.is_file() else {}
     recipe = known.get(name, {}).get("recipe")
-    files = SHIPPED.rglob("*.safetensors")
-    shipped = sorted(p.relative_to(SHIPPED).with_suffix("").as_posix() for p in files)
+    files = PRETRAINED.rglob("*.safetensors")
+    known_names = sorted(p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in files)
     return (
-        f"no weights called '{name}' are shipped (there are: {', '.join(shipped) or 'none'}); "
+        f"the package has no weights called '{name}' (it has: {', '.join(known_names) or 'none'}); "
         + (f"train them with `pnp train {recipe}`, or " if recipe else "")
         + f"give a file that ends in {', '.join(SUFFIXES)}, "
         "in YAML or with --set modules.LETTER.weights=FILE"

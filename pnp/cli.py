@@ -1,10 +1,9 @@
-"""The command `pnp`: parsers, and one place where errors become one line and an exit status.
+"""The command `pnp`: its parsers, and the place where errors become a message and an exit status.
 
-Nothing heavy is imported here: `pnp --help` must answer at once.  Each command imports what it
-needs.
+This file imports no large package, so that `pnp --help` is fast.  Each command has its own imports.
 
-Exit status: 0 all went well, 1 something could not be done (the reason is on stderr), 2 the command
-line is wrong, 130 interrupted, 141 the reader of the output left before the work was done.
+Exit status: 0 success; 1 failure (the reason is on stderr); 2 the command line is wrong; 130
+interrupted; 141 the program that reads the output stopped before the work was complete.
 """
 
 from __future__ import annotations
@@ -17,14 +16,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from pnp import __version__
 from pnp.commands.actions import ACTIONS, LISTS, load_plugins
 from pnp.errors import OldSpelling, PnpError
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,20 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PnpError as e:
         return _fail(e, args.debug)
     except KeyboardInterrupt:
-        print("\ninterrupted; files already written are whole", file=sys.stderr)
+        print("\ninterrupted; files already written are complete", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output (head, less) has left
+    except BrokenPipeError:  # the reader of our output (head, less) has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return (
-            141 if args.command in ("run", "degrade", "train", "demo") else 0
-        )  # what writes files was cut short
+        unfinished = args.command in ("run", "degrade", "train", "demo")
+        return 141 if unfinished else 0
     except Exception as e:
         if args.debug:
             raise
         message = f"{type(e).__name__}: {e}".strip().splitlines()[0]
         print(
-            f"pnp: unexpected: {message}\n"
-            "    = a fault of pnp's; --debug shows where, please report it",
+            f"pnp: unexpected error: {message}\n"
+            "    = this is a bug in pnp; --debug shows where it is, please report it",
             file=sys.stderr,
         )
         return 1
@@ -63,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _old_spellings_on_stderr() -> Iterator[None]:
-    """Print each warning of an old spelling once, as errors are printed; other warnings as ever."""
+    """Print each warning about an old spelling once, in the form of errors; others as usual."""
     shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", OldSpelling)
@@ -101,21 +96,22 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pnp",
-        description="Inverse problems in imaging as pipelines of modules, written in YAML.",
-        epilog="pnp COMMAND --help tells more about a command; pnp list shows the pipelines.",
+        description="Inverse problems in imaging, solved by pipelines of interchangeable modules "
+        "that are written in YAML.",
+        epilog="pnp COMMAND --help describes a command; pnp list shows the pipelines.",
     )
     parser.add_argument("--version", action="version", version=f"pnp {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--plugin", metavar="FILE", action="append", default=[], help="a Python file of modules"
+        "--plugin", metavar="FILE", action="append", default=[], help="a Python file with modules"
     )
-    common.add_argument("--debug", action="store_true", help="show where an error comes from")
+    common.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     chosen = argparse.ArgumentParser(add_help=False)
     change = "change the pipeline, e.g. repeat=8 or modules.P.weights=FILE"
     chosen.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change
     )
-    over = "a pipeline, or a part of one, put over it, e.g. ikrnet-8 --with ikrnet-known-noise"
+    over = "apply another pipeline's changes on top, e.g. ikrnet-8 --with ikrnet-known-noise"
     chosen.add_argument(
         "--with", metavar="PIPELINE", action="append", default=[], dest="overlays", help=over
     )
@@ -127,18 +123,21 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_run(command("run", "restore images with a pipeline", chosen))
     _add_degrade(command("degrade", "simulate an observation y = (x * k)|s + n of an image"))
-    demo = command("demo", "blur and shrink a photograph, restore it, and say what that gained")
+    demo = command("demo", "degrade a photograph, restore it, and print the PSNR before and after")
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
-    _add_train(command("train", "train networks by a recipe"))
+    _add_train(command("train", "train networks with a recipe"))
     show_list = command("list", "list pipelines and modules, or describe a module")
-    what = f"only these ({', '.join(LISTS)}), or the name of a module, such as tv: its options"
+    what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
     show = command("show", "print a pipeline, merged with what it extends, and its cost", chosen)
     show.add_argument("pipeline", metavar="PIPELINE")
     show.add_argument(
-        "--size", metavar="HxW", default="1024x1024", help=f"size of the result to cost, {_DEFAULT}"
+        "--size",
+        metavar="HxW",
+        default="1024x1024",
+        help=f"size of the result for which the cost is computed ({_DEFAULT})",
     )
-    check = command("check", "check pipelines and say everything that is wrong with them", chosen)
+    check = command("check", "check pipelines and print all their problems", chosen)
     check.add_argument("pipelines", metavar="PIPELINE", nargs="+", help="YAML files or names")
     diff = command("diff", "show how two pipelines differ, after merging what they extend")
     diff.add_argument("a", metavar="A")
@@ -153,10 +152,10 @@ def _parser() -> argparse.ArgumentParser:
 
 _DEFAULT = "default: %(default)s"
 _KERNEL = (
-    "FILE (.npy, .npz, .mat, .png; FILE#3 is the third in it), gaussian:1.6, "
-    "gaussian:3,1,45 (degrees, counter-clockwise), delta"
+    "FILE (.npy, .npz, .mat, .png; FILE#3 is the third kernel in it), "
+    "gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), delta"
 )
-_LEVEL = "noise level, as 2%%, 5/255 or 0.02"
+_LEVEL = "noise level, for example 2%%, 5/255 or 0.02"
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -173,36 +172,36 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         required=True,
-        help="folder for NAME_xS.png, the kernel and a JSON",
+        help="folder for NAME_xS.png, the kernel and a JSON record",
     )
     add(
         "-s",
         "--scale",
         metavar="S",
         type=_whole,
-        help="how many times larger the result is; 1 for deblurring",
+        help="factor by which the image is enlarged; 1 for deblurring",
     )
     add("-k", "--kernel", metavar="KERNEL", help=f"blur kernel: {_KERNEL}")
-    add("--sigma", metavar="LEVEL", help=f"{_LEVEL}; left out, pipelines that can estimate it do")
+    add("--sigma", metavar="LEVEL", help=f"{_LEVEL}; without it, pipelines estimate it if they can")
     add("--mask", metavar="FILE", help="for inpainting: white where the image is known")
     add(
         "--reference",
         metavar="FILE",
-        help="ground truth of the one image: print the PSNR before and after",
+        help="ground truth, for one image: print the PSNR before and after",
     )
-    add("--trace", action="store_true", help="also store and draw the variables of every iteration")
+    add("--trace", action="store_true", help="also save and draw the variables of every iteration")
     add(
         "--trace-also",
         metavar="NAME",
         nargs=1,
         action="extend",
         default=[],
-        help="a further variable to trace: w, z",
+        help="also trace this variable, for example w or z",
     )
     add(
         "--random-weights",
         action="store_true",
-        help="leave networks at their random start, to try a pipeline out",
+        help="do not load weights; networks stay random, to test a pipeline",
     )
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
     add(
@@ -212,9 +211,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help=f"precision of the networks ({_DEFAULT})",
     )
     add(
-        "--compile", action="store_true", help="compile the image priors: a slow start, then faster"
+        "--compile",
+        action="store_true",
+        help="compile the image priors: slower at first, then faster",
     )
-    add("--seed", type=int, default=0, help=f"of everything random ({_DEFAULT})")
+    add("--seed", type=int, default=0, help=f"seed of all random numbers ({_DEFAULT})")
 
 
 def _add_degrade(degrade: argparse.ArgumentParser) -> None:
@@ -225,7 +226,7 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         required=True,
-        help="folder for NAME_xS_lr.png, the kernel and a JSON",
+        help="folder for NAME_xS_lr.png, the kernel and a JSON record",
     )
     add(
         "-k",
@@ -236,9 +237,9 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     )
     add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
-    how = f"exact: in floats, written as .npy too; the others as the papers' code does ({_DEFAULT})"
+    how = f"exact: in floats, also written as .npy; the others: as in the papers' code ({_DEFAULT})"
     add("--protocol", choices=["exact", "usrnet", "ikrnet", "denoising"], default="exact", help=how)
-    add("--seed", type=int, default=0, help=f"of the noise ({_DEFAULT})")
+    add("--seed", type=int, default=0, help=f"seed of the noise ({_DEFAULT})")
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
@@ -250,18 +251,21 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     )
     add("-o", "--out", metavar="DIR", help="folder of the run (default: runs/RECIPE)")
     add("--data", metavar="DIR", nargs="+", default=[], help="folders of images")
-    add("--minutes", metavar="M", type=float, help="stop after so many minutes, start-up included")
-    add("--steps", metavar="N", type=int, help="stop after so many steps in all")
+    add("--minutes", metavar="M", type=float, help="stop after M minutes, including start-up")
+    add("--steps", metavar="N", type=int, help="stop after N steps in total")
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
-    add("--resume", action="store_true", help="continue the run in the folder")
+    add("--resume", action="store_true", help="continue the run in this folder")
     add("--final", action="store_true", help="let the learning rate decay to zero towards the end")
-    add("--start", metavar="FILE", help="weights that all networks start from")
+    add("--start", metavar="FILE", help="initial weights of all networks")
     add(
         "--ship",
         metavar="NAME",
-        help="when the training has ended, take its weights into the package",
+        help="at the end of the training, add its weights to the package",
     )
-    change = "change the recipe or its pipeline, e.g. batch=8, optimiser.lr=1e-5, modules.P.nb=1"
+    change = (
+        "change the recipe or its pipeline, e.g. batch=8, optimiser.lr=1e-5, "
+        "modules.P.nc=[16,32,64,64]"
+    )
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 
 

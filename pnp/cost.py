@@ -1,9 +1,9 @@
-"""What a pipeline costs before it is run: parameters, multiply-adds per HR pixel, memory.
+"""The cost of a pipeline: parameters, multiply-adds per HR pixel, memory.
 
-Nothing is taken from tables of architectures: the pipeline is run twice on small random images.
-Every convolution, matrix product and FFT is counted exactly.  Memory is the largest sum of all
-tensors that are alive after an operation; from there it grows linearly with the number of pixels,
-which is right for everything but attention across an image.
+The numbers are measured: the pipeline is run twice on small random images.  Every convolution,
+matrix product and FFT is counted exactly.  Memory is the largest sum of all tensors that are alive
+after an operation.  It is extrapolated linearly with the number of pixels, which is correct for
+everything but attention across the whole image.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pnp.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters and multiply-adds per HR pixel in all iterations, by letter; bytes for H x W."""
+    """Parameters and multiply-adds per HR pixel in all iterations, by module; bytes for H x W."""
 
     parameters: dict[str, int]
     multiply_adds: dict[str, float]
@@ -59,7 +59,7 @@ class Cost:
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """'480x320' as (480, 320)."""
+    """Read '480x320' as (480, 320)."""
     match = re.fullmatch(r"(\d{1,6})\s*[x×]\s*(\d{1,6})", text.strip())
     if not match or not int(match[1]) * int(match[2]):
         raise PnpError(f"--size {text}: write height and width, for example 480x320")
@@ -67,12 +67,12 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
-    """Count one run of a pipeline and scale it to a result of height x width."""
+    """Measure the cost of one run, extrapolated to a result of height x width."""
     pipeline.eval()
     sides = (64, 128)
     try:
         small, large = (_measure(pipeline, side, s) for side in sides)
-    except PnpError:  # it extends images by a margin, and needs larger ones
+    except PnpError:  # it pads images, and needs larger ones
         sides = (256, 512)
         small, large = (_measure(pipeline, side, s) for side in sides)
     pixels = [side * side for side in sides]
@@ -86,7 +86,7 @@ def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
 
 
 def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], float]:
-    """Multiply-adds per pixel by letter, and peak bytes, of a run with a result of side x side."""
+    """Multiply-adds per pixel by module, and peak bytes, of a run with a result of side x side."""
     given = _inputs(pipeline, side, s)
     counts = dict.fromkeys(pipeline.parts, 0.0)
     counter, alive = FlopCounterMode(display=False, custom_mapping=_FOURIER), _Alive()
@@ -111,7 +111,7 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
 
 
 def _inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
-    """Something for each variable that the pipeline must be given, for a result of side x side."""
+    """A value for each variable that must be given, for a result of side x side."""
     names = {g.name: g.kind.name for g in pipeline.spec.given if g.default is None or g.name == "s"}
     s = s if "s" in names else 1
     generator = torch.Generator().manual_seed(0)
@@ -128,9 +128,9 @@ def _inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
 
 
 class _Alive(TorchDispatchMode):
-    """After every operation, adds up the tensors that are alive; `peak` is the most.
+    """Adds up the tensors that are alive after every operation; `peak` is the largest sum.
 
-    A storage is kept by its address and by a weak reference, which ends with the storage.
+    Storages are kept by address, as weak references, which disappear with the storage.
     """
 
     def __init__(self) -> None:
@@ -149,11 +149,12 @@ class _Alive(TorchDispatchMode):
 
 
 def _real_transform(shape: Any, dims: Any, *_: Any, out_shape: Any, **__: Any) -> int:
-    """5/2 N log2 N operations for each real signal of N points; of c2r, the output is real."""
+    """5/2 N log2 N operations for each real signal of N points, the input of r2c."""
     return _complex_transform(shape, dims, out_shape=shape) // 2
 
 
 def _inverse_transform(shape: Any, dims: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    """The same for c2r, where the output is real."""
     return _complex_transform(out_shape, dims, out_shape=out_shape) // 2
 
 

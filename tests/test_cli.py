@@ -325,7 +325,7 @@ def test_the_result_never_replaces_the_observation(run):
     os.rename("photo.png", "photo_x1.png")
     os.symlink("photo_x1.png", "photo.png")
     status, _, err = run("run", "hqs-tv", "photo.png", "-o", ".", "-k", "k.npy", *FAST)
-    assert status == 1 and "the result would replace the observation" in err
+    assert status == 1 and "the result would overwrite the observation" in err
     assert Path("photo_x1.png").read_bytes() == before
 
 
@@ -509,7 +509,7 @@ def test_a_fault_of_pnps_is_said_to_be_one(capsys, monkeypatch):
     monkeypatch.setattr(show, "listing", lambda what: 1 / 0)
     assert main(["list"]) == 1
     assert capsys.readouterr().err.startswith(
-        "pnp: unexpected: ZeroDivisionError: division by zero\n"
+        "pnp: unexpected error: ZeroDivisionError: division by zero\n"
     )
 
 
@@ -520,7 +520,7 @@ def test_an_interruption_is_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr(show, "listing", interrupt)
     assert main(["list"]) == 130
-    assert "interrupted; files already written are whole" in capsys.readouterr().err
+    assert "interrupted; files already written are complete" in capsys.readouterr().err
 
 
 def test_a_record_is_json_even_where_a_figure_is_infinite(tmp_path):

@@ -152,7 +152,7 @@ def test_the_page_depends_on_the_rows_alone(folder):
     write_page(folder, page)
     assert page.read_text() == first
     assert "Not in the tables: learned (no weights yet)." in first
-    assert "Border left out: 1 at x1, 4 at x2 pixels." in first
+    assert "Border omitted, in pixels: 1 at x1, 4 at x2." in first
 
     wanted = [
         r
@@ -204,12 +204,12 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
     assert "| BM3D, *published* | **99.50** |" in page and "| method | 5/255 |" in page
     assert (
         "- No blur." in page
-        and "Border left out: none." in page
+        and "Border omitted: none." in page
         and "kernels" not in page.split("## Two tiny")[1]
     )
     for wrong in ("[1, 2]", "1"):
         (folder / "tiny.yaml").write_text(text.replace("[99.5]", wrong))
-        with pytest.raises(PnpError, match="should be a list of 1 PSNRs"):
+        with pytest.raises(PnpError, match="should be a list of 1 PSNR values"):
             run(folder)
 
 

@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 import yaml
 
-from pnp.checkpoints import SHIPPED, SUFFIXES, load_weights
+from pnp.checkpoints import PRETRAINED, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.errors import PipelineError, PnpError
 from pnp.images import write_image
@@ -472,16 +472,16 @@ def test_a_pre_decay_state_is_copied_where_there_is_room_for_it(
 
 
 def test_the_manifest_is_true():
-    manifest, shipped = read_manifest(), set(SHIPPED.rglob("*.safetensors"))
+    manifest, shipped = read_manifest(), set(PRETRAINED.rglob("*.safetensors"))
     assert {name for name, entry in manifest.items() if "sha256" in entry} == {
-        p.relative_to(SHIPPED).with_suffix("").as_posix() for p in shipped
+        p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in shipped
     }
     assert sum(p.stat().st_size for p in shipped) <= 40e6
     assert all(p.stat().st_size <= 16e6 for p in shipped)
     for name, entry in manifest.items():
         assert entry["recipe"].split()[0] in RECIPES.names(), name
         if "sha256" in entry:
-            assert sha256(SHIPPED / f"{name}.safetensors") == entry["sha256"]
+            assert sha256(PRETRAINED / f"{name}.safetensors") == entry["sha256"]
             assert {"data", "steps", "machine", "licence", "measured"} <= set(entry)
     states = list(PRE_DECAY_STATES.rglob("*.safetensors"))
     assert {

@@ -1,1 +1,1 @@
-"""The commands of `pnp`, one file each; `pnp/cli.py` parses their arguments."""
+"""The commands of `pnp`; `pnp/cli.py` parses their arguments."""

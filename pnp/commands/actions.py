@@ -1,6 +1,7 @@
-"""What each command of `pnp` does with its parsed arguments; each imports what it needs.
+"""The functions behind the commands of `pnp`; each takes the parsed arguments.
 
-A command is a thin layer: it calls library functions with real arguments, and prints.
+They are thin: they call library functions with plain arguments, and print.  Imports are local, so
+that `pnp --help` stays fast.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Carry out a recipe."""
+    """Train networks with a recipe."""
     from pnp.commands.train import train_files
 
     return train_files(args)
@@ -86,7 +87,7 @@ def show_(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Say what is wrong with pipelines; status 1 if anything is."""
+    """Print the problems of pipelines; the exit status is 1 if there are any."""
     from pnp.commands import show
 
     failed = 0

@@ -1,4 +1,4 @@
-"""`pnp degrade`: observations simulated from image files."""
+"""`pnp degrade`: simulates observations from image files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from pnp.protocols import degrade
 
 
 def degrade_files(args: argparse.Namespace) -> int:
-    """Simulate the observation of every image of the command line; the status is 1 if some could
-    not be.
-    """
+    """Simulate the observation of each image; the exit status is 1 if one of them failed."""
     sigma = read_noise(args.sigma, "--sigma")
     k = make_kernel(args.kernel, "--kernel")
     names = result_names(args.images)

@@ -1,6 +1,4 @@
-"""`pnp demo`: a photograph is blurred, shrunk and made noisy, then restored, with the commands
-anybody would use.
-"""
+"""`pnp demo`: degrades and restores a photograph, with the same commands that a user would type."""
 
 from __future__ import annotations
 
@@ -19,13 +17,13 @@ from pnp.initializers import build
 
 PIPELINE, SCALE, KERNEL, SIGMA = "usrnet-small", 2, "gaussian:2.4,0.9,-30", "1%"
 DETAIL = (0.33, 0.31)
-"""Where the detail of the picture lies, from 0 (top, left) to 1: the cat's eye."""
+"""Position of the detail, the cat's eye: from 0 (top, left) to 1 (bottom, right)."""
 
 
 def demo(out: str, run: Callable[[list[str]], int]) -> int:
-    """Degrade and restore a photograph that comes with scikit-image; print what it gained.
+    """Degrade and restore a photograph from scikit-image; print the PSNR before and after.
 
-    `run` carries out a command line of pnp and returns its exit status.
+    `run` executes a command line of pnp and returns its exit status.
     """
     folder = make_folder(out)
     photograph = folder / "photograph.png"
@@ -47,13 +45,13 @@ def demo(out: str, run: Callable[[list[str]], int]) -> int:
     record = json.loads(record_path.read_text(encoding="utf-8"))
     quality, files = record["quality"], record["files"]
     observed = read_image(degraded / f"photograph_x{SCALE}_lr.png").pixels
-    truth = read_image(degraded / f"photograph_x{SCALE}_hr.png").pixels
+    ground_truth = read_image(degraded / f"photograph_x{SCALE}_hr.png").pixels
     comparison = folder / "comparison.png"
     panels = {
         "observation": observed.repeat_interleave(SCALE, -1).repeat_interleave(SCALE, -2),
         f"bicubic  {quality['psnr_before']:.2f} dB": build("bicubic")(observed, SCALE),
         f"{PIPELINE}  {quality['psnr_after']:.2f} dB": read_image(files["image"]).pixels,
-        "ground truth": truth,
+        "ground truth": ground_truth,
     }
     draw_panels(panels, comparison)
     after = f"PSNR after ({PIPELINE})"
@@ -69,7 +67,7 @@ def demo(out: str, run: Callable[[list[str]], int]) -> int:
 
 
 def draw_panels(panels: dict[str, Tensor], path: Path) -> None:
-    """Images (1, C, H, W) of one size side by side under their titles, a detail of each below."""
+    """Draw images (1, C, H, W) of one size side by side, with titles, and a detail of each."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

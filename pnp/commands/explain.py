@@ -1,6 +1,6 @@
-"""`pnp list NAME`: what a module takes and returns, its options, documentation and citation.
+"""`pnp list NAME`: inputs, outputs, options, documentation and citation of a module.
 
-Documentation is the docstring of the class, in Google style: a summary and the formula, then
+The documentation is the docstring of the class, in Google style: a summary and the formula, then
 sections `Args:` (the options of the constructor), `Returns:`, `Raises:` and `Source:`.
 """
 
@@ -24,18 +24,18 @@ SECTIONS = ("Args", "Returns", "Raises", "Source")
 
 @dataclass(frozen=True)
 class Docstring:
-    """A docstring in its parts."""
+    """The parts of a docstring."""
 
     body: str
-    """All that precedes the sections."""
+    """The text before the sections."""
     options: dict[str, str]
-    """The entries of `Args`: a line of text for each name."""
+    """The entries of `Args`: name -> text on one line."""
     sections: dict[str, str]
     """The other sections, as written."""
 
 
 def read_docstring(cls: type[Any]) -> Docstring:
-    """The parts of the docstring of a class; what its bases say does not count."""
+    """The parts of the docstring of a class; docstrings of its bases are not inherited."""
     text = inspect.cleandoc(vars(cls).get("__doc__") or "")
     body, *rest = re.split(rf"^({'|'.join(SECTIONS)}):\n", text, flags=re.M)
     sections = {
@@ -51,7 +51,7 @@ def read_docstring(cls: type[Any]) -> Docstring:
 
 
 def explain(name: str) -> str:
-    """The documentation of the modules of a name: several if interfaces share the name."""
+    """The documentation of the module called `name`, in each interface that has one."""
     found = [(word, r.get(name)) for word, r in REGISTRIES.items() if name in r.names()]
     if found:
         return "\n\n\n".join(_module(word, cls) for word, cls in found)
@@ -89,7 +89,7 @@ def _section(title: str, text: str) -> str:
 
 
 def _yaml(parameter: inspect.Parameter) -> str:
-    """A default as one writes it in YAML."""
+    """A default as it is written in YAML."""
     value = parameter.default
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

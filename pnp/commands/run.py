@@ -1,4 +1,4 @@
-"""`pnp run`: restore image files, and write the results and their records beside each other."""
+"""`pnp run`: restores image files; writes the results and a record of each run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from pnp.trace import Recorder
 
 
 def restore_files(args: argparse.Namespace) -> int:
-    """Restore every image of the command line; the status is 1 if some could not be."""
+    """Restore each image; the exit status is 1 if one of them failed."""
     if args.reference and len(args.images) > 1:
         raise PnpError(
-            "--reference is the ground truth of one image, but several images are to be restored"
+            "--reference is the ground truth of one image, "
+            f"but {len(args.images)} images are given; restore them one at a time"
         )
     restorer = Restorer(
         args.pipeline,
@@ -68,14 +69,14 @@ def restore_file(
     reference: str | None = None,
     trace_also: list[str] | None = None,
 ) -> str:
-    """Restore one file and write image, kernel, trace and record; returns the lines for the user.
+    """Restore one file and write image, kernel, trace and record; returns a summary to print.
 
     Args:
         restorer: The pipeline.
         path: The observation.
-        target: Path of the results without `_xS` and suffix.
+        target: Path of the results, without `_xS` and suffix.
         reference: File of the ground truth.
-        trace_also: Variables to trace beside x, k and the levels; None traces nothing.
+        trace_also: Variables to trace in addition to x, k and the levels; None writes no trace.
     """
     image = read_image(path)
     if image.note:
@@ -83,7 +84,7 @@ def restore_file(
     target = target.with_name(f"{target.name}_x{restorer.scale}")
     if Path(path).resolve() == target.with_name(f"{target.name}.png").resolve():
         raise PnpError(
-            f"{path}: the result would replace the observation; choose another folder with --out"
+            f"{path}: the result would overwrite the observation; choose another folder with --out"
         )
     recorder = None if trace_also is None else Recorder(trace_also)
     with _progress(restorer.pipeline.spec.iterations, Path(path).name) as bar:
@@ -107,7 +108,7 @@ def restore_file(
 def _write(
     restored: Restored, like: ImageFile, target: Path, recorder: Recorder | None
 ) -> dict[str, Path]:
-    """Write image, kernel and trace; the files by what they are, that of the record among them."""
+    """Write image, kernel and trace; returns the paths of all files, with that of the record."""
     paths = {"image": target.with_name(f"{target.name}.png")}
     write_image(paths["image"], restored.image, like=like)
     if restored.kernel is not None:

@@ -1,4 +1,4 @@
-"""What pnp says about pipelines and modules: list, show, check, diff, cite."""
+"""The texts that `pnp list`, `show`, `check`, `diff` and `cite` print."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pnp.registry import REGISTRIES
 
 
 def listing(what: str | None = None) -> str:
-    """The pipelines and the modules of each registry, a line each."""
+    """The pipelines, and the modules of each registry, one line each."""
     sections = []
     if what in (None, "pipelines"):
         sections.append(("pipelines", {n: read_spec(n).about for n in PIPELINES.names()}))
@@ -43,21 +43,21 @@ def listing(what: str | None = None) -> str:
 
 
 def flattened(spec: Spec) -> str:
-    """A pipeline as one YAML document, merged; each line tells where it was written."""
+    """A pipeline merged into one YAML document; each line states where it was written."""
     lines = list(emit(_ordered(spec.document)))
     width = min(max(len(text) for text, _ in lines), 72)
     return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
 
 
 def cost(spec: Spec, size: str = "1024x1024") -> str:
-    """What the pipeline costs for a result of the given size, as comment lines (pnp/cost.py)."""
+    """The cost of a pipeline for a result of the given size, as comment lines (pnp/cost.py)."""
     height, width = read_size(size)
     pipeline = build(spec, random_weights=True)
     return str(cost_of(pipeline, height, width))
 
 
 def verdict(spec: Spec) -> str:
-    """One line for a sound pipeline; PipelineError with all problems of one that is not."""
+    """One line about a valid pipeline; PipelineError with all problems of an invalid one."""
     pipeline = build(spec, random_weights=True)
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
@@ -69,13 +69,13 @@ def verdict(spec: Spec) -> str:
 def difference(a: str, b: str) -> str:
     """The lines in which two merged pipelines differ, as a unified diff.
 
-    A module is one line if it fits.
+    A module takes one line if it is short enough.
     """
 
     def flat(name: str) -> list[str]:
         document = _ordered(read_spec(name).document)
         modules = document.value["modules"]
-        # Of one origin, an entry is written on one line, whichever files its options came from.
+        # `emit` writes an entry on one line only if all of it has the same origin.
         entries = {
             letter: from_python(entry.plain(), entry.origin)
             for letter, entry in modules.value.items()
@@ -90,7 +90,7 @@ def difference(a: str, b: str) -> str:
 
 
 def citations(spec: Spec) -> str:
-    """BibTeX of a pipeline, of the modules that it calls and of nothing else."""
+    """BibTeX of a pipeline and of the modules that it calls."""
     name, keys = spec.name, dict.fromkeys(spec.cite)
     for letter, module in spec.modules.items():
         if letter in spec.called:
@@ -99,15 +99,16 @@ def citations(spec: Spec) -> str:
 
 
 def bibtex(keys: Iterable[str], name: str) -> str:
-    """The entries of keys of references.bib, or of keys that are BibTeX themselves; `name` cites
-    them.
+    """The BibTeX entries of `keys`, which `name` cites.
+
+    A key is one of references.bib, or a BibTeX entry itself.
     """
     known = _references()
     missing = [key for key in keys if key not in known and not key.lstrip().startswith("@")]
     if missing:
         raise PnpError(
             f"{name} cites {', '.join(missing)}, which is not in references.bib; "
-            "write the BibTeX itself in `cite`"
+            "write the whole BibTeX entry in `cite`"
         )
     return "\n\n".join(known.get(key, key) for key in keys)
 
@@ -125,9 +126,7 @@ def _references() -> dict[str, str]:
 
 
 def _ordered(document: Node) -> Node:
-    """The keys of a document in the order in which they act, whatever order the files wrote them
-    in.
-    """
+    """The document with its keys in the order in which they act."""
     return Node(
         {key: document.value[key] for key in KEYS if key in document.value}, document.origin
     )

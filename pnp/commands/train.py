@@ -13,8 +13,8 @@ from pnp import training
 
 
 def train_files(args: argparse.Namespace) -> int:
-    """The command `pnp train`; exit status 130 when a signal ended it."""
-    began = time.monotonic()  # before `training` imports PyTorch: the minutes include that
+    """Run `pnp train`; the exit status is 130 if a signal stopped it."""
+    began = time.monotonic()  # before `training` imports PyTorch, which counts as training time
     changes = [*args.assignments, *([f"start={args.start}"] if args.start else [])]
     recipe = training.load_recipe(args.recipe, changes)
     out = args.out or f"runs/{recipe.name}"
@@ -34,11 +34,11 @@ def train_files(args: argparse.Namespace) -> int:
         if not trainer.fabric.is_global_zero:
             return 0
         if signal := trainer.interrupt.name:
-            told = f"stopped at step {trainer.step} ({signal}); --resume goes on"
+            told = f"stopped at step {trainer.step} ({signal}); --resume continues"
             print(told, file=sys.stderr)
             return 130
-        print(f"{out}/weights.safetensors: written; its entry in a manifest:\n")
+        print(f"{out}/weights.safetensors: written; its entry for the manifest:\n")
         print(yaml.safe_dump({args.ship or recipe.name: trainer.entry}, sort_keys=False), end="")
     if args.ship:
-        print(f"{training.ship(out, args.ship)}: shipped")
+        print(f"{training.ship(out, args.ship)}: added to the package")
     return 0

@@ -21,7 +21,7 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from pnp.checkpoints import MANIFEST, SHIPPED
+from pnp.checkpoints import MANIFEST, PRETRAINED
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.pipeline import Pipeline
@@ -85,7 +85,7 @@ def export(
 
 
 def ship(
-    folder: str | Path, name: str, to: Path = SHIPPED, pre_decay: Path = PRE_DECAY_STATES
+    folder: str | Path, name: str, to: Path = PRETRAINED, pre_decay: Path = PRE_DECAY_STATES
 ) -> Path:
     """Take the weights of a finished run into the package, and its pre-decay state beside it.
 
@@ -134,7 +134,7 @@ def ship(
     return target
 
 
-def read_manifest(folder: Path = SHIPPED) -> dict[str, dict[str, Any]]:
+def read_manifest(folder: Path = PRETRAINED) -> dict[str, dict[str, Any]]:
     """The entries by name."""
     path = folder / MANIFEST
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}

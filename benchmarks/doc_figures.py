@@ -1,5 +1,8 @@
-"""Draw the plates of docs/degradations.md: `python benchmarks/plates.py [FOLDER]` (docs/img unless
-told otherwise).
+"""Draw the figures of docs/degradations.md.
+
+    python benchmarks/doc_figures.py [FOLDER]
+
+The default folder is docs/img.
 """
 
 import io
@@ -35,7 +38,7 @@ def main(folder: Path) -> None:
 
 
 def photograph() -> Tensor:
-    """The astronaut of scikit-image, (3, 512, 512), uint8."""
+    """The image `astronaut` of scikit-image, (3, 512, 512), uint8."""
     from skimage import data
 
     return torch.from_numpy(data.astronaut()).permute(2, 0, 1).contiguous()
@@ -97,7 +100,7 @@ def off_centre():
 
 
 def model(photo: Tensor):
-    """One patch through the model, for four kernels."""
+    """The steps of the observation model on one patch, for four kernels."""
     x = photo[None, :, 32:160, 160:288].float() / 255
     kernels = {
         "Gaussian, std 1.6": gaussian_kernels(21, torch.tensor([1.6]), torch.tensor([1.6])),
@@ -116,7 +119,7 @@ def model(photo: Tensor):
 
 
 def noise(photo: Tensor):
-    """Levels of noise from none to 10 %."""
+    """Noise levels from 0 to 10 %."""
     x = photo[None, :, 40:136, 176:272].float() / 255
     levels = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
     figure, grid = plt.subplots(1, len(levels), figsize=(8.6, 1.75), layout="constrained")
@@ -126,7 +129,7 @@ def noise(photo: Tensor):
 
 
 def batch(photo: Tensor):
-    """What a trainer sees."""
+    """A batch of training pairs."""
     kinds = {"anisotropic": 0.5, "motion": 0.5}
     x, y, k, sigma, _ = Degradations(scales=(4,), kinds=kinds).draw(
         ImageBank([photo]), 8, 96, seeded(8)
@@ -140,7 +143,7 @@ def batch(photo: Tensor):
 
 
 def rows(kernels: dict[str, Tensor], crosses: bool = False):
-    """A row of kernels for each title, every kernel's peak white."""
+    """A row of kernels for each title; the peak of every kernel is white."""
     figure, grid = plt.subplots(
         len(kernels), PER_ROW, figsize=(8.6, 1.05 * len(kernels)), layout="constrained"
     )
@@ -173,7 +176,7 @@ def save(path: Path, figure) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=92)
     plt.close(figure)
-    with atomic(path) as temporary:  # 256 colours are enough to look at, and a third of the bytes
+    with atomic(path) as temporary:  # 256 colours look the same and need a third of the bytes
         Image.open(drawn).convert("RGB").quantize(256).save(temporary, optimize=True)
 
 
