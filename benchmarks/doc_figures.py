@@ -1,4 +1,4 @@
-"""Draw the figures of docs/degradations.md.
+"""Draw the figures of docs/degradations.md, and the blind restorations of the README.
 
     python benchmarks/doc_figures.py [FOLDER]
 
@@ -17,9 +17,14 @@ from torch import Tensor
 
 from pnp.degradations import Degradations, ImageBank
 from pnp.files import atomic
-from pnp.kernels import centre_of_mass, gaussian_kernels
+from pnp.initializers import build
+from pnp.kernel_files import make_kernel
+from pnp.kernels import centre_of_mass, gaussian_kernels, resize_kernel
+from pnp.metrics import psnr
 from pnp.observation import add_noise, blur, observe
+from pnp.protocols import degrade
 from pnp.random_kernels import disturb, motion_kernels, random_kernels
+from pnp.restoration import Restorer
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -33,7 +38,7 @@ def main(folder: Path) -> None:
     photo = photograph()
     for draw in (gaussians, motion, mixed_and_disturbed, off_centre):
         save(folder / f"{draw.__name__.replace('_', '-')}.png", draw())
-    for draw_from in (model, noise, batch):
+    for draw_from in (model, noise, batch, blind):
         save(folder / f"{draw_from.__name__}.png", draw_from(photo))
 
 
@@ -156,6 +161,36 @@ def rows(kernels: dict[str, Tensor], crosses: bool = False):
                 ax.axhline(middle, color="tab:blue", linewidth=0.5)
                 ax.axvline(middle, color="tab:blue", linewidth=0.5)
                 ax.plot(middle + column, middle + row, "+", color="tab:orange", markersize=6)
+    return figure
+
+
+def blind(photo):
+    """Gaussian and motion blur at x2 with 1 % noise, restored by spectral-usrnet."""
+    x = photo[None, :, :360, 120:440] / 255
+    restorer = Restorer("spectral-usrnet", scale=2)
+    figure, grid = plt.subplots(
+        2, 5, figsize=(10.4, 4.9), layout="constrained", width_ratios=[4, 4, 4, 4, 2]
+    )
+    for axes, (title, words) in zip(
+        grid, {"Gaussian": "gaussian:2.4,0.9,-30", "motion": "motion:3"}.items(), strict=True
+    ):
+        k = make_kernel(words, "kernel")
+        y, truth = degrade(x, k, 2, 0.01, "exact", 0)
+        restored = restorer(y.clamp(0, 1))
+        assert restored.kernel is not None
+        first = build("bicubic")(y, 2)
+        before, after = (float(psnr(i, truth, border=4)) for i in (first, restored.image))
+        both = [resize_kernel(k, 25), restored.kernel]
+        pair = torch.cat([kernel / kernel.max() for kernel in both], -2)
+        shown = {
+            f"{title} blur, x2, 1 %": build("nearest")(y, 2),
+            f"bicubic {before:.1f} dB": first,
+            f"spectral-usrnet {after:.1f} dB": restored.image,
+            "ground truth": truth,
+            "kernel, estimate": pair,
+        }
+        for ax, (name, image) in zip(axes, shown.items(), strict=True):
+            show(ax, image[0], name)
     return figure
 
 
