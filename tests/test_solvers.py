@@ -606,11 +606,11 @@ def test_D_says_what_is_wrong_with_its_mask(mask, message):
         ),
         (
             lambda: resize_kernel(kernels(0, 1, 5, 5), 0),
-            "a kernel cannot have a side of 0; it is 1 or more",
+            "a kernel cannot have a side of 0; give 1 or more",
         ),
         (
             lambda: resize_kernel(kernels(0, 1, 5, 5), 6, -1),
-            "a kernel cannot have a side of -1; it is 1 or more",
+            "a kernel cannot have a side of -1; give 1 or more",
         ),
     ],
 )
