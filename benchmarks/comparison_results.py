@@ -14,7 +14,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from comparison import IDENTITY, Case, Comparison
+from comparison import IDENTITY, METRICS_OF_KERNELS, Case, Comparison
 
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
@@ -52,7 +52,9 @@ class Results:
             self.runs[digest] = {"run": digest, **run}
             _append(self.runs_path, RUN, self.runs[digest])
         row = {"run": digest, **self._written(run["method"], case)}
-        row |= {name: "" if value is None else f"{value:.4f}" for name, value in values.items()}
+        for name, value in values.items():  # an error of a kernel is of order 1e-5
+            form = ".6g" if name in METRICS_OF_KERNELS else ".4f"
+            row[name] = "" if value is None else format(value, form)
         row["seconds"] = f"{seconds:.3f}"
         self.rows[_key(row)] = row
         _append(self.path, self.columns, row)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from compare import measure
 from comparison import COMPARISONS, read_comparison
-from comparison_results import Results
+from comparison_results import RUN, Results
 from comparison_tables import write_page
 
 import pnp
@@ -303,3 +303,13 @@ def test_the_comparisons_of_the_project_can_be_read():
     for path in BENCHMARKS.glob("*.yaml"):
         for method in read_comparison(path).methods.values():
             method.spec()
+
+
+def test_errors_of_kernels_keep_their_digits_in_the_rows(folder):
+    """They are of order 1e-5, and four decimals would leave zero."""
+    comparison = read_comparison(folder / "tiny.yaml")
+    results = Results(comparison)
+    run = dict.fromkeys(RUN[1:], "") | {"method": "bicubic"}
+    case = next(iter(comparison.cases()))
+    results.add(run, case, {"psnr": 30.0, "kernel_error": 1.23456e-5}, 0.1)
+    assert "1.23456e-05" in {value for row in results.rows.values() for value in row.values()}
