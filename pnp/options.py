@@ -276,8 +276,8 @@ def _convert(annotation: Any, value: Any) -> Any:
             raise _Unfit
         return {key: _convert(arguments[1], entry) for key, entry in value.items()}
     if annotation in (int, float):
-        number = isinstance(value, Integral if annotation is int else Real)
-        if not number or isinstance(value, bool) or not abs(value) < 1e300:
+        kind: Any = Integral if annotation is int else Real
+        if not isinstance(value, kind) or isinstance(value, bool) or not abs(value) < 1e300:
             raise _Unfit
         return annotation(value)
     if annotation in (bool, str) and not isinstance(value, annotation):

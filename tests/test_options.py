@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -187,3 +187,37 @@ def test_a_dataclass_is_built_from_a_map_or_refused():
     assert read("batch: 13\n") == (None, ["a.yaml:1: batch should not be 13"])
     assert read("about: x\n") == (None, ["a.yaml:1: outer: the key 'batch' is missing"])
     assert read("[1]\n") == (None, ["a.yaml:1: outer should be a map of keys"])
+
+
+WRONG = """\
+extends: hqs-tv
+modules:
+  D: {solver: cg-image, tolerance: 2, boundary: wrap}
+  P:
+    prior: tv
+    iterations: 0
+    strength: -1
+"""
+
+
+def test_all_wrong_options_of_all_modules_are_told_at_once_each_with_its_line(tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG)
+    with pytest.raises(pnp.PipelineError) as error:
+        pnp.load(path)
+    assert [(p.origin.line, p.message) for p in error.value.problems] == [
+        (3, "D: tolerance is 2, but should be a number above 0 and below 1"),
+        (3, "D: boundary is 'wrap', but should be one of circular, replicate, reflect"),
+        (6, "P: iterations is 0, but should be a whole number of at least 1"),
+        (7, "P: strength is -1, but should be a number above 0"),
+    ]
+    assert error.value.problems[-1].cure == "P is the prior tv; see `pnp list tv`"
+
+
+def test_what_depends_on_two_options_is_told_with_the_cure_and_the_name_once():
+    changes: dict[str, Any] = {"modules.H.first": "1%", "modules.H.last": "2%"}
+    with pytest.raises(pnp.PipelineError) as error:
+        pnp.load("hqs-tv", **changes)
+    [problem] = error.value.problems
+    assert problem.message == "H: first is 0.01 and last is 0.02, but the level must not rise"
+    assert problem.cure == "write last <= first"
