@@ -115,7 +115,8 @@ class ImageBank:
 class Degradations:
     """The distribution of observations, and sampling from it.
 
-    `random_kernels` describes `size`, `kinds`, `std`, `nonlinearity`, `disturbance`, `off_centre`.
+    `random_kernels` describes `size`, `kinds`, `std`, `disturbance` and `off_centre`;
+    `motion_kernels` describes `nonlinearity`, `reach` and `pauses`.
     """
 
     scales: tuple[int, ...] = (4,)
@@ -127,6 +128,8 @@ class Degradations:
     )
     std: Range = (0.2, 4.0)
     nonlinearity: Range = (0.0, 1.0)
+    reach: Range = (0.1, 1.0)
+    pauses: float = 0.0
     disturbance: float = 0.0
     off_centre: float = 0.0
     noise: Noise = 0.03
@@ -150,10 +153,10 @@ class Degradations:
             raise PnpError(
                 f"degradations: scales should be whole numbers of at least 1, but are {self.scales}"
             )
-        for name in ("std", "nonlinearity"):
+        for name, least, most in (("std", 1e-6, 1e6), ("nonlinearity", 0, 1), ("reach", 0, 1.2)):
             low, high = getattr(self, name)
-            if not (0 < low <= high if name == "std" else 0 <= low <= high <= 1):
-                limits = "0 < low <= high" if name == "std" else "0 <= low <= high <= 1"
+            if not least <= low <= high <= most:
+                limits = "0 < low <= high" if name == "std" else f"0 <= low <= high <= {most}"
                 raise PnpError(
                     f"degradations: {name} should be a range (low, high) with {limits}, "
                     f"but is {low, high}"
@@ -163,6 +166,8 @@ class Degradations:
                 raise PnpError(
                     f"degradations: {name} should be between 0 and 1, but is {getattr(self, name)}"
                 )
+        if not 0 <= self.pauses <= 10:
+            raise PnpError(f"degradations: pauses should be between 0 and 10, but is {self.pauses}")
         if self.size < 1 or self.disturbance < 0 or not 0 <= self.off_centre <= self.size // 2:
             raise PnpError(
                 "degradations: size should be 1 or more, disturbance 0 or more, "
@@ -194,6 +199,8 @@ class Degradations:
             self.kinds,
             std=self.std,
             nonlinearity=self.nonlinearity,
+            reach=self.reach,
+            pauses=self.pauses,
             disturbance=self.disturbance,
             off_centre=self.off_centre,
             generator=generator,

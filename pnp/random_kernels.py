@@ -28,6 +28,8 @@ def random_kernels(
     *,
     std: Range = (0.2, 4.0),
     nonlinearity: Range = (0.0, 1.0),
+    reach: Range = (0.1, 1.0),
+    pauses: float = 0.0,
     disturbance: float = 0.0,
     off_centre: float = 0.0,
     generator: torch.Generator | None = None,
@@ -37,7 +39,7 @@ def random_kernels(
 
     `isotropic` and `anisotropic`: Gaussians whose standard deviations, in pixels, are uniform in
     `std` (one for both axes, or one for each axis with a random angle).  `motion`: see
-    `motion_kernels`.  `mixed`: a motion kernel and an anisotropic Gaussian added with random
+    `motion_kernels`, which `nonlinearity`, `reach` and `pauses` belong to.  `mixed`: a motion kernel and an anisotropic Gaussian added with random
     weights.  `disturbance`: each tap is multiplied by 1 + U(0, disturbance), as in DAN.
     `off_centre`: the largest shift of the centre of mass in each direction, in pixels.
     """
@@ -57,7 +59,9 @@ def random_kernels(
         width = draw.uniform(*std)
         made["isotropic"] = gaussian_kernels(size, width, width, shift=shift)
     if {"motion", "mixed"} & shares.keys():
-        made["motion"] = motion_kernels(n, size, nonlinearity, shift, generator, device)
+        made["motion"] = motion_kernels(
+            n, size, nonlinearity, shift, generator, device, reach=reach, pauses=pauses
+        )
     if "mixed" in shares:
         weight = draw.uniform(0, 1)[:, None, None, None]
         made["mixed"] = weight * made["anisotropic"] + (1 - weight) * made["motion"]
@@ -95,14 +99,19 @@ def motion_kernels(
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
     steps: int = 256,
+    *,
+    reach: Range = (0.1, 1.0),
+    pauses: float = 0.0,
 ) -> Tensor:
     """Camera shake: the time that a random trajectory spends at each pixel.
 
     The direction of the trajectory drifts, curves and sometimes jumps, and its speed varies, all in
     proportion to a non-linearity drawn for each kernel; 0 is a straight line at constant speed.
-    Its largest distance from the centre of mass, in rows or columns, is uniform between 10 % and
-    100 % of the largest distance that the support allows.  A small Gaussian (0.3 to 0.8 pixels)
-    models the optics.
+    Its largest distance from the centre of mass, in rows or columns, is r (size // 2 - 2) pixels,
+    with r uniform in `reach`; above 1, the last two rows and columns are used as well.
+    With `pauses` p, the speed is multiplied by exp(U(0, p) w), w a random walk of variance 0 to 1:
+    the camera almost rests somewhere, and the kernel has bright spots.
+    A small Gaussian (0.3 to 0.8 pixels) models the optics.
     """
     draw = _Draw(n, generator, torch.device(device))
     shift = torch.zeros(n, 2, device=device) if shift is None else shift
@@ -112,13 +121,16 @@ def motion_kernels(
     jumps = ((draw.uniform(0, 1, steps) < 3 * bend / steps) * draw.normal(steps) * 1.2).cumsum(1)
     angle = draw.uniform(0, 2 * math.pi)[:, None] + drift + curve + jumps
     speed = (1 + bend * draw.normal(steps).cumsum(1) * (1.5 / math.sqrt(steps))).abs() + 0.05
+    if pauses:
+        walk = draw.normal(steps).cumsum(1) / math.sqrt(steps)
+        speed = speed * (draw.uniform(0, pauses)[:, None] * walk).exp()
     velocity = torch.stack((speed * angle.sin(), speed * angle.cos()), -1)
     path = velocity.cumsum(1)  # (n, steps, row and column)
     path = path - path.mean(1, keepdim=True)
     odd = size - 1 + size % 2
     room = (odd // 2 - 2 - shift.abs().amax(1)).clamp(min=0)
     longest = path.abs().amax((1, 2)).clamp(min=1e-6)
-    path = path * (draw.uniform(0.1, 1) * room / longest)[:, None, None] + shift[:, None]
+    path = path * (draw.uniform(*reach) * room / longest)[:, None, None] + shift[:, None]
 
     # The kernel is a product of two matrices, the weights of each time over rows and over columns.
     # Unlike scattered sums, a product gives the same numbers in every run on a GPU.
