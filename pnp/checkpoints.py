@@ -89,7 +89,7 @@ def load_weights(
     source: str | Path,
     where: str = "",
     base: Path | None = None,
-    letter: str = "",
+    symbol: str = "",
 ) -> None:
     """Load weights into `module`.
 
@@ -102,7 +102,7 @@ def load_weights(
         source: A file, a part of a file (`file#prefix`), or the name of pretrained weights.
         where: Prefix of error messages.
         base: The folder at which a relative path starts.
-        letter: The module's name in the pipeline; it selects one of several prefixes.
+        symbol: The module's symbol in the pipeline; it selects one of several prefixes.
 
     Raises:
         PnpError: There is no such source, or tensors do not match; then the message lists them by
@@ -112,7 +112,7 @@ def load_weights(
         path, part = find_weights(source, base)
         state = read_checkpoint(path)
         translate = getattr(type(module), "translate", None)
-        _fill(module, state if translate is None else translate(state), str(source), part, letter)
+        _fill(module, state if translate is None else translate(state), str(source), part, symbol)
     except PnpError as e:
         raise PnpError(f"{where}: {e}" if where else str(e)) from e
 
@@ -143,10 +143,10 @@ def convert(source: str | Path, target: str | Path) -> None:
 
 
 def _fill(
-    module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, letter: str
+    module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, symbol: str
 ) -> None:
     wanted = {_plain(key): (key, value) for key, value in module.state_dict().items()}
-    prefix = _prefix(wanted, state, source, letter) if part is None else part.rstrip(".") + "."
+    prefix = _prefix(wanted, state, source, symbol) if part is None else part.rstrip(".") + "."
     given = {
         key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
     }
@@ -186,7 +186,7 @@ def _fill(
 
 
 def _prefix(
-    wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, letter: str
+    wanted: Mapping[str, tuple[str, Tensor]], state: Mapping[str, Tensor], source: str, symbol: str
 ) -> str:
     """The prefix of a module's tensors in a file.
 
@@ -199,14 +199,14 @@ def _prefix(
     | several of one kind | `p_init.m_head.weight`, `p.m_head.weight` | the user must choose |
 
     The order of preference: no prefix, if all tensors are found without one; the prefix that equals
-    the module's letter, first with the same case, then with any case; the prefix under which most
+    the module's symbol, first with the same case, then with any case; the prefix under which most
     tensors match.
     """
     candidates = _candidates(wanted, state)
     if "" in candidates and _fits(wanted, state, "") == _everything(wanted):
         return ""
-    of_letter = _prefix_of_letter(candidates, letter)
-    return of_letter or _fitting_prefix(candidates, wanted, state, source)
+    of_symbol = _prefix_of_symbol(candidates, symbol)
+    return of_symbol or _fitting_prefix(candidates, wanted, state, source)
 
 
 def _candidates(wanted: Iterable[str], state: Iterable[str]) -> set[str]:
@@ -231,11 +231,11 @@ def _everything(wanted: Mapping[str, tuple[str, Tensor]]) -> tuple[int, int]:
     return len(wanted), len(wanted)
 
 
-def _prefix_of_letter(candidates: set[str], letter: str) -> str | None:
-    """The only prefix whose last part is the letter: in the same case, else in any case."""
+def _prefix_of_symbol(candidates: set[str], symbol: str) -> str | None:
+    """The only prefix whose last part is the symbol: in the same case, else in any case."""
     last = {prefix: prefix.rstrip(".").rpartition(".")[2] for prefix in candidates}
-    exact = [prefix for prefix, part in last.items() if letter and part == letter]
-    alike = [prefix for prefix, part in last.items() if letter and part.lower() == letter.lower()]
+    exact = [prefix for prefix, part in last.items() if symbol and part == symbol]
+    alike = [prefix for prefix, part in last.items() if symbol and part.lower() == symbol.lower()]
     return next((found[0] for found in (exact, alike) if len(found) == 1), None)
 
 
@@ -280,5 +280,5 @@ def _unknown_weights(name: str) -> str:
         f"the package has no weights called '{name}' (it has: {', '.join(known_names) or 'none'}); "
         + (f"train them with `pnp train {recipe}`, or " if recipe else "")
         + f"give a file that ends in {', '.join(SUFFIXES)}, "
-        "in YAML or with --set modules.LETTER.weights=FILE"
+        "in YAML or with --set modules.NAME.weights=FILE"
     )

@@ -37,11 +37,11 @@ class Cost:
 
     def __str__(self) -> str:
         lines = []
-        for letter, count in self.parameters.items():
-            per_iteration = self.multiply_adds[letter] / max(self.iterations, 1)
+        for symbol, count in self.parameters.items():
+            per_iteration = self.multiply_adds[symbol] / max(self.iterations, 1)
             if count or per_iteration >= 0.5:
                 counted = f"{_unit(per_iteration)} multiply-adds per HR pixel and iteration"
-                lines.append(f"# {letter:4} {count:12,} parameters  {counted}")
+                lines.append(f"# {symbol:4} {count:12,} parameters  {counted}")
         total = sum(self.parameters.values())
         whole = sum(self.multiply_adds.values()) * self.height * self.width
         size = f"{self.height} x {self.width}"
@@ -80,7 +80,7 @@ def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
     memory = max(large[1] + slope * (height * width - pixels[1]), 0.0)
     state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
     parameters = {
-        letter: sum(p.numel() for p in m.parameters()) for letter, m in pipeline.parts.items()
+        symbol: sum(p.numel() for p in m.parameters()) for symbol, m in pipeline.parts.items()
     }
     return Cost(parameters, large[0], pipeline.spec.iterations, height, width, memory + state)
 
@@ -91,14 +91,14 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
     counts = dict.fromkeys(pipeline.parts, 0.0)
     counter, alive = FlopCounterMode(display=False, custom_mapping=_FOURIER), _Alive()
     handles = []
-    for letter, module in pipeline.parts.items():
+    for symbol, module in pipeline.parts.items():
         started: list[float] = []
 
         def before(*_: Any, started: list[float] = started) -> None:
             started.append(counter.get_total_flops() / 2)
 
-        def after(*_: Any, letter: str = letter, started: list[float] = started) -> None:
-            counts[letter] += counter.get_total_flops() / 2 - started.pop()
+        def after(*_: Any, symbol: str = symbol, started: list[float] = started) -> None:
+            counts[symbol] += counter.get_total_flops() / 2 - started.pop()
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
@@ -107,7 +107,7 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
     finally:
         for handle in handles:
             handle.remove()
-    return {letter: count / (side * side) for letter, count in counts.items()}, float(alive.peak)
+    return {symbol: count / (side * side) for symbol, count in counts.items()}, float(alive.peak)
 
 
 def _inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:

@@ -32,17 +32,17 @@ class Pipeline(nn.Module):
 
     Called with the given variables by name, it runs the steps and returns a `Result`.  y is (B, C,
     H, W) on [0, 1], k (B, 1, K, K) or (K, K), s a whole number, sigma a number or (B, 1, 1, 1).
-    The modules are its children by letter (`pipeline.P`), so that `.to`, `state_dict` and autograd
+    The modules are its children by symbol (`pipeline.P`), so that `.to`, `state_dict` and autograd
     work as for any `nn.Module`.
     """
 
     def __init__(self, spec: Spec, modules: dict[str, Module]):
         super().__init__()
         self.spec = spec
-        for letter, module in modules.items():
-            self.add_module(letter, module)
-        for letter in spec.freeze:
-            modules[letter].requires_grad_(False)
+        for symbol, module in modules.items():
+            self.add_module(symbol, module)
+        for symbol in spec.freeze:
+            modules[symbol].requires_grad_(False)
         self.precision: torch.dtype | None = None
         self.checkpointing = False
         """True keeps only the variables between iterations for backward and computes the rest
@@ -50,8 +50,8 @@ class Pipeline(nn.Module):
 
     @property
     def parts(self) -> dict[str, Module]:
-        """The modules by letter."""
-        return {letter: getattr(self, letter) for letter in self.spec.modules}
+        """The modules by symbol."""
+        return {symbol: getattr(self, symbol) for symbol in self.spec.modules}
 
     @property
     def channels(self) -> int | None:
@@ -95,7 +95,7 @@ class Pipeline(nn.Module):
                 if trace is not None:
                     trace(State(number, None, spec.iterations, None, variables, {}, {}))
                 for i in range(stage.repeat):
-                    active = {step.module: stage.letter(step.module, i) for step in stage.steps}
+                    active = {step.module: stage.active(step.module, i) for step in stage.steps}
                     where = f"iteration {done + 1} of {spec.iterations}"
                     loop = {"n": stage.repeat, "i": i}
                     self._iterate(stage.steps, variables, where, loop, active)
@@ -150,8 +150,8 @@ class Pipeline(nn.Module):
 
     def _reports(self, active: Mapping[str, str]) -> dict[str, dict[str, float]]:
         """What the modules of an iteration report of their last call."""
-        reports = {letter: self.parts[letter].report() for letter in set(active.values())}
-        return {letter: report for letter, report in reports.items() if report}
+        reports = {symbol: self.parts[symbol].report() for symbol in set(active.values())}
+        return {symbol: report for symbol, report in reports.items() if report}
 
     def _call(self, module: Module, inputs: list[Any]) -> Any:
         if not _is_network(module):
@@ -228,27 +228,27 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
     """
     problems: list[Problem] = []
     modules: dict[str, Module] = {}
-    for letter, m in spec.modules.items():
+    for symbol, m in spec.modules.items():
         try:
-            modules[letter] = REGISTRIES[m.word].get(m.name)(**m.options)
-            if "_parameters" not in vars(modules[letter]):
+            modules[symbol] = REGISTRIES[m.word].get(m.name)(**m.options)
+            if "_parameters" not in vars(modules[symbol]):
                 raise PnpError(f"{m.name}: its constructor must begin with super().__init__()")
         except PnpError as e:
             message, _, cure = str(e).removeprefix(f"{m.name}: ").partition("; ")
-            cure = cure or f"{letter} is the {m.word} {m.name}"
-            problems.append(Problem(m.origin, f"{letter}: {message}", cure))
+            cure = cure or f"{symbol} is the {m.word} {m.name}"
+            problems.append(Problem(m.origin, f"{symbol}: {message}", cure))
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
             problems.append(
-                Problem(m.origin, f"{letter}: {m.name} cannot be built: {type(e).__name__}: {e}")
+                Problem(m.origin, f"{symbol}: {m.name} cannot be built: {type(e).__name__}: {e}")
             )
         else:
-            problem = None if random_weights else _load(modules[letter], m, spec)
+            problem = None if random_weights else _load(modules[symbol], m, spec)
             problems += [problem] if problem else []
     if spec.weights is not None and all(
-        spec.modules[letter].weights is not None or next(module.parameters(), None) is None
-        for letter, module in modules.items()
+        spec.modules[symbol].weights is not None or next(module.parameters(), None) is None
+        for symbol, module in modules.items()
     ):
-        cure = "leave 'weights' out, or check the letters of the networks"
+        cure = "leave 'weights' out, or check the names of the networks"
         problems.append(Problem(spec.weights.origin, "no module takes these weights", cure))
     if problems:
         raise PipelineError(problems)
@@ -264,19 +264,19 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
     source = m.weights or spec.weights
     if source is None:
         cure = (
-            f"add 'weights: FILE' to {m.letter}, or 'weights: FILE' for all modules "
+            f"add 'weights: FILE' to {m.symbol}, or 'weights: FILE' for all modules "
             "(--set weights=FILE)"
         )
         return Problem(
             m.origin,
-            f"{m.letter}: the {m.word} {m.name} is a network, but no weights are given",
+            f"{m.symbol}: the {m.word} {m.name} is a network, but no weights are given",
             cure,
         )
     try:
-        load_weights(module, source.value, letter=m.letter)
+        load_weights(module, source.value, symbol=m.symbol)
     except PnpError as e:
         message, _, cure = str(e).partition("; ")
-        return Problem(source.origin, f"{m.letter}: {message}", cure)
+        return Problem(source.origin, f"{m.symbol}: {message}", cure)
     return None
 
 

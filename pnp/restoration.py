@@ -165,7 +165,7 @@ class Restorer:
             )
         read = time.perf_counter()
         result = run_image(self.pipeline, source.pixels.to(self.device), self.given, trace)
-        reports = {letter: module.report() for letter, module in self.pipeline.parts.items()}
+        reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         ran = time.perf_counter()
@@ -182,7 +182,7 @@ class Restorer:
             "size": [height, width],
             "estimates": levels,
             "quality": self._quality(x, k, source.pixels, truth),
-            "reports": {letter: report for letter, report in reports.items() if report},
+            "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
             "device": str(self.device),

@@ -44,7 +44,7 @@ class State:
 
     `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
     stage; `variables` are the values by name (read, do not change); `active` tells which module
-    stood for which letter, `reports` what modules say of their last call.
+    was called for which symbol, `reports` what modules say of their last call.
     """
 
     stage: int

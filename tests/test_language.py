@@ -426,7 +426,7 @@ def test_a_list_of_extends_is_a_base_and_overlays(write):
     assert both(y=Y).x.flatten()[0] == 1 * 2 * 2
     # An overlay that extends what is below it acts with its own lines alone.
     blind = read_spec(write("c.yaml", "extends: [short.yaml, blind.yaml]\n"))
-    assert blind.iterations == 1 and blind.stages[0].swap[0].letters == {"P": "B"}
+    assert blind.iterations == 1 and blind.stages[0].swap[0].replacements == {"P": "B"}
     assert load("good.yaml", "twice.yaml")(y=Y).x.flatten()[0] == ((0 + 1) * 2 + 2) * 2 * 2 + 3 * 2
     assert load("good.yaml", "twice.yaml", "short.yaml")(y=Y).x.flatten()[0] == 2
     assert read_spec("short.yaml", overlays=["blind.yaml"]).name == "short.yaml with blind.yaml"

@@ -37,7 +37,7 @@ FIXED_SCALE = {"dpsr": 4}
 """Pipelines that a network ties to one scale."""
 
 NO_GRADIENT = {"ikrnet-authors": ["I"]}
-"""Letters that a pipeline cuts off from its results: the authors' code lets no gradient pass from D
+"""Modules that a pipeline cuts off from its results: the authors' code lets no gradient pass from D
 to the kernel, and pulls w to zero, so that I learns in a stage of its own."""
 
 NEW = ("blind-dpir", "denoise-usrnet", "fkp-dpir", "usrnet-tv-start")
@@ -52,11 +52,11 @@ def small(name, **more):
     overrides = {"repeat": repeats[0]} if "repeat" in document else {}
     if "stages" in document:
         overrides = {f"stages.{i}.repeat": repeat for i, repeat in enumerate(repeats)}
-    for letter, module in spec.modules.items():
+    for symbol, module in spec.modules.items():
         options = dict(SMALL.get(module.name, {}))
         if module.name == "hypanet":
             options = {"n": max(repeats), "width": 8}
-        overrides |= {f"modules.{letter}.{option}": value for option, value in options.items()}
+        overrides |= {f"modules.{symbol}.{option}": value for option, value in options.items()}
     return overrides | more
 
 
@@ -95,10 +95,10 @@ def near(a, b, tolerance):
 
 @functools.cache
 def trained(name):
-    """Letters of a pipeline whose modules have parameters."""
+    """Symbols of a pipeline whose modules have parameters."""
     return [
-        letter
-        for letter, module in load(name).parts.items()
+        symbol
+        for symbol, module in load(name).parts.items()
         if next(module.parameters(), None) is not None
     ]
 
@@ -157,26 +157,26 @@ def test_it_back_propagates_to_every_trainable_module(name):
     generator = torch.Generator().manual_seed(3)
     parts = [torch.rand(value.shape, generator=generator) * value for value in result.values()]
     sum(part.mean() for part in parts).backward()
-    for letter in trained(name):
-        gradients = {n: p.grad for n, p in getattr(pipeline, letter).named_parameters()}
-        if letter in NO_GRADIENT.get(name, []):
+    for symbol in trained(name):
+        gradients = {n: p.grad for n, p in getattr(pipeline, symbol).named_parameters()}
+        if symbol in NO_GRADIENT.get(name, []):
             assert all(g is None for g in gradients.values())
             continue
         assert not [n for n, g in gradients.items() if g is None], (
-            f"parameters of {letter} have no gradient"
+            f"parameters of {symbol} have no gradient"
         )
         assert all(bool(g.isfinite().all()) for g in gradients.values()), (
-            f"gradients of {letter} are not finite"
+            f"gradients of {symbol} are not finite"
         )
-        assert any(bool(g.any()) for g in gradients.values()), f"gradients of {letter} are all zero"
+        assert any(bool(g.any()) for g in gradients.values()), f"gradients of {symbol} are all zero"
 
 
 @pytest.mark.parametrize("name", networks)
 def test_frozen_letters_stay_and_the_others_learn(name):
-    for letter in trained(name):
-        pipeline = load(name, freeze=[letter])
+    for symbol in trained(name):
+        pipeline = load(name, freeze=[symbol])
         frozen = {n.split(".")[0] for n, p in pipeline.named_parameters() if not p.requires_grad}
-        assert frozen == {letter}
+        assert frozen == {symbol}
     pipeline = load(name, freeze=trained(name)[:1])
     free = [p for p in pipeline.parameters() if p.requires_grad]
     if free:
@@ -227,15 +227,15 @@ def test_a_swap_changes_its_iterations_and_no_others(name):
                 **given(p, scale_of(name)),
                 trace=lambda t, seen=seen: seen.append((t.i, dict(t.active), t.variables["x"])),
             )
-    for (i, letters, x), (_, plain_letters, plain_x) in zip(states, plain_states, strict=True):
+    for (i, active, x), (_, plain_active, plain_x) in zip(states, plain_states, strict=True):
         if i is None:
             continue
         swapped = swap.first <= i < swap.last
         expected = {
-            letter: swap.letters.get(letter, letter) if swapped else letter
-            for letter in plain_letters
+            symbol: swap.replacements.get(symbol, symbol) if swapped else symbol
+            for symbol in plain_active
         }
-        assert letters == expected
+        assert active == expected
         assert torch.equal(x, plain_x) == (i < swap.first), (
             "until the swap begins the two runs are one"
         )

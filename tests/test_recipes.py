@@ -79,7 +79,7 @@ def test_the_stages_freeze_what_the_paper_freezes():
 def test_a_recipe_starts_from_what_the_earlier_stages_leave():
     for name in RECIPES.names():
         recipe = load_recipe(name)
-        for letter, node in recipe.start.items():
+        for symbol, node in recipe.start.items():
             source, _, part = str(node.value).partition("#")
             earlier = (
                 Path(source).parts[1]
@@ -87,13 +87,13 @@ def test_a_recipe_starts_from_what_the_earlier_stages_leave():
                 else read_manifest()[source]["recipe"].split()[0]
             )
             here, there = (
-                recipe.spec.modules[letter.partition(".")[0]],
+                recipe.spec.modules[symbol.partition(".")[0]],
                 load_recipe(earlier).spec.modules,
             )
-            before = there[part.partition(".")[0] or here.letter]
+            before = there[part.partition(".")[0] or here.symbol]
             if before.name == here.name:
                 assert before.options == here.options, (
-                    f"{letter} of {name} does not fit what {source} holds"
+                    f"{symbol} of {name} does not fit what {source} holds"
                 )
 
 

@@ -66,7 +66,7 @@ def tiny(name: str) -> list[str]:
     """Assignments that make a recipe as small as a test wants it."""
     spec = load_recipe(name).spec
     changes = [
-        f"modules.{m.letter}.{k}={v}"
+        f"modules.{m.symbol}.{k}={v}"
         for m in spec.modules.values()
         for k, v in TINY.get(m.name, {}).items()
     ]
@@ -143,13 +143,13 @@ def test_recipe_trains(name, images, tmp_path):
         recipe.train
     )
 
-    for letter in {
+    for symbol in {
         t.partition(".")[0] for t in recipe.train
     }:  # what was written fits a pipeline again
         load_weights(
-            trainer.pipeline.get_submodule(letter),
+            trainer.pipeline.get_submodule(symbol),
             tmp_path / "run" / "weights.safetensors",
-            letter=letter,
+            symbol=symbol,
         )
     for file in (
         "curves.png",

@@ -136,12 +136,12 @@ def old(tmp_path, monkeypatch):
     return "old.yaml"
 
 
-def expected(word, name, line, letter):
+def expected(word, name, line, symbol):
     written = OLD.splitlines()[line - 1].strip()
     return (
-        f"old.yaml:{line}: {letter}: '{word}: {name}' will not be read by the next release\n"
+        f"old.yaml:{line}: {symbol}: '{word}: {name}' will not be read by the next release\n"
         f"    {line} | {written}\n"
-        f"      = write '{letter}: {{transform: {name}}}'"
+        f"      = write '{symbol}: {{transform: {name}}}'"
     )
 
 
@@ -160,8 +160,8 @@ def test_old_spellings_are_read_with_a_warning_for_each_line(old):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = pnp.load(old, random_weights=True)
-    for letter in pipeline.parts:
-        assert type(getattr(again, letter)) is type(getattr(pipeline, letter))
+    for symbol in pipeline.parts:
+        assert type(getattr(again, symbol)) is type(getattr(pipeline, symbol))
 
 
 def test_a_command_warns_once_for_each_line_on_stderr(old, capsys):

@@ -82,18 +82,18 @@ def test_the_checkpoint_of_a_pipeline_serves_each_of_its_modules(tmp_path):
         prefixed(P, "P.") | prefixed(p, "p.") | prefixed(Q, "Q.") | prefixed(H, "H."),
         tmp_path / "run.pth",
     )
-    for letter, expected, other in [
+    for symbol, expected, other in [
         ("P", P, network(9)),
         ("Q", Q, network(9)),
         ("q", Q, network(9)),
         ("H", H, HyPaNet(2, 4)),
     ]:
-        load_weights(other, tmp_path / "run.pth", letter=letter)
+        load_weights(other, tmp_path / "run.pth", symbol=symbol)
         assert_same(expected, other)
     with pytest.raises(PnpError, match="several sets"):
-        load_weights(network(9), tmp_path / "run.pth", letter="R")
+        load_weights(network(9), tmp_path / "run.pth", symbol="R")
     with pytest.raises(PnpError, match=r"wrong shape: Q.m_head"):
-        load_weights(network(9, channels=1), tmp_path / "run.pth", letter="Q")
+        load_weights(network(9, channels=1), tmp_path / "run.pth", symbol="Q")
 
 
 def test_half_precision_is_converted(tmp_path):
@@ -224,7 +224,7 @@ def test_shipped_weights_are_found_by_name(tmp_path, monkeypatch):
     assert_same(network(), other)
     with pytest.raises(
         PnpError,
-        match=r"'ikrnet/Pk' \(it has: ikrnet/P\).*pnp train ikrnet-small.*modules.LETTER.weights",
+        match=r"'ikrnet/Pk' \(it has: ikrnet/P\).*pnp train ikrnet-small.*modules.NAME.weights",
     ):
         load_weights(other, "ikrnet/Pk")
     with pytest.raises(PnpError, match=r"no weights called '\.\./secret'") as e:

@@ -77,8 +77,8 @@ def difference(a: str, b: str) -> str:
         modules = document.value["modules"]
         # `emit` writes an entry on one line only if all of it has the same origin.
         entries = {
-            letter: from_python(entry.plain(), entry.origin)
-            for letter, entry in modules.value.items()
+            symbol: from_python(entry.plain(), entry.origin)
+            for symbol, entry in modules.value.items()
         }
         document = Node(
             {**document.value, "modules": Node(entries, modules.origin)}, document.origin
@@ -92,8 +92,8 @@ def difference(a: str, b: str) -> str:
 def citations(spec: Spec) -> str:
     """BibTeX of a pipeline and of the modules that it calls."""
     name, keys = spec.name, dict.fromkeys(spec.cite)
-    for letter, module in spec.modules.items():
-        if letter in spec.called:
+    for symbol, module in spec.modules.items():
+        if symbol in spec.called:
             keys.update(dict.fromkeys(REGISTRIES[module.word].get(module.name).cite))
     return bibtex(keys, name) if keys else f"% {name} and its modules cite nothing"
 

@@ -14,7 +14,7 @@ from pnp.registry import REGISTRIES
 def check_kinds(spec: Spec, refused: frozenset[str]) -> tuple[Spec, list[Problem]]:
     """The spec with what was found, and problems of names, arity, kinds and order of definition.
 
-    `refused` are letters whose modules could not be read, which is told elsewhere.
+    `refused` are symbols whose modules could not be read, which is told elsewhere.
     """
     following = _Following(spec, refused)
     following.follow_all()
@@ -56,8 +56,8 @@ class _Following:
             for swap in stage.swap:
                 before = dict(self.kinds)
                 for step in stage.steps:
-                    if step.module in swap.letters:
-                        self.follow(step, "steps", swap.letters)
+                    if step.module in swap.replacements:
+                        self.follow(step, "steps", swap.replacements)
                 self.kinds = before
         for step in self.spec.after:
             self.follow(step, "")
@@ -65,10 +65,10 @@ class _Following:
             if name not in self.kinds:
                 message = f"'{name}' is returned, but no step gives it"
                 self.say(self.spec.line("return"), message, hint(name, self.kinds, "variables"))
-        for letter in self.spec.freeze:
-            if letter not in self.spec.modules and letter not in self.refused:
-                cure = hint(letter, self.spec.modules, "modules")
-                self.say(self.spec.line("freeze"), f"there is no module '{letter}' to freeze", cure)
+        for symbol in self.spec.freeze:
+            if symbol not in self.spec.modules and symbol not in self.refused:
+                cure = hint(symbol, self.spec.modules, "modules")
+                self.say(self.spec.line("freeze"), f"there is no module '{symbol}' to freeze", cure)
 
     def follow_given(self) -> None:
         """Variables that the caller gives, and the steps that are their defaults."""
@@ -82,27 +82,27 @@ class _Following:
                 self.kinds[given.name] = given.kind
 
     def follow(self, step: Step, loop: str, stand_ins: Mapping[str, str] = {}) -> None:
-        """One step; `loop` is '', 'start' or 'steps', `stand_ins` are the letters of a swap."""
-        letter = stand_ins.get(step.module, step.module)
-        self.called.add(letter)
-        module = self.spec.modules.get(letter)
+        """One step; `loop` is '', 'start' or 'steps', `stand_ins` are the symbols of a swap."""
+        symbol = stand_ins.get(step.module, step.module)
+        self.called.add(symbol)
+        module = self.spec.modules.get(symbol)
         if module is None:
-            if letter not in self.refused:
-                cure = hint(letter, self.spec.modules, "modules")
+            if symbol not in self.refused:
+                cure = hint(symbol, self.spec.modules, "modules")
                 self.say(step.origin, f"there is no module '{step.module}'", cure)
             for name in step.outputs:
                 if name in KIND_OF_NAME:
                     self.kinds.setdefault(name, KINDS[KIND_OF_NAME[name]])
             return
         signature = signature_of(REGISTRIES[module.word].get(module.name))
-        usage = f"{letter} is the {module.word} {module.name}: {letter}{signature}"
-        if letter != step.module:
+        usage = f"{symbol} is the {module.word} {module.name}: {symbol}{signature}"
+        if symbol != step.module:
             usage = f"{usage}; it stands for {step.module} in some iterations (swap)"
-        self.check_inputs(step, loop, letter, signature, usage)
-        self.check_outputs(step, letter, signature, usage)
+        self.check_inputs(step, loop, symbol, signature, usage)
+        self.check_outputs(step, symbol, signature, usage)
 
     def check_inputs(
-        self, step: Step, loop: str, letter: str, signature: Signature, usage: str
+        self, step: Step, loop: str, symbol: str, signature: Signature, usage: str
     ) -> None:
         """Number and kinds of a step's inputs."""
         least, most = sum(a.required for a in signature.inputs), len(signature.inputs)
@@ -110,7 +110,7 @@ class _Following:
         if not fits:
             count = str(most) if least == most else f"{least} to {most}"
             plural = "" if count == "1" else "s"
-            message = f"{letter} needs {count} input{plural}, but has {len(step.inputs)} here"
+            message = f"{symbol} needs {count} input{plural}, but has {len(step.inputs)} here"
             self.say(step.origin, message, usage)
         for argument, value in zip(signature.inputs, step.inputs, strict=False):
             found = self.kind_of(value, step, loop)
@@ -119,15 +119,15 @@ class _Following:
             cure = usage
             if found.name == "levels" and argument.kind.name == "level":
                 cure = f"write {value}[i] for the level of iteration i"
-            message = f"{letter} needs {argument.kind} as '{argument.name}', but {value} is {found}"
+            message = f"{symbol} needs {argument.kind} as '{argument.name}', but {value} is {found}"
             self.say(step.origin, message, cure)
 
-    def check_outputs(self, step: Step, letter: str, signature: Signature, usage: str) -> None:
+    def check_outputs(self, step: Step, symbol: str, signature: Signature, usage: str) -> None:
         """Number of a step's outputs, and that none changes its kind."""
         if len(step.outputs) != len(signature.outputs):
             gives = ", ".join(kind.name for kind in signature.outputs)
             message = (
-                f"{letter} gives {len(signature.outputs)} ({gives}), "
+                f"{symbol} gives {len(signature.outputs)} ({gives}), "
                 f"but {len(step.outputs)} are left of '='"
             )
             self.say(step.origin, message, usage)

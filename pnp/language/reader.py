@@ -25,7 +25,7 @@ from pnp.language.kinds import article, check_kinds
 from pnp.language.layers import Dialect, Merge, merge_maps
 from pnp.language.spec import KEYS, KIND_OF_NAME, Given, ModuleSpec, Spec, Step
 from pnp.language.stages import StageReader
-from pnp.language.steps import LETTER, VARIABLE, read_step, read_steps
+from pnp.language.steps import SYMBOL, VARIABLE, read_step, read_steps
 from pnp.options import read_fields
 from pnp.registry import REGISTRIES, current_word
 
@@ -76,13 +76,13 @@ def spec_of(document: Node, name: str) -> Spec:
 
 
 def _merge(base: Node, layer: Node) -> Node:
-    """A pipeline over another: modules are merged by letter, any other key replaces."""
+    """A pipeline over another: modules are merged by symbol, any other key replaces."""
     return merge_maps(base, layer, {"modules": _merge_modules}.get)
 
 
 def _merge_modules(base: Node, layer: Node) -> Node:
-    def merge_module(letter: str) -> Merge | None:
-        says_what_it_is = layer.value[letter].is_map and {*layer.value[letter].value} & {
+    def merge_module(symbol: str) -> Merge | None:
+        says_what_it_is = layer.value[symbol].is_map and {*layer.value[symbol].value} & {
             *REGISTRIES
         }
         return None if says_what_it_is else merge_maps
@@ -118,7 +118,7 @@ def _with_weights_found(document: Node) -> Node:
 
     modules = document.value.get("modules")
     if modules is not None and modules.is_map:
-        entries = {letter: found(module) for letter, module in modules.value.items()}
+        entries = {symbol: found(module) for symbol, module in modules.value.items()}
         located = {**document.value, "modules": Node(entries, modules.origin)}
         document = Node(located, document.origin)
     return found(document)
@@ -137,8 +137,8 @@ class _Reader:
         self.findings.problems += PIPELINES.unknown_keys(self.document)
         modules = self.modules()
         written = self.get("modules")
-        letters = frozenset(written.value if written is not None and written.is_map else ())
-        stages = StageReader(self.document, modules, letters, self.findings).read()
+        symbols = frozenset(written.value if written is not None and written.is_map else ())
+        stages = StageReader(self.document, modules, symbols, self.findings).read()
         returns = self.words("return")
         if not returns:
             cure = "add a line such as 'return: [x]'"
@@ -158,7 +158,7 @@ class _Reader:
             returns=returns,
         )
         if not self.findings.incomplete:
-            spec, problems = check_kinds(spec, letters - set(modules))
+            spec, problems = check_kinds(spec, symbols - set(modules))
             self.findings.problems += problems
         self.findings.raise_all()
         return spec
@@ -272,72 +272,72 @@ class _Reader:
         return step
 
     def modules(self) -> dict[str, ModuleSpec]:
-        """The modules by letter, without those that could not be read."""
+        """The modules by symbol, without those that could not be read."""
         node = self.get("modules")
         if node is None or not node.is_map or not node.value:
             cure = "add 'modules:' with lines such as 'P: {prior: tv}'"
             self.say((node or self.document).origin, "there are no modules", cure)
             self.findings.incomplete = True
             return {}
-        read = {letter: self.module(letter, entry) for letter, entry in node.value.items()}
-        return {letter: module for letter, module in read.items() if module is not None}
+        read = {symbol: self.module(symbol, entry) for symbol, entry in node.value.items()}
+        return {symbol: module for symbol, module in read.items() if module is not None}
 
-    def module(self, letter: str, entry: Node) -> ModuleSpec | None:
+    def module(self, symbol: str, entry: Node) -> ModuleSpec | None:
         """One module; None after a problem with what it is."""
-        if not re.fullmatch(LETTER, letter):
+        if not re.fullmatch(SYMBOL, symbol):
             cure = "modules begin with a capital letter, variables with a small one"
-            self.say(entry.origin, f"'{letter}' cannot name a module", cure)
+            self.say(entry.origin, f"'{symbol}' cannot name a module", cure)
             return None
         words = [w for w in REGISTRIES if entry.is_map and w in entry.value]
         if len(words) != 1:
-            self.say_no_module(letter, entry, words)
+            self.say_no_module(symbol, entry, words)
             return None
-        word = self.current(letter, words[0], entry)
+        word = self.current(symbol, words[0], entry)
         name = entry.value[words[0]]
         if not isinstance(name.value, str) or name.value not in REGISTRIES[word].names():
             other = [w for w, r in REGISTRIES.items() if w != word and name.value in r.names()]
             cure = hint(str(name.value), REGISTRIES[word].names(), word + "s")
             if other:
                 an = "an" if other[0][0] in "aeiou" else "a"
-                cure = f"it is {an} {other[0]}: write '{letter}: {{{other[0]}: {name.value}}}'"
+                cure = f"it is {an} {other[0]}: write '{symbol}: {{{other[0]}: {name.value}}}'"
             self.say(name.origin, f"there is no {word} called '{name.plain()}'", cure)
             return None
-        weights = self.weights(entry, f"{letter}: weights")
+        weights = self.weights(entry, f"{symbol}: weights")
         cls = REGISTRIES[word].get(name.value)
-        options, problems = read_fields(cls, entry, f"{letter}: ", skip=(words[0], "weights"))
+        options, problems = read_fields(cls, entry, f"{symbol}: ", skip=(words[0], "weights"))
         for problem in problems:
-            cure = f"{letter} is the {word} {name.value}; see `pnp list {name.value}`"
+            cure = f"{symbol} is the {word} {name.value}; see `pnp list {name.value}`"
             self.findings.problems.append(replace(problem, cure=problem.cure or cure))
-        return ModuleSpec(letter, word, name.value, options, weights, entry.origin)
+        return ModuleSpec(symbol, word, name.value, options, weights, entry.origin)
 
-    def current(self, letter: str, word: str, entry: Node) -> str:
+    def current(self, symbol: str, word: str, entry: Node) -> str:
         """The word under which a module is registered now; a warning for an old one."""
         name = entry.value[word]
         if not isinstance(name.value, str) or word == current_word(word, name.value):
             return word
         now = current_word(word, name.value)
-        message = f"{letter}: '{word}: {name.value}' will not be read by the next release"
-        cure = f"write '{letter}: {{{now}: {name.value}}}'"
+        message = f"{symbol}: '{word}: {name.value}' will not be read by the next release"
+        cure = f"write '{symbol}: {{{now}: {name.value}}}'"
         warnings.warn(OldSpelling(Problem(name.origin, message, cure)), stacklevel=2)
         return now
 
-    def say_no_module(self, letter: str, entry: Node, words: list[str]) -> None:
+    def say_no_module(self, symbol: str, entry: Node, words: list[str]) -> None:
         """What is wrong with an entry that does not say which module it is."""
-        form = f"'{letter}: {{prior: tv}}'; one of {', '.join(REGISTRIES)} and its options"
+        form = f"'{symbol}: {{prior: tv}}'; one of {', '.join(REGISTRIES)} and its options"
         layer = entry.origin.file != self.document.origin.file
         if layer and not words and (entry.is_map or entry.value is None):
             what = "change" if entry.is_map else "remove"
             known = [k for k, v in self.document.value["modules"].value.items() if v is not entry]
-            cure = hint(letter, known, "modules")
+            cure = hint(symbol, known, "modules")
             if entry.is_map:
                 cure += f"; a new one says what it is, for example {form}"
-            self.say(entry.origin, f"there is no module '{letter}' to {what}", cure)
+            self.say(entry.origin, f"there is no module '{symbol}' to {what}", cure)
         elif not entry.is_map:
-            self.say(entry.origin, f"{letter} is not a module", f"for example {form}")
+            self.say(entry.origin, f"{symbol} is not a module", f"for example {form}")
         elif words:
-            message = f"{letter} is both {' and '.join(words)}"
+            message = f"{symbol} is both {' and '.join(words)}"
             self.say(entry.origin, message, f"for example {form}")
         else:
             near = next((nearest(k, REGISTRIES) for k in entry.value if nearest(k, REGISTRIES)), "")
-            message = f"{letter} does not say what it is"
+            message = f"{symbol} does not say what it is"
             self.say(entry.origin, message, f"{near} for example {form}".strip())

@@ -75,9 +75,9 @@ class Given:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """A module of a pipeline: its letter, registry, registered name, options and weights."""
+    """A module of a pipeline: its symbol, registry, registered name, options and weights."""
 
-    letter: str
+    symbol: str
     word: str
     name: str
     options: dict[str, Any]
@@ -87,11 +87,12 @@ class ModuleSpec:
 
 @dataclass(frozen=True)
 class Swap:
-    """In iterations first <= i < last (of the whole stage) other modules replace some letters."""
+    """In iterations first <= i < last (of the whole stage) other modules stand in for some."""
 
     first: int
     last: int
-    letters: dict[str, str]
+    replacements: dict[str, str]
+    """The symbols of the replaced modules, and of those that are called in their place."""
     origin: Origin
 
 
@@ -104,12 +105,12 @@ class Stage:
     steps: tuple[Step, ...]
     swap: tuple[Swap, ...]
 
-    def letter(self, letter: str, i: int) -> str:
-        """The letter of the module that is called in place of `letter` in iteration i."""
+    def active(self, symbol: str, i: int) -> str:
+        """The symbol of the module that is called in place of `symbol` in iteration i."""
         for swap in self.swap:
             if swap.first <= i < swap.last:
-                letter = swap.letters.get(letter, letter)
-        return letter
+                symbol = swap.replacements.get(symbol, symbol)
+        return symbol
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Spec:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """The kind of each variable, as the checker found it."""
     called: frozenset[str] = frozenset()
-    """The letters that steps call, those that `swap` puts in their place included."""
+    """The symbols that steps call, those that `swap` puts in their place included."""
 
     def steps(self) -> Iterable[Step]:
         """All steps of the pipeline, each once."""

@@ -16,7 +16,7 @@ _WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?"
 class StageReader:
     """Reads the stages of a document.
 
-    `modules` are those that could be read, `written` the letters of all that are written: what is
+    `modules` are those that could be read, `written` the symbols of all that are written: what is
     wrong with the others is told where they are.
     """
 
@@ -84,7 +84,7 @@ class StageReader:
                 first = max(whole.first - before, 0)
                 last = min(whole.last - before, stage.repeat)
                 if first < last:
-                    parts.append(Swap(first, last, whole.letters, whole.origin))
+                    parts.append(Swap(first, last, whole.replacements, whole.origin))
             result.append(Stage(stage.start, stage.repeat, stage.steps, (*stage.swap, *parts)))
             before += stage.repeat
         return tuple(result)
@@ -95,8 +95,8 @@ class StageReader:
             self.say(node.origin, "swap should be a map", "for example 'swap: {last 4: {P: S}}'")
             return ()
         swaps: list[Swap] = []
-        for when, letters in node.value.items():
-            swap = self.swap(when, letters, total)
+        for when, replacements in node.value.items():
+            swap = self.swap(when, replacements, total)
             if swap is None:
                 continue
             clash = next((other for other in swaps if _clash(other, swap)), None)
@@ -106,8 +106,8 @@ class StageReader:
                     f"'{when}' swaps again what the swap on line {line} swaps "
                     "in the same iterations"
                 )
-                self.say(letters.origin, message)
-            elif {*swap.letters, *swap.letters.values()} <= set(self.modules):
+                self.say(replacements.origin, message)
+            elif {*swap.replacements, *swap.replacements.values()} <= set(self.modules):
                 swaps.append(swap)
         return tuple(swaps)
 
@@ -115,18 +115,18 @@ class StageReader:
         """One entry, for example 'last 4: {P: S}'; None after a problem."""
         entries = node.value if node.is_map else {}
         if not entries or not all(isinstance(v.value, str) for v in entries.values()):
-            message = f"swap '{when}' does not say which letters"
+            message = f"swap '{when}' does not say which modules"
             self.say(node.origin, message, "for example 'last 4: {P: S}'")
             return None
-        letters = {letter: other.value for letter, other in entries.items()}
-        unknown = [n for pair in letters.items() for n in pair if n not in self.written]
+        replacements = {symbol: other.value for symbol, other in entries.items()}
+        unknown = [n for pair in replacements.items() for n in pair if n not in self.written]
         for name in unknown:
             cure = hint(name, self.modules, "modules")
             self.say(node.origin, f"there is no module '{name}'", cure)
         span = self.iterations(when, node, total)
         if span is None or unknown:
             return None
-        return Swap(*span, letters, node.origin)
+        return Swap(*span, replacements, node.origin)
 
     def iterations(self, when: str, node: Node, total: int) -> tuple[int, int] | None:
         """First iteration and the one after the last, of 'first 4', 'last 4', '3' or '3..6'."""
@@ -156,4 +156,4 @@ class StageReader:
 
 
 def _clash(a: Swap, b: Swap) -> bool:
-    return a.first < b.last and b.first < a.last and bool(set(a.letters) & set(b.letters))
+    return a.first < b.last and b.first < a.last and bool(set(a.replacements) & set(b.replacements))

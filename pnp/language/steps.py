@@ -9,10 +9,10 @@ from pnp.errors import Findings, Problem
 from pnp.language.spec import Step, Variable
 
 VARIABLE = r"[a-z][A-Za-z0-9_]*"
-LETTER = r"[A-Z][A-Za-z0-9_]*"
+SYMBOL = r"[A-Z][A-Za-z0-9_]*"
 FORM = "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'"
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_STEP = re.compile(rf"\s*({VARIABLE}(?:\s*,\s*{VARIABLE})*)\s*=\s*({LETTER})\s*\((.*)\)\s*")
+_STEP = re.compile(rf"\s*({VARIABLE}(?:\s*,\s*{VARIABLE})*)\s*=\s*({SYMBOL})\s*\((.*)\)\s*")
 _INPUT = re.compile(rf"({VARIABLE})(?:\[\s*([a-z0-9]+)\s*\])?|({_NUMBER})")
 
 

@@ -74,13 +74,13 @@ class Averaged:
 
 def _learned(pipeline: Pipeline) -> dict[str, Tensor]:
     """Trained parameters by name, and the buffers of the modules that they are in."""
-    letters = {name.partition(".")[0] for name, p in pipeline.named_parameters() if p.requires_grad}
+    symbols = {name.partition(".")[0] for name, p in pipeline.named_parameters() if p.requires_grad}
     state: Mapping[str, Tensor] = pipeline.state_dict(keep_vars=True)
     return {
         name: value
         for name, value in state.items()
         if value.requires_grad
-        or (name.partition(".")[0] in letters and not isinstance(value, nn.Parameter))
+        or (name.partition(".")[0] in symbols and not isinstance(value, nn.Parameter))
     }
 
 

@@ -1,4 +1,4 @@
-"""A training recipe: which letters of which pipeline learn what, from which degradations, for how
+"""A training recipe: which modules of which pipeline learn what, from which degradations, for how
 long.
 
     about: Gaussian denoising
@@ -91,7 +91,7 @@ class Recipe:
     changes: tuple[str, ...] = ()
     """The assignments 'key=value' that were made to it."""
     start: Mapping[str, Node] = field(default_factory=dict)
-    """Starting weights by letter or part of a module ('I.decoder'); '' stands for every network."""
+    """Starting weights by symbol or part of a module ('I.decoder'); '' stands for every network."""
     degradations: Degradations = field(default_factory=Degradations)
     shares: tuple[float, ...] = (1.0,)
     """How often each of the scales is drawn."""
@@ -131,8 +131,8 @@ class Recipe:
         """What a checkpoint of this recipe must agree in: networks, steps, what trains, losses."""
         spec = self.spec
         modules = {
-            letter: {m.word: m.name, **{k: _plain(v) for k, v in m.options.items()}}
-            for letter, m in spec.modules.items()
+            symbol: {m.word: m.name, **{k: _plain(v) for k, v in m.options.items()}}
+            for symbol, m in spec.modules.items()
         }
         return {
             "modules": modules,

@@ -131,50 +131,50 @@ class _Reader:
                 self.say(given.origin, message, f"it makes {', '.join(TRUTHS)}")
         return spec
 
-    def letters(self, key: str) -> list[tuple[str, Origin]]:
-        """The letters, or parts of modules, of a list, and where they are written."""
+    def symbols(self, key: str) -> list[tuple[str, Origin]]:
+        """The symbols, or parts of modules, of a list, and where they are written."""
         node = self.get(key)
         items = [] if node is None else node.value if node.is_list else [node]
         for item in items:
             if not isinstance(item.value, str):
                 cure = f"for example '{key}: [P, H]'"
-                self.say(item.origin, f"{key} should hold letters of the pipeline", cure)
+                self.say(item.origin, f"{key} should hold modules of the pipeline", cure)
         return [(item.value, item.origin) for item in items if isinstance(item.value, str)]
 
-    def letter(self, name: str, origin: Origin, spec: Spec | None, what: str) -> str | None:
-        """The letter of 'P' or 'I.encoder', if the pipeline has it."""
-        letter = name.partition(".")[0]
-        if spec is not None and letter not in spec.modules:
-            cure = hint(letter, spec.modules, "modules")
-            self.say(origin, f"there is no module '{letter}' to {what}", cure)
+    def symbol(self, name: str, origin: Origin, spec: Spec | None, what: str) -> str | None:
+        """The symbol of 'P' or 'I.encoder', if the pipeline has it."""
+        symbol = name.partition(".")[0]
+        if spec is not None and symbol not in spec.modules:
+            cure = hint(symbol, spec.modules, "modules")
+            self.say(origin, f"there is no module '{symbol}' to {what}", cure)
             return None
-        return letter
+        return symbol
 
     def train(self, spec: Spec | None) -> tuple[str, ...]:
-        """The letters that learn."""
-        trained, frozen = self.letters("train"), self.letters("freeze")
+        """The symbols of the modules that are trained."""
+        trained, frozen = self.symbols("train"), self.symbols("freeze")
         if not trained:
-            cure = "name the letters that learn, as in 'train: [P, H]'"
+            cure = "name the modules that learn, as in 'train: [P, H]'"
             where = self.get("train") or self.document
             self.say(where.origin, "the recipe trains nothing", cure)
         for name, origin in frozen:
-            self.letter(name, origin, spec, "freeze")
+            self.symbol(name, origin, spec, "freeze")
         for name, origin in trained:
-            letter = self.letter(name, origin, spec, "train")
-            if letter is None:
+            symbol = self.symbol(name, origin, spec, "train")
+            if symbol is None:
                 continue
             trains = f"'{name}' is to be trained, but"
-            if {name, letter} & {other for other, _ in frozen}:
+            if {name, symbol} & {other for other, _ in frozen}:
                 self.say(origin, f"{trains} it is also frozen", "take it out of one of the lists")
-            elif spec is not None and letter in spec.freeze:
-                cure = f"take {letter} out of the pipeline's 'freeze', or train another letter"
+            elif spec is not None and symbol in spec.freeze:
+                cure = f"take {symbol} out of the pipeline's 'freeze', or train another module"
                 self.say(origin, f"{trains} the pipeline {spec.name} freezes it", cure)
-            elif spec is not None and letter not in spec.called:
+            elif spec is not None and symbol not in spec.called:
                 self.say(origin, f"{trains} no step of {spec.name} calls it")
         return tuple(name for name, _ in trained)
 
     def start(self, spec: Spec | None) -> dict[str, Node]:
-        """Starting weights: a file for all networks, or files by letter."""
+        """Starting weights: a file for all networks, or files by symbol."""
         node = self.get("start")
         if node is None:
             return {}
@@ -187,7 +187,7 @@ class _Reader:
                 continue
             files[target] = source
             if target:
-                self.letter(target, source.origin, spec, "start from weights")
+                self.symbol(target, source.origin, spec, "start from weights")
         return files
 
     def losses(self, spec: Spec | None) -> tuple[Loss, ...]:
@@ -226,7 +226,7 @@ class _Reader:
         """That a loss compares things of one kind that the pipeline has."""
         for name in (loss.of, loss.target):
             if "." in name:
-                self.letter(name, loss.origin, spec, "compare the output of")
+                self.symbol(name, loss.origin, spec, "compare the output of")
             elif name not in spec.kinds and not (name == loss.target and name in TRUTHS):
                 cure = hint(name, spec.kinds, "variables")
                 self.say(loss.origin, f"the pipeline has no variable '{name}'", cure)

@@ -154,7 +154,7 @@ class Run:
 
     @staticmethod
     def _same(checkpoint: Checkpoint, recipe: Recipe) -> None:
-        """PnpError if the checkpoint was made for other networks, steps, letters or losses."""
+        """PnpError if the checkpoint was made for other networks, steps, losses or `train`."""
         found = _in_words_of_today((checkpoint.state or {}).get("recipe", {}))
         wanted = recipe.identity()
         for key, value in wanted.items():
@@ -256,8 +256,8 @@ def _read(path: Path) -> Checkpoint:
 def _in_words_of_today(identity: dict[str, Any]) -> dict[str, Any]:
     """A recipe's identity with modules that became transforms under that word."""
     modules = {
-        letter: {current_word(key, str(value)): value for key, value in module.items()}
-        for letter, module in identity.get("modules", {}).items()
+        symbol: {current_word(key, str(value)): value for key, value in module.items()}
+        for symbol, module in identity.get("modules", {}).items()
     }
     return {**identity, "modules": modules}
 

@@ -41,17 +41,17 @@ PRE_DECAY_BYTES = 10_000_000
 def export(
     path: Path,
     pipeline: Pipeline,
-    letters: Collection[str],
+    symbols: Collection[str],
     measure: Callable[[Pipeline], dict[str, float]],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the weights of the letters and their entry, in half precision if that costs no more
+    """Write the weights of trained modules and their entry, in half precision if that costs no more
     than 0.01 dB, or a thousandth of the loss where there is no PSNR.
 
     Args:
         path: The file to write; the entry lies beside it.
         pipeline: It has the weights.
-        letters: The modules that were trained.
+        symbols: Those of the modules that were trained.
         measure: The metrics of a pipeline.
         facts: What else the entry says.
     Returns:
@@ -68,7 +68,7 @@ def export(
     weights = {
         k: (_half(v) if holds else v).detach().cpu().contiguous()
         for k, v in pipeline.state_dict().items()
-        if k.partition(".")[0] in letters
+        if k.partition(".")[0] in symbols
     }
     with atomic(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(weights, metadata={"format": "pt"}))

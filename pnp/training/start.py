@@ -31,7 +31,7 @@ def prepare(recipe: Recipe) -> Pipeline:
     problems += missing
     for target, (source, origin) in sources.items():
         try:
-            load_weights(pipeline.get_submodule(target), source, letter=target)
+            load_weights(pipeline.get_submodule(target), source, symbol=target)
         except (PnpError, AttributeError) as e:
             problems.append(Problem(origin, f"{target}: {e}", _recipe_that_makes(source)))
     if problems:
@@ -66,20 +66,20 @@ def _sources(pipeline: Pipeline, recipe: Recipe) -> tuple[dict[str, Source], lis
     sources = {target: (str(n.value), n.origin) for target, n in recipe.start.items()}
     for_all = sources.pop("", None)
     problems = []
-    for letter, module in pipeline.parts.items():
-        spec = recipe.spec.modules[letter]
+    for symbol, module in pipeline.parts.items():
+        spec = recipe.spec.modules[symbol]
         if for_all is not None and next(module.parameters(), None) is not None:
-            sources[letter] = for_all
+            sources[symbol] = for_all
             continue
-        frozen = {n for n, p in module.named_parameters(prefix=letter) if not p.requires_grad}
+        frozen = {n for n, p in module.named_parameters(prefix=symbol) if not p.requires_grad}
         if all(_is_part(name, recipe.start) for name in frozen):
             continue
         named = spec.weights or recipe.spec.weights
         if named is not None:
-            sources[letter] = (str(named.value), named.origin)
+            sources[symbol] = (str(named.value), named.origin)
         else:
-            cure = f"write 'start: {{{letter}: FILE}}' (--set start.{letter}=FILE), or train it"
-            message = f"{letter} is frozen, but no weights are given for it"
+            cure = f"write 'start: {{{symbol}: FILE}}' (--set start.{symbol}=FILE), or train it"
+            message = f"{symbol} is frozen, but no weights are given for it"
             problems.append(Problem(spec.origin, message, cure))
     return sources, problems
 

@@ -281,10 +281,10 @@ class Trainer:
         def measure(pipeline: Pipeline) -> dict[str, float]:
             return validation.figures(Objective(pipeline, recipe))[0]
 
-        letters = {name.partition(".")[0] for name in self.averaged.learned}
+        symbols = {name.partition(".")[0] for name in self.averaged.learned}
         with self.averaged:
             path = self.folder.folder / "weights.safetensors"
-            self.entry = export(path, self.pipeline, letters, measure, facts)
+            self.entry = export(path, self.pipeline, symbols, measure, facts)
 
     def _images(self) -> tuple[ImageBank | None, ImageBank | None]:
         """The images to train on, and those for validation."""
