@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pnp.degradations import Degradations, ImageBank
+from pnp.degradations import Degradations, ImagePool
 from pnp.files import atomic
 from pnp.initializers import build
 from pnp.kernel_files import make_kernel
@@ -137,7 +137,7 @@ def batch(photo: Tensor):
     """A batch of training pairs."""
     kinds = {"anisotropic": 0.5, "motion": 0.5}
     x, y, k, sigma, _ = Degradations(scales=(4,), kinds=kinds).draw(
-        ImageBank([photo]), 8, 96, seeded(8)
+        ImagePool([photo]), 8, 96, seeded(8)
     )
     figure, grid = plt.subplots(3, 8, figsize=(8.6, 3.5), layout="constrained")
     for i in range(8):

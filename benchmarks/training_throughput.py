@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pnp.degradations import ImageBank
+from pnp.degradations import ImagePool
 from pnp.machine import processor
 from pnp.training import Trainer, load_recipe
 
@@ -142,9 +142,9 @@ def measure(
 class _Trainer(Trainer):
     """A trainer on images of noise; the content does not change the speed."""
 
-    def _images(self) -> tuple[ImageBank, ImageBank]:
+    def _images(self) -> tuple[ImagePool, ImagePool]:
         noise = [torch.randint(0, 256, (3, 256, 256), dtype=torch.uint8) for _ in range(8)]
-        return ImageBank(noise, self.fabric.device), ImageBank(noise[:1], self.fabric.device)
+        return ImagePool(noise, self.fabric.device), ImagePool(noise[:1], self.fabric.device)
 
 
 def _pass_on(x: Tensor, level: Tensor | None = None) -> Tensor:

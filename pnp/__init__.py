@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pnp.transforms as transforms  # noqa: F401 (the alias exports it)
     from pnp.checkpoints import load_weights as load_weights
     from pnp.degradations import Degradations as Degradations
-    from pnp.degradations import ImageBank as ImageBank
+    from pnp.degradations import ImagePool as ImagePool
     from pnp.errors import PipelineError as PipelineError
     from pnp.errors import PnpError as PnpError
     from pnp.images import ImageFile as ImageFile
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "checkpoints": ["load_weights"],
-    "degradations": ["Degradations", "ImageBank"],
+    "degradations": ["Degradations", "ImagePool"],
     "errors": ["PipelineError", "PnpError"],
     "images": ["ImageFile", "read_image", "write_image"],
     "interfaces": [

@@ -1,6 +1,6 @@
 """Training pairs made on the device: crops of stored images, random kernels, ↓s, random noise.
 
-    dataset = ImageBank(images, device="cuda")            # uint8 (C, H, W) each, of any sizes
+    dataset = ImagePool(images, device="cuda")            # uint8 (C, H, W) each, of any sizes
     degradations = Degradations(scales=(2, 4), kinds={"anisotropic": 0.5, "motion": 0.5})
     generator = torch.Generator("cuda").manual_seed(0)
     x, y, k, sigma, s = degradations.draw(dataset, 16, crop=96, generator=generator)
@@ -53,7 +53,7 @@ def random_levels(
     return top * level * (coin >= clean)
 
 
-class ImageBank:
+class ImagePool:
     """Images of any sizes in one buffer of bytes on the device, for fast random crops."""
 
     def __init__(self, images: Iterable[Tensor], device: torch.device | str = "cpu"):
@@ -177,7 +177,7 @@ class Degradations:
 
     def draw(
         self,
-        images: ImageBank,
+        images: ImagePool,
         n: int,
         crop: int,
         generator: torch.Generator | None = None,

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pnp.degradations import Degradations, ImageBank, random_levels
+from pnp.degradations import Degradations, ImagePool, random_levels
 from pnp.errors import PnpError
 from pnp.kernels import centre_of_mass, gaussian_kernels, second_moments
 from pnp.observation import observe
@@ -154,7 +154,7 @@ def test_levels_are_uniform_and_a_fifth_is_clean():
     assert (random_levels(100, clean=1.0) == 0).all() and (random_levels(100, clean=0.0) > 0).all()
 
 
-def bank():
+def three_images():
     """Three images in which every byte tells image, channel, row and column."""
     images = []
     for i, (height, width) in enumerate([(8, 12), (10, 9), (16, 8)]):
@@ -165,8 +165,8 @@ def bank():
 
 @given(st.integers(1, 8), st.integers(0, 999))
 def test_crops_are_pieces_of_the_images_turned_and_mirrored(size, seed):
-    images = bank()
-    for crop in ImageBank(images).crops(6, size, seeded(seed)):
+    images = three_images()
+    for crop in ImagePool(images).crops(6, size, seeded(seed)):
         image = images[int(crop[0, 0, 0]) // 50]
         rows, columns = crop[1].int() - 1, crop[2].int() - 1
         piece = image[:, rows.min() : rows.min() + size, columns.min() : columns.min() + size]
@@ -177,7 +177,7 @@ def test_crops_are_pieces_of_the_images_turned_and_mirrored(size, seed):
 
 
 def test_crops_come_from_all_images_places_and_orientations_alike():
-    crops = ImageBank(bank()).crops(16000, 8, seeded())
+    crops = ImagePool(three_images()).crops(16000, 8, seeded())
     image = crops[:, 0, 0, 0].long() // 50
     assert torch.allclose(torch.bincount(image) / 16000, torch.tensor(1 / 3), atol=0.02)
     left = crops[image == 0][:, 2].flatten(1).amin(1).long() - 1
@@ -193,7 +193,7 @@ def test_crops_come_from_all_images_places_and_orientations_alike():
 
 @given(st.sampled_from([1, 2, 3, 4]), st.integers(0, 999))
 def test_a_batch_is_the_observation_model(s, seed):
-    photos = ImageBank([torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)])
+    photos = ImagePool([torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)])
     clean = Degradations(scales=(s,), size=11, kinds=dict.fromkeys(KINDS, 1.0), noise=0.0)
     x, y, k, sigma, scale = clean.draw(photos, 4, 26, seeded(seed))
     assert scale == s and x.shape == (4, 3, 26 // s * s, 26 // s * s) and (sigma == 0).all()
@@ -202,7 +202,7 @@ def test_a_batch_is_the_observation_model(s, seed):
 
 
 def test_each_image_of_a_batch_has_its_own_noise():
-    flat = ImageBank([torch.full((3, 64, 64), 128, dtype=torch.uint8)])
+    flat = ImagePool([torch.full((3, 64, 64), 128, dtype=torch.uint8)])
     batch = Degradations(scales=(1,), noise=0.1).draw(flat, 32, 64, seeded())
     assert torch.allclose(
         (batch.y - 128 / 255).std((1, 2, 3)), batch.sigma.flatten(), rtol=0.05, atol=1e-5
@@ -211,14 +211,14 @@ def test_each_image_of_a_batch_has_its_own_noise():
 
 
 def test_rounding_is_to_8_bits_for_the_share_that_was_asked_for():
-    photos = ImageBank([torch.randint(0, 256, (1, 32, 32), dtype=torch.uint8)])
+    photos = ImagePool([torch.randint(0, 256, (1, 32, 32), dtype=torch.uint8)])
     y = Degradations(size=5, rounded=0.5).draw(photos, 200, 32, seeded()).y
     whole = ((y * 255 - (y * 255).round()).abs() < 1e-4).flatten(1).all(1)
     assert 0.35 < float(whole.float().mean()) < 0.65
 
 
 def test_a_seed_gives_the_same_batch_and_another_seed_another():
-    photos = ImageBank([torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)])
+    photos = ImagePool([torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)])
     recipe = Degradations(
         scales=(1, 2, 3, 4), kinds=dict.fromkeys(KINDS, 1.0), disturbance=0.1, rounded=0.5
     )
@@ -233,18 +233,18 @@ def test_a_gpu_draws_the_same_from_the_same_seed():
     images = [torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)]
     recipe = Degradations(scales=(2,), kinds=dict.fromkeys(KINDS, 1.0), disturbance=0.1)
     a, b = (
-        recipe.draw(ImageBank(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1))
+        recipe.draw(ImagePool(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1))
         for _ in range(2)
     )
     assert a.y.is_cuda and all(torch.equal(p, q) for p, q in zip(a[:4], b[:4], strict=True))
     with torch.autocast("cuda", torch.bfloat16):
         mixed = recipe.draw(
-            ImageBank(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1)
+            ImagePool(images, "cuda"), 8, 36, torch.Generator("cuda").manual_seed(1)
         )
     assert torch.equal(mixed.k, a.k)
-    on_cpu = recipe.draw(ImageBank(images), 8, 36, seeded(1))
+    on_cpu = recipe.draw(ImagePool(images), 8, 36, seeded(1))
     for p, q in zip(
-        recipe.draw(ImageBank(images, "cuda"), 8, 36, seeded(1))[:4], on_cpu[:4], strict=True
+        recipe.draw(ImagePool(images, "cuda"), 8, 36, seeded(1))[:4], on_cpu[:4], strict=True
     ):
         assert torch.allclose(p.cpu(), q, atol=1e-5)
 
@@ -262,19 +262,22 @@ def test_autocast_leaves_kernels_alone():
         (lambda: random_kernels(2, 9, {"motion": -1}), "share of 'motion'"),
         (lambda: random_kernels(2, 9, {"motion": 0}), "give one kind a share above 0"),
         (lambda: random_kernels(0, 9), "1 or more"),
-        (lambda: ImageBank([]), "at least one image"),
-        (lambda: ImageBank([torch.rand(3, 8, 8)]), "should be uint8"),
+        (lambda: ImagePool([]), "at least one image"),
+        (lambda: ImagePool([torch.rand(3, 8, 8)]), "should be uint8"),
         (
-            lambda: ImageBank([torch.zeros(c, 8, 8, dtype=torch.uint8) for c in (3, 1)]),
+            lambda: ImagePool([torch.zeros(c, 8, 8, dtype=torch.uint8) for c in (3, 1)]),
             "training images: image 1 is",
         ),
-        (lambda: ImageBank(bank()).crops(2, 9), "smallest image has a side of 8"),
+        (lambda: ImagePool(three_images()).crops(2, 9), "smallest image has a side of 8"),
         (lambda: Degradations(scales=cast(Any, (2.5,))), "scales should be whole numbers"),
         (lambda: Degradations(kinds="gaussian"), "kinds: anisotropic"),
         (lambda: Degradations(noise=3), "noise should be between 0 and 1"),
         (lambda: Degradations(std=(0, 4)), "std should be a range"),
         (lambda: Degradations(off_centre=11), "off_centre between 0 and half"),
-        (lambda: Degradations(size=21).draw(ImageBank(bank()), 2, 8), "larger than the image"),
+        (
+            lambda: Degradations(size=21).draw(ImagePool(three_images()), 2, 8),
+            "larger than the image",
+        ),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_one_sentence(call, message):

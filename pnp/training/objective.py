@@ -22,13 +22,13 @@ class Objective(nn.Module):
     (number of losses,).
 
     Each entry is weighted; their sum is what training minimises.  `values` holds the variables at
-    the end of the last run, for whoever looks at results.
+    the end of the last run, for validation and logging.
     """
 
     def __init__(self, pipeline: Pipeline, recipe: Recipe):
         super().__init__()
         self.pipeline, self.losses, self.given = pipeline, recipe.losses, recipe.given
-        self.compared = {name for loss in self.losses for name in (loss.of, loss.target)}
+        self.compared = {name for loss in self.losses for name in (loss.output, loss.target)}
         self.parts: dict[str, Tensor] = {}
         self.values: dict[str, Any] = {}
         for name in sorted(n for n in self.compared if "." in n):
@@ -66,9 +66,9 @@ class Objective(nn.Module):
 
     def _loss(self, loss: Loss, states: list[dict[str, Any]], batch: dict[str, Any]) -> Tensor:
         if loss.iterations == "last":
-            weights, values = [1.0], [self.values[loss.of]]
+            weights, values = [1.0], [self.values[loss.output]]
         else:
-            values = [state[loss.of] for state in states]
+            values = [state[loss.output] for state in states]
             weights = (
                 list(loss.iterations)
                 if isinstance(loss.iterations, tuple)
@@ -85,7 +85,7 @@ class Objective(nn.Module):
 def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
     if value.shape != target.shape:
         raise PnpError(
-            f"{loss.origin}: '{loss.of}' is {tuple(value.shape)}, "
+            f"{loss.origin}: '{loss.output}' is {tuple(value.shape)}, "
             f"but '{loss.target}' is {tuple(target.shape)}; are the kernels of the degradations "
             "as large as those of the pipeline (degradations.size)?"
         )

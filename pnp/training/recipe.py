@@ -22,8 +22,8 @@ from pnp.errors import Origin
 from pnp.language.spec import Spec
 from pnp.options import Count, Positive, Range
 
-TRUTHS = ("x", "y", "k", "sigma", "s")
-"""What a training batch holds: image, observation, kernel, noise level, scale."""
+GROUND_TRUTH = ("x", "y", "k", "sigma", "s")
+"""What a training batch contains: image, observation, kernel, noise level, scale."""
 Measure: TypeAlias = Literal["l1", "l2", "log", "kernel"]
 Share: TypeAlias = Annotated[float, Range(at_least=0, below=1)]
 Minutes: TypeAlias = Annotated[float, Range(at_least=0)]
@@ -41,7 +41,7 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate: a linear rise, then held, halved at intervals, decayed to zero if final."""
+    """Learning rate: a linear rise, constant, halved at intervals, decayed to zero if final."""
 
     warmup: Annotated[int, Range(at_least=0)] = 200
     halve: Count | None = None
@@ -52,7 +52,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Validation:
-    """The images that are held out of the training data, and how often they are restored."""
+    """How many images are kept out of the training data, and how often they are restored."""
 
     images: Count = 8
     crop: Count = 96
@@ -62,15 +62,16 @@ class Validation:
 
 @dataclass(frozen=True)
 class Loss:
-    """weight * mean |of - target|; squared for l2, of logarithms for log (levels, whose relative
-    error counts), or the distance of kernels `objective.kernel_distance`.
+    """weight * mean |output - target|; squared for l2, of logarithms for log (levels, whose
+    relative error counts), or the distance of kernels `objective.kernel_distance`.
 
     At the end, in every iteration (their mean), or weighted by iteration; with `mirror`, to the
     nearer of a kernel and its mirror image.
     """
 
     measure: Measure
-    of: str
+    output: str
+    """The compared variable of the pipeline, or part of a module."""
     target: str
     iterations: Literal["last", "all"] | tuple[float, ...] = "last"
     weight: float = 1.0
@@ -113,7 +114,7 @@ class Recipe:
     @property
     def given(self) -> tuple[str, ...]:
         """The true values that the pipeline is given."""
-        return tuple(g.name for g in self.spec.given if g.name in TRUTHS)
+        return tuple(g.name for g in self.spec.given if g.name in GROUND_TRUTH)
 
     @property
     def needs_images(self) -> bool:
@@ -140,7 +141,8 @@ class Recipe:
             "repeat": [stage.repeat for stage in spec.stages],
             "train": list(self.train),
             "losses": [
-                f"{loss.measure} {loss.of} {loss.target} {loss.iterations}{' mirror' * loss.mirror}"
+                f"{loss.measure} {loss.output} {loss.target} {loss.iterations}"
+                + " mirror" * loss.mirror
                 for loss in self.losses
             ],
         }

@@ -3,7 +3,7 @@
 Read like a pipeline: nothing runs, and every value keeps its line.  `pipeline` is a name, a file, a
 list of a base and overlays, or a pipeline written out; `set` changes it by dotted keys, as `--set`
 does.  A loss compares a variable of the pipeline, or the output of a part of a module
-(`I.encoder`), with the truth of that name, or with `target`.
+(`I.encoder`), with the ground truth of that name, or with `target`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pnp.language.layers import Dialect, Merge, merge_maps
 from pnp.language.reader import PIPELINES, spec_within
 from pnp.language.spec import KIND_OF_NAME, Spec
 from pnp.options import read_fields
-from pnp.training.recipe import TRUTHS, Loss, Measure, Recipe
+from pnp.training.recipe import GROUND_TRUTH, Loss, Measure, Recipe
 
 _STRUCTURE = ("extends", "pipeline", "set", "train", "freeze", "start", "losses")
 """Keys that this file reads itself."""
@@ -126,9 +126,9 @@ class _Reader:
             self.findings.problems += e.problems
             return None
         for given in spec.given:
-            if given.name not in TRUTHS and given.default is None:
+            if given.name not in GROUND_TRUTH and given.default is None:
                 message = f"the pipeline needs '{given.name}', which training does not make"
-                self.say(given.origin, message, f"it makes {', '.join(TRUTHS)}")
+                self.say(given.origin, message, f"it makes {', '.join(GROUND_TRUTH)}")
         return spec
 
     def symbols(self, key: str) -> list[tuple[str, Origin]]:
@@ -209,40 +209,40 @@ class _Reader:
             "{l1: x}, {l2: k, iterations: all, weight: 100} or {l2: I.encoder, target: A.encoder}"
         )
         measures = [m for m in get_args(Measure) if item.is_map and m in item.value]
-        of = item.value[measures[0]] if len(measures) == 1 else None
-        if of is None or not isinstance(of.value, str):
-            message = "a loss says l1, l2, log or kernel, and of what"
+        output = item.value[measures[0]] if len(measures) == 1 else None
+        if output is None or not isinstance(output.value, str):
+            message = "a loss says l1, l2, log or kernel, and of which variable"
             self.say(item.origin, message, f"for example {form}")
             return None
-        complete = Node({"target": of, **item.value}, item.origin)
-        skip = ("measure", "of", "origin", measures[0])
+        complete = Node({"target": output, **item.value}, item.origin)
+        skip = ("measure", "output", "origin", measures[0])
         values, problems = read_fields(Loss, complete, "a loss: ", word="key", skip=skip)
         self.findings.problems += problems
         if problems:
             return None
-        return Loss(measures[0], of.value, **values, origin=item.origin)
+        return Loss(measures[0], output.value, **values, origin=item.origin)
 
     def check_loss(self, loss: Loss, spec: Spec) -> None:
         """That a loss compares things of one kind that the pipeline has."""
-        for name in (loss.of, loss.target):
+        for name in (loss.output, loss.target):
             if "." in name:
                 self.symbol(name, loss.origin, spec, "compare the output of")
-            elif name not in spec.kinds and not (name == loss.target and name in TRUTHS):
+            elif name not in spec.kinds and not (name == loss.target and name in GROUND_TRUTH):
                 cure = hint(name, spec.kinds, "variables")
                 self.say(loss.origin, f"the pipeline has no variable '{name}'", cure)
-            elif name is loss.of and not spec.stages and name not in spec.returns:
+            elif name is loss.output and not spec.stages and name not in spec.returns:
                 cure = f"returned: {', '.join(spec.returns)}"
                 self.say(loss.origin, f"'{name}' is not returned by the pipeline", cure)
         kinds = {name: kind.name for name, kind in spec.kinds.items()}
-        of, target = kinds.get(loss.of), kinds.get(loss.target)
-        if loss.target in TRUTHS:
+        output, target = kinds.get(loss.output), kinds.get(loss.target)
+        if loss.target in GROUND_TRUTH:
             target = KIND_OF_NAME[loss.target]
-        if of is not None and target is not None and of != target:
-            message = f"'{loss.of}' is {of}, but the target '{loss.target}' is {target}"
+        if output is not None and target is not None and output != target:
+            message = f"'{loss.output}' is {output}, but the target '{loss.target}' is {target}"
             self.say(loss.origin, message)
-        if loss.measure == "kernel" and "kernel" not in (of, target):
+        if loss.measure == "kernel" and "kernel" not in (output, target):
             cure = "write l1 or l2 in place of kernel"
-            self.say(loss.origin, f"'{loss.of}' is not a kernel", cure)
+            self.say(loss.origin, f"'{loss.output}' is not a kernel", cure)
         if loss.mirror and loss.measure != "kernel":
             cure = "write {kernel: k, mirror: true}"
             self.say(loss.origin, "'mirror' belongs to a loss of kernels", cure)

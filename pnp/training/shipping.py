@@ -3,8 +3,8 @@
 States from before the decay of the learning rate, from which long trainings continue, are beside
 the package, in `benchmarks/pre_decay/` of the repository.
 
-An entry says how the file can be made again (recipe, data, steps, machine), what it is worth (the
-figures of the recipe's validation), how it may be used, and its sha256.  A name without sha256 is
+An entry says how the file can be made again (recipe, data, steps, machine), its quality (the
+metrics of the recipe's validation), how it may be used, and its sha256.  A name without sha256 is
 not shipped: its entry names the recipe that makes it, which is what a pipeline's reader is told.
 """
 

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pnp.degradations import ImageBank
+from pnp.degradations import ImagePool
 from pnp.errors import PnpError
 from pnp.machine import machine
 from pnp.pipeline import Pipeline
@@ -40,7 +40,7 @@ from pnp.training.recipe import Recipe
 from pnp.training.run_folder import PRE_DECAY, Checkpoint, Run
 from pnp.training.shipping import export
 from pnp.training.start import prepare
-from pnp.training.validation import Validation, draw, write_strip
+from pnp.training.validation import Validation, draw, write_samples
 
 
 def train(
@@ -111,7 +111,7 @@ class Trainer:
             )
         self.pipeline = prepare(recipe)
         checkpoint = self.folder.resume(recipe, recipe.schedule.final) if resume else None
-        self.images, held_out = self._images()
+        self.images, validation_images = self._images()
         low = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
         self.pipeline.prepare(low, compile=recipe.compile).to(self.fabric.device)
         self.pipeline.checkpointing = recipe.recompute
@@ -128,7 +128,7 @@ class Trainer:
             self._restore(checkpoint)
         self.validation: Validation | None = None
         if self.fabric.is_global_zero:
-            self.validation = Validation(recipe, held_out, self.fabric.device)
+            self.validation = Validation(recipe, validation_images, self.fabric.device)
         self.log = Log(recipe, self.folder, self.fabric, self.clock)
 
     def run(self) -> None:
@@ -254,9 +254,9 @@ class Trainer:
         with self.clock.validation():
             if self.validation is not None:
                 with self.averaged:
-                    metrics, shown = self.validation.figures(self.objective)
+                    metrics, shown = self.validation.metrics(self.objective)
                 self.log.validated(self.step, metrics)
-                write_strip(self.folder.folder / "samples" / f"{self.step:08d}.png", shown)
+                write_samples(self.folder.folder / "samples" / f"{self.step:08d}.png", shown)
             self.fabric.barrier()
         self.log.since = (time.monotonic(), self.step)
 
@@ -279,14 +279,14 @@ class Trainer:
         }
 
         def measure(pipeline: Pipeline) -> dict[str, float]:
-            return validation.figures(Objective(pipeline, recipe))[0]
+            return validation.metrics(Objective(pipeline, recipe))[0]
 
         symbols = {name.partition(".")[0] for name in self.averaged.learned}
         with self.averaged:
             path = self.folder.folder / "weights.safetensors"
             self.entry = export(path, self.pipeline, symbols, measure, facts)
 
-    def _images(self) -> tuple[ImageBank | None, ImageBank | None]:
+    def _images(self) -> tuple[ImagePool | None, ImagePool | None]:
         """The images to train on, and those for validation."""
         recipe, device = self.recipe, self.fabric.device
         if not recipe.needs_images:
@@ -295,5 +295,5 @@ class Trainer:
             raise PnpError("the recipe learns from images: name folders of them with --data DIR")
         channels, crop = self.pipeline.channels or 3, max(recipe.crop, recipe.validation.crop)
         images = read_images(self.data, channels, crop, quiet=not self.fabric.is_global_zero)
-        rest, held_out = split(images, recipe.validation.images)
-        return ImageBank(rest, device), ImageBank(held_out, device)
+        rest, validation_images = split(images, recipe.validation.images)
+        return ImagePool(rest, device), ImagePool(validation_images, device)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pnp.degradations import ImageBank
+from pnp.degradations import ImagePool
 from pnp.files import atomic
 from pnp.initializers.interpolation import Bicubic
 from pnp.initializers.nearest import Nearest
@@ -21,12 +21,12 @@ from pnp.training.recipe import Recipe
 
 
 def draw(
-    recipe: Recipe, bank: ImageBank | None, n: int, crop: int, generator: torch.Generator, s: int
+    recipe: Recipe, images: ImagePool | None, n: int, crop: int, generator: torch.Generator, s: int
 ) -> dict[str, Any]:
-    """A batch of true values by name; without a bank, of kernels alone."""
+    """A batch of true values by name; without images, of kernels alone."""
     d = recipe.degradations
-    if bank is not None:
-        return d.draw(bank, n, crop, generator, s)._asdict()
+    if images is not None:
+        return d.draw(images, n, crop, generator, s)._asdict()
     options: dict[str, Any] = {
         "std": d.std,
         "nonlinearity": d.nonlinearity,
@@ -37,23 +37,23 @@ def draw(
 
 
 class Validation:
-    """Batches drawn once, one for each scale, and what bicubic interpolation and D alone make of
-    them.
+    """Batches drawn once, one for each scale, and two baselines: bicubic interpolation and D
+    alone.
 
-    `figures` by name: `loss`, and where the recipe concerns them `psnr` (dB, with `bicubic` and `D
+    `metrics` by name: `loss`, and where the recipe compares them `psnr` (dB, with `bicubic` and `D
     alone`), `kernel` (mean squared error of a tap) and `sigma` (mean absolute error).
     """
 
-    def __init__(self, recipe: Recipe, bank: ImageBank | None, device: torch.device):
+    def __init__(self, recipe: Recipe, images: ImagePool | None, device: torch.device):
         v = recipe.validation
         generator = torch.Generator(device).manual_seed(v.seed)
-        n = v.images if bank is None else len(bank)
+        n = v.images if images is None else len(images)
         self.batches = [
-            draw(recipe, bank, n, v.crop, generator, s)
-            for s in (sorted(set(recipe.degradations.scales)) if bank is not None else [1])
+            draw(recipe, images, n, v.crop, generator, s)
+            for s in (sorted(set(recipe.degradations.scales)) if images is not None else [1])
         ]
         self.watched = {
-            loss.target: loss.of for loss in recipe.losses if loss.target in ("x", "k", "sigma")
+            loss.target: loss.output for loss in recipe.losses if loss.target in ("x", "k", "sigma")
         }
         self.baselines: dict[str, float] = {}
         if "x" in self.watched:
@@ -61,15 +61,15 @@ class Validation:
             self.baselines["D alone"] = self._mean([psnr(solved(b), b["x"]) for b in self.batches])
 
     @torch.no_grad()
-    def figures(self, objective: Objective) -> tuple[dict[str, float], dict[str, Any]]:
-        """The figures, and the last batch with what came of it (`x^`, `k^` ...) to look at."""
+    def metrics(self, objective: Objective) -> tuple[dict[str, float], dict[str, Any]]:
+        """The metrics, and the last batch with its results (`x^`, `k^` ...) for `write_samples`."""
         objective.eval()
         found: dict[str, list[Tensor]] = {"loss": []}
         shown: dict[str, Any] = {}
         for batch in self.batches:
             found["loss"].append(objective(batch).sum()[None])
             values = objective.values
-            ours = {name: values[of] for name, of in self.watched.items()}
+            ours = {name: values[output] for name, output in self.watched.items()}
             if "x" in ours:
                 found.setdefault("psnr", []).append(psnr(ours["x"], batch["x"]))
             if "k" in ours:
@@ -110,7 +110,7 @@ def solved(batch: dict[str, Any]) -> Tensor:
     return z
 
 
-def write_strip(path: Path, shown: dict[str, Any], most: int = 6) -> None:
+def write_samples(path: Path, shown: dict[str, Any], most: int = 6) -> None:
     """A picture of the batch: rows for LR, ours, HR, the true and the estimated kernels."""
     rows = []
     side = shown["x"].shape[-1] if "x" in shown else 4 * shown["k"].shape[-1]
