@@ -212,7 +212,7 @@ def _merge_methods(base: Node, layer: Node) -> Node:
 
 _NO_KEYS = ("path", "document")
 COMPARISONS = Dialect(
-    word="comparison",
+    noun="comparison",
     keys=("extends", *(f.name for f in fields(Comparison) if f.name not in _NO_KEYS)),
     group="pnp.comparisons",
     merge=_merge,
@@ -228,7 +228,7 @@ def read_comparison(name: str | Path, assignments: Iterable[str] = ()) -> Compar
     known = {key: node for key, node in document.value.items() if key in COMPARISONS.keys}
     skip = (*_NO_KEYS, "methods", "published")
     here = Node(known, document.origin)
-    values, findings_of_fields = read_fields(Comparison, here, word="key", skip=skip)
+    values, findings_of_fields = read_fields(Comparison, here, noun="key", skip=skip)
     findings.problems += findings_of_fields
     if "protocol" in values and values["protocol"] not in PROTOCOLS:
         message = f"there is no protocol '{values['protocol']}'"
@@ -258,7 +258,7 @@ def _read_methods(node: Node | None, document: Node, findings: Findings) -> dict
             findings.say(entry.origin, f"{name} should be a map of keys", cure)
             continue
         skip = ("name", "document")
-        values, problems = read_fields(Method, entry, f"{name}: ", word="key", skip=skip)
+        values, problems = read_fields(Method, entry, f"{name}: ", noun="key", skip=skip)
         findings.problems += problems
         if not problems:
             methods[name] = Method(name, entry, **values)

@@ -89,6 +89,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else ""
 
 
+def with_article(noun: str) -> str:
+    """A noun with its article: 'a prior', 'an estimator'."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def hint(name: str, names: Iterable[str], what: str) -> str:
     """The cure for an unknown name: the nearest name, and the list of all names."""
     names = sorted(names)

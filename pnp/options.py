@@ -144,7 +144,7 @@ def read_fields(
     node: Node,
     prefix: str = "",
     *,
-    word: str = "option",
+    noun: str = "option",
     skip: Iterable[str] = (),
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The arguments of a dataclass or a module from a map, and all that is wrong with them.
@@ -153,7 +153,7 @@ def read_fields(
         cls: The class; the annotations of its constructor say what its options are.
         node: A map from options to values; problems carry their lines.
         prefix: Put before every message, for example 'P: '.
-        word: What an option is called in messages.
+        noun: What an option is called in messages.
         skip: Keys of the map and options of the class that the caller reads itself.
 
     Returns:
@@ -166,14 +166,14 @@ def read_fields(
     problems = []
     for name, value in given.items():
         if name not in known:
-            cure = hint(name, known, f"{word}s") if known else f"it takes no {word}s"
-            message = f"{prefix}there is no {word} '{name}'"
+            cure = hint(name, known, f"{noun}s") if known else f"it takes no {noun}s"
+            message = f"{prefix}there is no {noun} '{name}'"
             problems.append(Problem(value.origin, message, cure))
             continue
         inner = _dataclass_in(known[name].annotation)
         optional = type(None) in typing.get_args(known[name].annotation)
         if inner is not None and not (optional and value.value is None):
-            made, found = read_dataclass(inner, value, f"{prefix}{name}", word=word)
+            made, found = read_dataclass(inner, value, f"{prefix}{name}", noun=noun)
             values |= {} if made is None else {name: made}
             problems += found
             continue
@@ -183,18 +183,18 @@ def read_fields(
             message, cure = _problem(known[name].annotation, value.plain())
             problems.append(Problem(value.origin, f"{prefix}{name} {message}", cure))
     missing = [n for n, p in known.items() if p.default is p.empty and n not in given]
-    problems += [Problem(node.origin, f"{prefix}the {word} '{n}' is missing") for n in missing]
+    problems += [Problem(node.origin, f"{prefix}the {noun} '{n}' is missing") for n in missing]
     return values, problems
 
 
 def read_dataclass(
-    cls: type[Any], node: Node, name: str, *, word: str = "key"
+    cls: type[Any], node: Node, name: str, *, noun: str = "key"
 ) -> tuple[Any, list[Problem]]:
     """An instance of a dataclass from a map, or None, and all that is wrong with the map."""
     if not node.is_map:
-        cure = f"{word}s: {', '.join(options_of(cls))}"
-        return None, [Problem(node.origin, f"{name} should be a map of {word}s", cure)]
-    values, problems = read_fields(cls, node, f"{name}: ", word=word)
+        cure = f"{noun}s: {', '.join(options_of(cls))}"
+        return None, [Problem(node.origin, f"{name} should be a map of {noun}s", cure)]
+    values, problems = read_fields(cls, node, f"{name}: ", noun=noun)
     if problems:
         return None, problems
     try:

@@ -230,12 +230,12 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
     modules: dict[str, Module] = {}
     for symbol, m in spec.modules.items():
         try:
-            modules[symbol] = REGISTRIES[m.word].get(m.name)(**m.options)
+            modules[symbol] = REGISTRIES[m.role].get(m.name)(**m.options)
             if "_parameters" not in vars(modules[symbol]):
                 raise PnpError(f"{m.name}: its constructor must begin with super().__init__()")
         except PnpError as e:
             message, _, cure = str(e).removeprefix(f"{m.name}: ").partition("; ")
-            cure = cure or f"{symbol} is the {m.word} {m.name}"
+            cure = cure or f"{symbol} is the {m.role} {m.name}"
             problems.append(Problem(m.origin, f"{symbol}: {message}", cure))
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
             problems.append(
@@ -269,7 +269,7 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
         )
         return Problem(
             m.origin,
-            f"{m.symbol}: the {m.word} {m.name} is a network, but no weights are given",
+            f"{m.symbol}: the {m.role} {m.name} is a network, but no weights are given",
             cure,
         )
     try:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pnp.document import from_python
-from pnp.errors import OldSpelling, Origin, PnpError, hint
+from pnp.errors import OldSpelling, Origin, PnpError, hint, with_article
 from pnp.interfaces import (
     DataSolver,
     Estimator,
@@ -44,14 +44,14 @@ class Registry:
     """The modules of one interface by name; called with a name, the decorator that registers one.
 
     Args:
-        word: The key of such a module in YAML, for example "prior".
+        role: The key of such a module in YAML, for example "prior".
         base: The interface, from which the classes derive.
         package: The package whose files register the built-in modules; also the name of the group
             of entry points.
     """
 
-    def __init__(self, word: str, base: type[Any], package: str):
-        self.word, self.base, self.package = word, base, package
+    def __init__(self, role: str, base: type[Any], package: str):
+        self.role, self.base, self.package = role, base, package
         self._classes: dict[str, type[Module]] = {}
         self._discovered = False
 
@@ -60,17 +60,18 @@ class Registry:
 
         def register(cls: T) -> T:
             if not (inspect.isclass(cls) and issubclass(cls, self.base)):
+                role = with_article(self.role)
                 needed = f"so it must derive from pnp.{self.base.__name__}"
-                raise PnpError(f"{_where(cls)}: '{name}' is registered as a {self.word}, {needed}")
+                raise PnpError(f"{_where(cls)}: '{name}' is registered as {role}, {needed}")
             other = self._classes.get(name)
             if other is not None and _where(other) != _where(cls):
                 where = f"one in {_where(other)}, one in {_where(cls)}"
-                raise PnpError(f"two {self.word}s are called '{name}': {where}; rename one of them")
+                raise PnpError(f"two {self.role}s are called '{name}': {where}; rename one of them")
             try:
                 signature_of(cls)
                 options_of(cls)
             except (TypeError, NameError) as e:
-                raise PnpError(f"{_where(cls)}: {self.word} '{name}': {e}") from e
+                raise PnpError(f"{_where(cls)}: {self.role} '{name}': {e}") from e
             if not getattr(cls, "exact", True):
                 warnings.warn(OldSpelling(_exact_is_gone(cls, name)), stacklevel=2)
             self._classes[name] = cls
@@ -86,16 +87,16 @@ class Registry:
 
     def get(self, name: str) -> type[Module]:
         """The class called `name`; PnpError with the nearest name if there is none."""
-        current = current_word(self.word, name)
-        if current != self.word:
+        current = current_role(self.role, name)
+        if current != self.role:
             registry = REGISTRIES[current]
             old, new = f"{self.package}: '{name}'", f"{registry.package}.build({name!r})"
             warnings.warn(OldSpelling(f"{old} is a {current} now; write {new}"), stacklevel=3)
             return registry.get(name)
         self._discover()
         if name not in self._classes:
-            known = hint(name, self._classes, self.word + "s")
-            raise PnpError(f"there is no {self.word} called '{name}'; {known}")
+            known = hint(name, self._classes, self.role + "s")
+            raise PnpError(f"there is no {self.role} called '{name}'; {known}")
         return self._classes[name]
 
     def build(self, name: str, /, **options: Any) -> Any:
@@ -156,10 +157,10 @@ initializer = Registry("initializer", Initializer, "pnp.initializers")
 estimator = Registry("estimator", Estimator, "pnp.estimators")
 transform = Registry("transform", Transform, "pnp.transforms")
 REGISTRIES: dict[str, Registry] = {
-    r.word: r for r in (solver, prior, initializer, estimator, transform)
+    r.role: r for r in (solver, prior, initializer, estimator, transform)
 }
 
-# Modules that became transforms, by their former word; to be deleted with the next release.
+# Modules that became transforms, by their former role; to be deleted with the next release.
 _TRANSFORMS_BEFORE = {
     "solver": ("flow-kernel", "kernel-corrector"),
     "prior": ("crop",),
@@ -167,10 +168,10 @@ _TRANSFORMS_BEFORE = {
 }
 
 
-def current_word(word: str, name: str) -> str:
-    """The present word of a module, given the word in a file that may be older."""
-    moved = name in _TRANSFORMS_BEFORE.get(word, ()) and name not in REGISTRIES[word].names()
-    return "transform" if moved else word
+def current_role(role: str, name: str) -> str:
+    """The present role of a module, given the role in a file that may be older."""
+    moved = name in _TRANSFORMS_BEFORE.get(role, ()) and name not in REGISTRIES[role].names()
+    return "transform" if moved else role
 
 
 def _exact_is_gone(cls: type[Module], name: str) -> str:

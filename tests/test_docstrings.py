@@ -10,8 +10,8 @@ from pnp.options import convert, options_of
 from pnp.registry import REGISTRIES
 
 MODULES = {
-    f"{word} {name}": registry.get(name)
-    for word, registry in REGISTRIES.items()
+    f"{role} {name}": registry.get(name)
+    for role, registry in REGISTRIES.items()
     for name in registry.names()
 }
 
@@ -27,7 +27,9 @@ def test_every_option_is_described_and_every_description_names_an_option(module)
 def test_every_docstring_says_what_it_returns(module):
     documentation = read_docstring(MODULES[module])
     assert documentation.sections.get("Returns"), "there is no section Returns:"
-    assert not any(f"{word}:" in documentation.body for word in ("Options", "Arguments", "Errors"))
+    assert not any(
+        f"{heading}:" in documentation.body for heading in ("Options", "Arguments", "Errors")
+    )
     if issubclass(MODULES[module], DataSolver):
         assert "argmin" in documentation.body.split("\n\n")[1]
 

@@ -104,7 +104,7 @@ def test_any_layer_and_any_assignment(layer, path, value):
             node = from_python(layer, Origin("layer.yaml", 1))
             document = PIPELINES.merge(document, node)
         key = ".".join(path)
-        document = PIPELINES.assign(document, key, from_python(value, Origin("--set")))
+        document = PIPELINES.override(document, key, from_python(value, Origin("--set")))
         build(spec_of(document, "fuzz.yaml"), random_weights=True)
     except pnp.PnpError as e:
         assert str(e)

@@ -1,9 +1,12 @@
 """Everything registered has the inputs and outputs that its interface promises."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 
 import pnp
+from pnp.errors import PnpError
 from pnp.interfaces import signature_of
 from pnp.registry import REGISTRIES
 
@@ -15,18 +18,18 @@ SMALL = {
 
 
 def modules(*words):
-    return [(word, name) for word in words for name in REGISTRIES[word].names()]
+    return [(role, name) for role in words for name in REGISTRIES[role].names()]
 
 
-def kinds(word, name):
-    signature = signature_of(REGISTRIES[word].get(name))
+def kinds(role, name):
+    signature = signature_of(REGISTRIES[role].get(name))
     required = [a.kind.name for a in signature.inputs if a.required]
     return required, [a.kind.name for a in signature.inputs], [k.name for k in signature.outputs]
 
 
-@pytest.mark.parametrize(("word", "name"), modules("solver"))
-def test_a_solver_takes_y_x_k_and_gives_the_image_or_the_kernel(word, name):
-    _, inputs, outputs = kinds(word, name)
+@pytest.mark.parametrize(("role", "name"), modules("solver"))
+def test_a_solver_takes_y_x_k_and_gives_the_image_or_the_kernel(role, name):
+    _, inputs, outputs = kinds(role, name)
     assert inputs[:3] == ["image", "image", "kernel"]
     assert (inputs[3:], outputs) in [
         (["level"], ["image"]),
@@ -35,21 +38,21 @@ def test_a_solver_takes_y_x_k_and_gives_the_image_or_the_kernel(word, name):
     ]
 
 
-@pytest.mark.parametrize(("word", "name"), modules("prior"))
-def test_a_prior_gives_the_kind_that_it_takes(word, name):
-    _, inputs, outputs = kinds(word, name)
+@pytest.mark.parametrize(("role", "name"), modules("prior"))
+def test_a_prior_gives_the_kind_that_it_takes(role, name):
+    _, inputs, outputs = kinds(role, name)
     assert outputs == inputs[:1] and inputs[1:] in ([], ["level"])
 
 
-@pytest.mark.parametrize(("word", "name"), modules("estimator"))
-def test_an_estimator_gives_levels(word, name):
-    assert set(kinds(word, name)[2]) <= {"level", "levels"}
+@pytest.mark.parametrize(("role", "name"), modules("estimator"))
+def test_an_estimator_gives_levels(role, name):
+    assert set(kinds(role, name)[2]) <= {"level", "levels"}
 
 
-@pytest.mark.parametrize(("word", "name"), modules("initializer"))
-def test_an_initializer_gives_a_first_estimate_from_y(word, name):
+@pytest.mark.parametrize(("role", "name"), modules("initializer"))
+def test_an_initializer_gives_a_first_estimate_from_y(role, name):
     torch.manual_seed(0)
-    required, _, (output,) = kinds(word, name)
+    required, _, (output,) = kinds(role, name)
     s = 2 if "number" in required else 1
     others = {"number": s, "level": 0.1, "image": torch.ones(2, 1, 12, 10)}
     y = torch.rand(2, 3, 12, 10)
@@ -64,3 +67,13 @@ def test_an_initializer_gives_a_first_estimate_from_y(word, name):
         assert first.shape[:2] == (2, 1) and first.shape[-2] == first.shape[-1]
         assert float(first.min()) >= 0
         torch.testing.assert_close(first.sum((1, 2, 3)), torch.ones(2))
+
+
+@pytest.mark.parametrize("role", REGISTRIES)
+def test_the_message_about_a_wrong_base_class_has_the_right_article(role):
+    registry = REGISTRIES[role]
+    article = "an" if role in ("initializer", "estimator") else "a"
+    with pytest.raises(
+        PnpError, match=f"'x' is registered as {article} {role}, so it must derive from pnp"
+    ):
+        registry("x")(cast(Any, object))

@@ -167,7 +167,7 @@ class Outer:
 
 def test_a_dataclass_is_read_from_a_document_with_the_line_of_each_problem():
     node = read_text("about: 3\nbatch: 2\ninner:\n  lr: 0\n  l: 1\nbatsh: 4\n", "a.yaml")
-    values, problems = read_fields(Outer, node, word="key")
+    values, problems = read_fields(Outer, node, noun="key")
     assert values == {"batch": 2}
     assert [(p.origin.line, p.message) for p in problems] == [
         (1, "about is 3, but should be text"),

@@ -87,8 +87,8 @@ TOYS: dict[str, dict[str, type]] = {
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The toy modules, the only ones in the registries, so that messages do not change when pnp grows."""
-    for word, classes in TOYS.items():
-        registry = REGISTRIES[word]
+    for role, classes in TOYS.items():
+        registry = REGISTRIES[role]
         registry.names()
         monkeypatch.setattr(registry, "_classes", dict(classes))
     yield

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pnp.commands.show import bibtex
-from pnp.errors import PnpError, nearest
+from pnp.errors import PnpError, nearest, with_article
 from pnp.interfaces import Module, signature_of
 from pnp.language.reader import PIPELINES
 from pnp.options import describe, options_of
@@ -52,18 +52,18 @@ def read_docstring(cls: type[Any]) -> Docstring:
 
 def explain(name: str) -> str:
     """The documentation of the module called `name`, in each interface that has one."""
-    found = [(word, r.get(name)) for word, r in REGISTRIES.items() if name in r.names()]
+    found = [(role, r.get(name)) for role, r in REGISTRIES.items() if name in r.names()]
     if found:
-        return "\n\n\n".join(_module(word, cls) for word, cls in found)
+        return "\n\n\n".join(_module(role, cls) for role, cls in found)
     if name in PIPELINES.names():
         raise PnpError(f"'{name}' is a pipeline; pnp show {name} prints it")
     near = nearest(name, (n for r in REGISTRIES.values() for n in r.names()))
     raise PnpError(f"there is no module called '{name}'; {near} pnp list prints all names")
 
 
-def _module(word: str, cls: type[Module]) -> str:
+def _module(role: str, cls: type[Module]) -> str:
     signature, documentation = signature_of(cls), read_docstring(cls)
-    parts = [f"{cls.registered}, {'an' if word[0] in 'aeiou' else 'a'} {word}: {signature}"]
+    parts = [f"{cls.registered}, {with_article(role)}: {signature}"]
     parts.append(documentation.body)
     inputs = [
         f"{a.name}: {a.kind.name} {a.kind.shape}" + ("" if a.required else ", optional")

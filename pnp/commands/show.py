@@ -25,10 +25,10 @@ def listing(what: str | None = None) -> str:
     sections = []
     if what in (None, "pipelines"):
         sections.append(("pipelines", {n: read_spec(n).about for n in PIPELINES.names()}))
-    for word, registry in REGISTRIES.items():
-        if what in (None, word + "s"):
+    for role, registry in REGISTRIES.items():
+        if what in (None, role + "s"):
             sections.append(
-                (word + "s", {n: _first_line(registry.get(n)) for n in registry.names()})
+                (role + "s", {n: _first_line(registry.get(n)) for n in registry.names()})
             )
     width = max((len(name) for _, entries in sections for name in entries), default=0)
     columns = max(shutil.get_terminal_size((120, 24)).columns, 60)
@@ -94,7 +94,7 @@ def citations(spec: Spec) -> str:
     name, keys = spec.name, dict.fromkeys(spec.cite)
     for symbol, module in spec.modules.items():
         if symbol in spec.called:
-            keys.update(dict.fromkeys(REGISTRIES[module.word].get(module.name).cite))
+            keys.update(dict.fromkeys(REGISTRIES[module.role].get(module.name).cite))
     return bibtex(keys, name) if keys else f"% {name} and its modules cite nothing"
 
 

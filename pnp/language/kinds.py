@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pnp.errors import Origin, Problem, hint
+from pnp.errors import Origin, Problem, hint, with_article
 from pnp.interfaces import KINDS, Argument, Kind, Signature, signature_of
 from pnp.language.spec import KIND_OF_NAME, Spec, Step, Variable
 from pnp.registry import REGISTRIES
@@ -24,9 +24,7 @@ def check_kinds(spec: Spec, refused: frozenset[str]) -> tuple[Spec, list[Problem
 
 def article(kind: Kind) -> str:
     """A kind with its article, as in 'an image'."""
-    if kind.name == "levels":
-        return "levels"
-    return f"an {kind}" if kind.name == "image" else f"a {kind}"
+    return "levels" if kind.name == "levels" else with_article(str(kind))
 
 
 class _Following:
@@ -94,8 +92,8 @@ class _Following:
                 if name in KIND_OF_NAME:
                     self.kinds.setdefault(name, KINDS[KIND_OF_NAME[name]])
             return
-        signature = signature_of(REGISTRIES[module.word].get(module.name))
-        usage = f"{symbol} is the {module.word} {module.name}: {symbol}{signature}"
+        signature = signature_of(REGISTRIES[module.role].get(module.name))
+        usage = f"{symbol} is the {module.role} {module.name}: {symbol}{signature}"
         if symbol != step.module:
             usage = f"{usage}; it stands for {step.module} in some iterations (swap)"
         self.check_inputs(step, loop, symbol, signature, usage)

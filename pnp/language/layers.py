@@ -37,7 +37,7 @@ class Dialect:
     """One kind of document: its name in messages, its keys, its files, and how a layer changes one.
 
     Args:
-        word: What a document is called in messages.
+        noun: What a document is called in messages.
         keys: Its keys.
         group: The entry points by which plugins name packages with further documents.
         merge: A document over the one below it.
@@ -47,7 +47,7 @@ class Dialect:
         inner: The kind of document that the key `set` changes; assignments to its keys go there.
     """
 
-    word: str
+    noun: str
     keys: tuple[str, ...]
     group: str
     merge: Merge
@@ -65,18 +65,18 @@ class Dialect:
         if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
             path = (folder or Path()) / Path(name).expanduser()
             if path.is_dir():
-                raise PnpError(f"{name}: this is a folder; name a {self.word} file (.yaml)")
+                raise PnpError(f"{name}: this is a folder; name a {self.noun} file (.yaml)")
             if not path.is_file():
                 known = ", ".join(self.names())
                 raise PnpError(
-                    f"{name}: there is no such file; {self.word}s by name: {known or 'none'}"
+                    f"{name}: there is no such file; {self.noun}s by name: {known or 'none'}"
                 )
             return path, name
         named = self._named()
         if name in named:
             with as_file(named[name][1]) as path:
                 return path, f"{name}.yaml"
-        message = f"there is no {self.word} called '{name}'; {hint(name, named, self.word + 's')}"
+        message = f"there is no {self.noun} called '{name}'; {hint(name, named, self.noun + 's')}"
         if ((folder or Path()) / f"{name}.yaml").is_file():
             message += f"; a file is written with its ending: {name}.yaml"
         raise PnpError(message)
@@ -106,9 +106,9 @@ class Dialect:
         document = self._merged(stack.values())
         for key, value in (overrides or {}).items():
             origin = Origin(f"load({key}=...)", None, f"{key} = {value!r}")
-            document = self.assign(document, key, from_python(value, origin))
+            document = self.override(document, key, from_python(value, origin))
         for text in assignments:
-            document = self.assign(document, *read_assignment(text))
+            document = self.override(document, *read_assignment(text))
         return document
 
     def extended(self, document: Node) -> Node:
@@ -117,7 +117,7 @@ class Dialect:
         self._stack_parents(document, stack, ())
         return self._merged([*stack.values(), document])
 
-    def assign(self, document: Node, key: str, value: Node) -> Node:
+    def override(self, document: Node, key: str, value: Node) -> Node:
         """One value as the last layer.
 
         A dotted key reaches into maps and, by index, into lists (`stages.1.repeat`); null removes.
@@ -127,7 +127,7 @@ class Dialect:
         settable = [k for k in self.keys if k != "extends"]
         if first not in settable:
             if self.inner is not None and first in self.inner.keys and first != "extends":
-                return self.assign(document, f"set.{key}", value)
+                return self.override(document, f"set.{key}", value)
             raise PipelineError([self._not_settable(first, settable, value.origin)])
         within = document.value.get(first)
         of_a_list = within is not None and within.is_list
@@ -142,7 +142,7 @@ class Dialect:
     def unknown_keys(self, document: Node) -> list[Problem]:
         """A problem for each key that no document of this kind has."""
         return [
-            Problem(node.origin, f"a {self.word} has no key '{key}'", hint(key, self.keys, "keys"))
+            Problem(node.origin, f"a {self.noun} has no key '{key}'", hint(key, self.keys, "keys"))
             for key, node in document.value.items()
             if key not in self.keys
         ]
@@ -150,8 +150,8 @@ class Dialect:
     def _not_settable(self, key: str, settable: list[str], origin: Origin) -> Problem:
         if self.inner is None:
             cure = hint(key, settable, "keys")
-            return Problem(origin, f"a {self.word} has no key '{key}' to set", cure)
-        message = f"neither a {self.word} nor a {self.inner.word} has a key '{key}'"
+            return Problem(origin, f"a {self.noun} has no key '{key}' to set", cure)
+        message = f"neither a {self.noun} nor a {self.inner.noun} has a key '{key}'"
         return Problem(origin, message, hint(key, {*settable, *self.inner.keys}, "keys"))
 
     def _named(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Dialect:
                 stem = entry.name.removesuffix(".yaml")
                 if stem in found:
                     raise PnpError(
-                        f"two {self.word}s are called '{stem}': one in {found[stem][0]}, "
+                        f"two {self.noun}s are called '{stem}': one in {found[stem][0]}, "
                         f"one in {package}; rename one of them"
                     )
                 found[stem] = (package, entry)
@@ -206,7 +206,7 @@ class Dialect:
             return
         document = read_file(found, shown)
         if not document.is_map:
-            message, cure = f"a {self.word} is a map of keys", f"keys: {', '.join(self.keys)}"
+            message, cure = f"a {self.noun} is a map of keys", f"keys: {', '.join(self.keys)}"
             raise PipelineError([Problem(document.origin, message, cure)])
         if stack and "extends" not in document.value:
             self._check_overlay(shown, document, stack, here, overlay)
@@ -223,7 +223,7 @@ class Dialect:
             cure = f"an overlay extends nothing, or {base} and what is over it"
             raise PipelineError([Problem(here, message, cure)])
         if set(self.complete) <= set(document.value):
-            message = f"{shown} is a whole {self.word}, not an overlay of {base}"
+            message = f"{shown} is a whole {self.noun}, not an overlay of {base}"
             cure = f"an overlay has only what it changes, or extends {base}"
             raise PipelineError([Problem(here, message, cure)])
 
@@ -235,7 +235,7 @@ class Dialect:
             return
         parents = node.value if node.is_list else [node]
         if not parents or not all(isinstance(p.value, str) for p in parents):
-            message = f"extends should be a {self.word}: a name, a file, or a list of them"
+            message = f"extends should be a {self.noun}: a name, a file, or a list of them"
             cure = "in a list the base comes first, then what is put over it"
             raise PipelineError([Problem(node.origin, message, cure)])
         base, *overlays = parents

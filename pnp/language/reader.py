@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 from pnp.document import Node, scalar
-from pnp.errors import Findings, OldSpelling, Problem, hint, nearest
+from pnp.errors import Findings, OldSpelling, Problem, hint, nearest, with_article
 from pnp.interfaces import KINDS, Kind
 from pnp.language.kinds import article, check_kinds
 from pnp.language.layers import Dialect, Merge, merge_maps
@@ -27,7 +27,7 @@ from pnp.language.spec import KEYS, KIND_OF_NAME, Given, ModuleSpec, Spec, Step
 from pnp.language.stages import StageReader
 from pnp.language.steps import SYMBOL, VARIABLE, read_step, read_steps
 from pnp.options import read_fields
-from pnp.registry import REGISTRIES, current_word
+from pnp.registry import REGISTRIES, current_role
 
 
 def read_spec(
@@ -66,7 +66,7 @@ def spec_within(pipeline: Node, changes: Node | None, name: str) -> Spec:
     holder = pipeline if pipeline.is_map else Node({"extends": pipeline}, pipeline.origin)
     document = PIPELINES.extended(holder)
     for key, value in changes.value.items() if changes is not None else ():
-        document = PIPELINES.assign(document, key, value)
+        document = PIPELINES.override(document, key, value)
     return spec_of(document, name)
 
 
@@ -94,7 +94,7 @@ def _merge_modules(base: Node, layer: Node) -> Node:
 
 
 PIPELINES = Dialect(
-    word="pipeline",
+    noun="pipeline",
     keys=KEYS,
     group="pnp.pipelines",
     merge=_merge,
@@ -292,31 +292,31 @@ class _Reader:
         if len(words) != 1:
             self.say_no_module(symbol, entry, words)
             return None
-        word = self.current(symbol, words[0], entry)
+        role = self.current(symbol, words[0], entry)
         name = entry.value[words[0]]
-        if not isinstance(name.value, str) or name.value not in REGISTRIES[word].names():
-            other = [w for w, r in REGISTRIES.items() if w != word and name.value in r.names()]
-            cure = hint(str(name.value), REGISTRIES[word].names(), word + "s")
+        if not isinstance(name.value, str) or name.value not in REGISTRIES[role].names():
+            other = [w for w, r in REGISTRIES.items() if w != role and name.value in r.names()]
+            cure = hint(str(name.value), REGISTRIES[role].names(), role + "s")
             if other:
-                an = "an" if other[0][0] in "aeiou" else "a"
-                cure = f"it is {an} {other[0]}: write '{symbol}: {{{other[0]}: {name.value}}}'"
-            self.say(name.origin, f"there is no {word} called '{name.plain()}'", cure)
+                form = f"'{symbol}: {{{other[0]}: {name.value}}}'"
+                cure = f"it is {with_article(other[0])}: write {form}"
+            self.say(name.origin, f"there is no {role} called '{name.plain()}'", cure)
             return None
         weights = self.weights(entry, f"{symbol}: weights")
-        cls = REGISTRIES[word].get(name.value)
+        cls = REGISTRIES[role].get(name.value)
         options, problems = read_fields(cls, entry, f"{symbol}: ", skip=(words[0], "weights"))
         for problem in problems:
-            cure = f"{symbol} is the {word} {name.value}; see `pnp list {name.value}`"
+            cure = f"{symbol} is the {role} {name.value}; see `pnp list {name.value}`"
             self.findings.problems.append(replace(problem, cure=problem.cure or cure))
-        return ModuleSpec(symbol, word, name.value, options, weights, entry.origin)
+        return ModuleSpec(symbol, role, name.value, options, weights, entry.origin)
 
-    def current(self, symbol: str, word: str, entry: Node) -> str:
-        """The word under which a module is registered now; a warning for an old one."""
-        name = entry.value[word]
-        if not isinstance(name.value, str) or word == current_word(word, name.value):
-            return word
-        now = current_word(word, name.value)
-        message = f"{symbol}: '{word}: {name.value}' will not be read by the next release"
+    def current(self, symbol: str, role: str, entry: Node) -> str:
+        """The role under which a module is registered now; a warning for an old one."""
+        name = entry.value[role]
+        if not isinstance(name.value, str) or role == current_role(role, name.value):
+            return role
+        now = current_role(role, name.value)
+        message = f"{symbol}: '{role}: {name.value}' will not be read by the next release"
         cure = f"write '{symbol}: {{{now}: {name.value}}}'"
         warnings.warn(OldSpelling(Problem(name.origin, message, cure)), stacklevel=2)
         return now

@@ -78,7 +78,7 @@ class ModuleSpec:
     """A module of a pipeline: its symbol, registry, registered name, options and weights."""
 
     symbol: str
-    word: str
+    role: str
     name: str
     options: dict[str, Any]
     weights: Node | None

@@ -39,13 +39,13 @@ def check_prior(
     of_image = signature_of(type(prior)).outputs[0].name == "image"
     if not of_image and prior.size is not None:
         for size in sizes:
-            _PriorCase(prior, 1, size, level, seed, device).keeps_its_form_or_refuses(plain)
+            _PriorCase(prior, 1, size, level, seed, device).keeps_shape_and_dtype_or_refuses(plain)
         sizes = [(prior.size, prior.size)]
     for size, channels in zip(sizes, (3, 1), strict=False):
         case = _PriorCase(
             prior, (prior.channels or channels) if of_image else 1, size, level, seed, device
         )
-        case.keeps_its_form(plain)
+        case.keeps_shape_and_dtype(plain)
         case.repeats_itself(exact)
         case.treats_images_separately(exact)
         case.reads_levels(exact)
@@ -84,7 +84,7 @@ class _PriorCase:
         result: Tensor = prior(x) if self.blind else prior(x, level)
         return result
 
-    def keeps_its_form(self, prior: Prior) -> None:
+    def keeps_shape_and_dtype(self, prior: Prior) -> None:
         x, level = self.x.float(), self.level.float()
         result = self.run(prior, x, level)
         shape = tuple(result.shape)
@@ -97,9 +97,9 @@ class _PriorCase:
         self.require(torch.equal(x, self.x.float()), "writes into its input")
         self.require(torch.equal(level, self.level.float()), "writes into its level")
 
-    def keeps_its_form_or_refuses(self, prior: Prior) -> None:
+    def keeps_shape_and_dtype_or_refuses(self, prior: Prior) -> None:
         with suppress(PnpError):
-            self.keeps_its_form(prior)
+            self.keeps_shape_and_dtype(prior)
 
     def repeats_itself(self, prior: Prior) -> None:
         once, again = (self.run(prior, self.x, self.level) for _ in range(2))

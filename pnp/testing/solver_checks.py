@@ -40,7 +40,7 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
         case = _Case(solver, s, channels, kernel, seed, device)
         if solver.cropped and solver.size is not None:
             case.is_the_middle_of(whole, solver)
-        case.keeps_its_form(whole)
+        case.keeps_shape_and_dtype(whole)
         case.treats_images_separately(exact)
         case.is_the_minimiser(exact)
         case.has_true_gradients(exact)
@@ -111,7 +111,7 @@ class _Case:
             norms.append(float(torch.autograd.grad(self.objective(solver, point), point)[0].norm()))
         return norms[0] / norms[1]
 
-    def keeps_its_form(self, solver: DataSolver) -> None:
+    def keeps_shape_and_dtype(self, solver: DataSolver) -> None:
         values = {name: value.float() for name, value in self.values.items()}
         result = self.run(solver, **values)
         self.has_the_right_shape(result, None if self.of_image else solver.size)

@@ -132,7 +132,7 @@ class Recipe:
         """What a checkpoint of this recipe must agree in: networks, steps, what trains, losses."""
         spec = self.spec
         modules = {
-            symbol: {m.word: m.name, **{k: _plain(v) for k, v in m.options.items()}}
+            symbol: {m.role: m.name, **{k: _plain(v) for k, v in m.options.items()}}
             for symbol, m in spec.modules.items()
         }
         return {

@@ -62,7 +62,7 @@ def _merge_changes(base: Node, layer: Node) -> Node:
 
 
 RECIPES = Dialect(
-    word="recipe",
+    noun="recipe",
     keys=KEYS,
     group="pnp.recipes",
     merge=_merge,
@@ -216,7 +216,7 @@ class _Reader:
             return None
         complete = Node({"target": output, **item.value}, item.origin)
         skip = ("measure", "output", "origin", measures[0])
-        values, problems = read_fields(Loss, complete, "a loss: ", word="key", skip=skip)
+        values, problems = read_fields(Loss, complete, "a loss: ", noun="key", skip=skip)
         self.findings.problems += problems
         if problems:
             return None
@@ -269,7 +269,7 @@ class _Reader:
             written["degradations"] = Node({**node.value, "scales": listed}, node.origin)
         here = Node(written, self.document.origin)
         skip = (*_STRUCTURE, *_NO_KEYS)
-        values, problems = read_fields(Recipe, here, word="key", skip=skip)
+        values, problems = read_fields(Recipe, here, noun="key", skip=skip)
         self.findings.problems += problems
         if "degradations" in values and not shares:
             shares = (1.0,) * len(values["degradations"].scales)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
-from pnp.registry import current_word
+from pnp.registry import current_role
 from pnp.training.recipe import Recipe
 
 KEPT = 2
@@ -155,7 +155,7 @@ class Run:
     @staticmethod
     def _same(checkpoint: Checkpoint, recipe: Recipe) -> None:
         """PnpError if the checkpoint was made for other networks, steps, losses or `train`."""
-        found = _in_words_of_today((checkpoint.state or {}).get("recipe", {}))
+        found = _in_current_roles((checkpoint.state or {}).get("recipe", {}))
         wanted = recipe.identity()
         for key, value in wanted.items():
             if found.get(key) != value:
@@ -253,10 +253,10 @@ def _read(path: Path) -> Checkpoint:
     return Checkpoint(path, weights, ema, state)
 
 
-def _in_words_of_today(identity: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's identity with modules that became transforms under that word."""
+def _in_current_roles(identity: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's identity with modules that became transforms as such."""
     modules = {
-        symbol: {current_word(key, str(value)): value for key, value in module.items()}
+        symbol: {current_role(key, str(value)): value for key, value in module.items()}
         for symbol, module in identity.get("modules", {}).items()
     }
     return {**identity, "modules": modules}
