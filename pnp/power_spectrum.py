@@ -7,8 +7,37 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pnp.interfaces import Module
+
 LEAST = 8
 """The shortest side of an image that holds a window."""
+SCALES = 4
+"""The largest scale of the networks that read a spectrum."""
+
+
+def standardised(
+    module: Module, y: Tensor, dtype: torch.dtype, cure: str = "take a larger image"
+) -> tuple[Tensor, Tensor]:
+    """(y - mean(y)) / (std(y) + 0.001) in `dtype`, and std(y), both for each image of the batch.
+
+    Mean and deviation are over pixels and colours: (B, C, H, W) -> (B, C, H, W), (B, 1, 1, 1).
+    An image that is too small for a window is a PnpError of `module`, whose message ends in `cure`.
+    """
+    height, width = y.shape[-2:]
+    if min(height, width) < LEAST:
+        module.refuse(
+            f"y is {height} x {width} pixels, but a spectrum needs {LEAST} x {LEAST} or more", cure
+        )
+    y = y.to(dtype)
+    y = y - y.mean((-3, -2, -1), keepdim=True)
+    deviation = y.std((-3, -2, -1), keepdim=True, unbiased=False)
+    return y / (deviation + 1e-3), deviation
+
+
+def check_scale(module: Module, s: int) -> None:
+    """PnpError of `module` for a scale that its network does not know."""
+    if not 1 <= s <= SCALES:
+        module.refuse(f"the scale is {s}", f"it supports the scales 1 to {SCALES}")
 
 
 def log_power_spectrum(y: Tensor, window: int, hop: int) -> Tensor:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 import pnp
@@ -25,3 +26,16 @@ def test_hosted_ci_calls_targets_that_exist_and_the_pythons_that_are_supported()
     pyproject = (ROOT / "pyproject.toml").read_text()
     assert all(f"Python :: {version}" in pyproject for version in versions)
     assert f'requires-python = ">={versions[0]}"' in pyproject
+
+
+KINDS = ["solvers", "priors", "initializers", "estimators", "transforms"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_modules_do_not_import_modules_of_another_kind(kind):
+    files = sorted((ROOT / "pnp" / kind).glob("*.py"))
+    assert files
+    others = "|".join(other for other in KINDS if other != kind)
+    for file in files:
+        found = re.search(rf"^\s*(from|import) pnp\.({others})\b.*", file.read_text(), re.MULTILINE)
+        assert not found, f"{file.name}: {found[0]}"

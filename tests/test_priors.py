@@ -208,7 +208,7 @@ def test_tv_is_the_minimiser_that_scikit_image_finds(photo, level):
 
 
 def test_tv_lowers_its_objective_further_than_any_neighbour(photo):
-    from pnp.priors.tv import gradient
+    from pnp.differences import gradient
 
     x, level = photo[..., :24, :20].double(), 0.05
 

@@ -7,11 +7,10 @@ from typing import Annotated, ClassVar
 import torch
 from torch import nn
 
-from pnp.initializers.spectral_kernel import SCALES
 from pnp.interfaces import Estimator, Image, Kernel, Level, Number
 from pnp.kernels import resize_kernel
 from pnp.options import Count, Range
-from pnp.power_spectrum import LEAST, log_power_spectrum
+from pnp.power_spectrum import LEAST, SCALES, check_scale, log_power_spectrum, standardised
 from pnp.registry import estimator
 
 
@@ -66,19 +65,10 @@ class KernelDoubt(Estimator):
 
     def forward(self, y: Image, k: Kernel, s: Number) -> Level:
         """The noise level in y that corresponds to the error of k, (B, 1, 1, 1)."""
-        if not 1 <= s <= SCALES:
-            self.refuse(f"the scale is {s}", f"it supports the scales 1 to {SCALES}")
-        if min(y.shape[-2:]) < LEAST:
-            height, width = y.shape[-2:]
-            self.refuse(
-                f"y is {height} x {width} pixels, but a spectrum needs {LEAST} x {LEAST} or more",
-                "take a larger image",
-            )
+        check_scale(self, s)
         with torch.autocast(y.device.type, enabled=False):
-            image = y.to(self.spectrum.weight.dtype)
-            image = image - image.mean((-3, -2, -1), keepdim=True)
-            contrast = image.std((-3, -2, -1), keepdim=True, unbiased=False)
-            power = log_power_spectrum(image / (contrast + 1e-3), self.window, self.window // 2)
+            image, contrast = standardised(self, y, self.spectrum.weight.dtype)
+            power = log_power_spectrum(image, self.window, self.window // 2)
             taps = resize_kernel(k, self.size).to(image.dtype).flatten(1)
             hidden = self.spectrum(self.norm(power.flatten(1)))
             hidden = hidden + self.kernel(self.size * taps)

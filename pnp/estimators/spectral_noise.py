@@ -9,7 +9,7 @@ from torch import nn
 
 from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.options import Count, Range
-from pnp.power_spectrum import LEAST, log_power_spectrum
+from pnp.power_spectrum import LEAST, log_power_spectrum, standardised
 from pnp.registry import estimator
 
 
@@ -53,17 +53,10 @@ class SpectralNoise(Estimator):
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """The noise level of each observation, (B, 1, 1, 1); x and k are not used."""
-        if min(y.shape[-2:]) < LEAST:
-            height, width = y.shape[-2:]
-            self.refuse(
-                f"y is {height} x {width} pixels, but a spectrum needs {LEAST} x {LEAST} or more",
-                "give the noise level (--sigma), or take a larger image",
-            )
+        cure = "give the noise level (--sigma), or take a larger image"
         with torch.autocast(y.device.type, enabled=False):
-            image = y.to(self.spectrum.weight.dtype)
-            image = image - image.mean((-3, -2, -1), keepdim=True)
-            contrast = image.std((-3, -2, -1), keepdim=True, unbiased=False)
-            power = log_power_spectrum(image / (contrast + 1e-3), self.window, self.window // 2)
+            image, contrast = standardised(self, y, self.spectrum.weight.dtype, cure)
+            power = log_power_spectrum(image, self.window, self.window // 2)
             power = power.flatten(1)
             scales = torch.cat([(contrast + 1e-3).log().flatten(1), power.amin(1, keepdim=True)], 1)
             hidden = self.spectrum(self.norm(power)) + self.contrast(scales)

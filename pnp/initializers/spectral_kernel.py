@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from pnp.interfaces import Image, Initializer, Kernel, Number
 from pnp.options import Count, Range, Rule
-from pnp.power_spectrum import LEAST, log_power_spectrum
+from pnp.power_spectrum import LEAST, SCALES, check_scale, log_power_spectrum, standardised
 from pnp.registry import initializer
 
-SCALES = 4
 Windows = Annotated[
     tuple[Annotated[int, Range(at_least=LEAST)], ...], Rule("and at least one of them", len)
 ]
@@ -73,18 +72,10 @@ class SpectralKernel(Initializer):
 
     def forward(self, y: Image, s: Number) -> Kernel:
         """The kernel of each observation, at the resolution of x, s times that of y."""
-        if not 1 <= s <= SCALES:
-            self.refuse(f"the scale is {s}", f"it supports the scales 1 to {SCALES}")
-        if min(y.shape[-2:]) < LEAST:
-            self.refuse(
-                f"y is {y.shape[-2]} x {y.shape[-1]} pixels, but a spectrum needs "
-                f"{LEAST} x {LEAST} or more",
-                "give the kernel (-k), or take a larger image",
-            )
+        check_scale(self, s)
+        cure = "give the kernel (-k), or take a larger image"
         with torch.autocast(y.device.type, enabled=False):
-            image = y.to(self.first.weight.dtype)
-            image = image - image.mean((-3, -2, -1), keepdim=True)
-            image = image / (image.std((-3, -2, -1), keepdim=True, unbiased=False) + 1e-3)
+            image, _ = standardised(self, y, self.first.weight.dtype, cure)
             inputs = [
                 norm(log_power_spectrum(image, m, max(1, round(m * self.hop))).flatten(1))
                 for m, norm in zip(self.windows, self.norms, strict=True)

@@ -7,9 +7,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from pnp.differences import gradient
 from pnp.interfaces import Image, Kernel, Level, Transform
 from pnp.options import Range
-from pnp.priors.tv import gradient
 from pnp.registry import transform
 
 

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from pnp.checks import as_option, check_divisible
-from pnp.initializers.interpolation import keys
 from pnp.interfaces import Image, Number, Transform
 from pnp.options import Count
 from pnp.registry import transform
+from pnp.resampling import keys
 
 
 @transform("bicubic-down")

@@ -11,9 +11,9 @@ from pnp.checks import check_observation, check_shapes
 from pnp.fourier import row_spectra
 from pnp.interfaces import Image, Kernel, Transform
 from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
+from pnp.normal_equations import Taps
 from pnp.options import Count, Positive
 from pnp.registry import transform
-from pnp.solvers.support_kernel import Taps
 
 
 @transform("flow-kernel")
