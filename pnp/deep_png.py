@@ -4,40 +4,74 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
+from pnp.transparency import with_colour_key
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the header's colour type
+_PLAIN = ((0, 0, 1, 1),)  # first row and column, and steps, of each pass
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
+
+
+def depth(data: bytes) -> int:
+    """Bits per channel of a PNG that starts with these bytes."""
+    return data[24]
 
 
 def is_deep(head: bytes) -> bool:
     """True if a file that starts with these bytes is a PNG of 16 bits."""
-    return head.startswith(SIGNATURE) and len(head) > 24 and head[24] == 16
+    return head.startswith(SIGNATURE) and len(head) > 24 and depth(head) == 16
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The pixels of a PNG of 16 bits, uint16 (H, W, C).
+    """The pixels of a PNG of 16 bits, uint16 (H, W, C), plain or interlaced (Adam7).
 
-    Raises ValueError if it is interlaced; a damaged file raises various exceptions.
+    A transparent colour (the chunk tRNS) becomes an alpha channel.  A damaged file raises various
+    exceptions.
     """
     width, height, _, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
-    if interlaced:
-        raise ValueError("interlaced PNGs of 16 bits are not supported; save without interlacing")
-    size = 2 * _CHANNELS[colour]
-    compressed, position = b"", 8
+    channels = _CHANNELS[colour]
+    passes = [p for p in (_ADAM7 if interlaced else _PLAIN) if p[0] < height and p[1] < width]
+    sizes = [(len(range(y, height, dy)), len(range(x, width, dx))) for y, x, dy, dx in passes]
+    chunks = list(_chunks(data))
+    compressed = b"".join(body for kind, body in chunks if kind == b"IDAT")
+    total = sum(rows * (1 + 2 * channels * columns) for rows, columns in sizes)
+    stored = np.frombuffer(zlib.decompressobj().decompress(compressed, total), np.uint8)
+    pixels, position = np.empty((height, width, channels), np.uint16), 0
+    for (y, x, dy, dx), (rows, columns) in zip(passes, sizes, strict=True):
+        length = rows * (1 + 2 * channels * columns)
+        lines = stored[position : position + length].reshape(rows, -1)
+        part = _unfilter(lines[:, 0], lines[:, 1:].reshape(rows, columns, 2 * channels))
+        pixels[y::dy, x::dx] = part.view(">u2")
+        position += length
+    key = next((body for kind, body in chunks if kind == b"tRNS"), b"")
+    if key and colour in (0, 2):
+        pixels = with_colour_key(pixels, struct.unpack(f">{channels}H", key))
+    return pixels
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk up to the end of the image."""
+    position = 8
     while (kind := data[position + 4 : position + 8]) != b"IEND":
         (length,) = struct.unpack(">I", data[position : position + 4])
-        body = data[position + 4 : position + 8 + length]
+        body = data[position + 8 : position + 8 + length]
         (checksum,) = struct.unpack(">I", data[position + 8 + length : position + 12 + length])
-        if zlib.crc32(body) != checksum:
+        if zlib.crc32(kind + body) != checksum:
             raise ValueError(f"wrong checksum in the chunk {kind!r}")
-        compressed += body[4:] if kind == b"IDAT" else b""
+        yield kind, body
         position += 12 + length
-    stored = zlib.decompressobj().decompress(compressed, height * (1 + width * size))
-    rows = np.frombuffer(stored, np.uint8).reshape(height, 1 + width * size)
-    pixels = _unfilter(rows[:, 0], rows[:, 1:].reshape(height, width, size))
-    return pixels.view(">u2").astype(np.uint16)
 
 
 def encode(pixels: np.ndarray, profile: bytes | None = None) -> bytes:

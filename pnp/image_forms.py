@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pnp.decoders import Decoded, from_pillow
 from pnp.errors import PnpError
-from pnp.images import ImageFile, read_image
+from pnp.images import ImageFile, as_image, read_image
 
 
 def as_image_file(image: Any) -> ImageFile:
@@ -35,7 +36,8 @@ def as_image_file(image: Any) -> ImageFile:
                 "an image is a path, a PIL image, a NumPy array or a tensor, "
                 f"not {type(image).__name__}"
             )
-        image = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        where = f"the image of type {type(image).__name__}"
+        return as_image(where, Decoded(from_pillow(image, where)))
     return ImageFile(_from_array(image))
 
 

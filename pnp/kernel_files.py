@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pnp.checks import FILE_NEGATIVE_TAPS, FILE_SUM_ERROR
+from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.files import atomic
-from pnp.images import first_line, read_image
+from pnp.images import read_image
 from pnp.kernels import delta_kernel, gaussian_kernels
 from pnp.random_kernels import motion_kernels
 

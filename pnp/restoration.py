@@ -154,9 +154,9 @@ class Restorer:
         """Restore one image; see `restore`.  `name` is what messages and the record call it."""
         name = name or _named(image)
         began = time.perf_counter()
-        source, s = as_image_file(image), self.scale
-        height, width = (side * s for side in source.pixels.shape[-2:])
-        truth = None if reference is None else as_image_file(reference).pixels
+        y, s = as_image_file(image).visible(), self.scale
+        height, width = (side * s for side in y.shape[-2:])
+        truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None and tuple(truth.shape[-2:]) != (height, width):
             raise PnpError(
                 f"{self.say('reference')} {_named(reference)}: it is {truth.shape[-2]} x "
@@ -164,7 +164,7 @@ class Restorer:
                 "pnp degrade writes a pair that fits"
             )
         read = time.perf_counter()
-        result = run_image(self.pipeline, source.pixels.to(self.device), self.given, trace)
+        result = run_image(self.pipeline, y.to(self.device), self.given, trace)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -181,7 +181,7 @@ class Restorer:
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
             "size": [height, width],
             "estimates": levels,
-            "quality": self._quality(x, k, source.pixels, truth),
+            "quality": self._quality(x, k, y, truth),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],

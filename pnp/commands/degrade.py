@@ -31,7 +31,7 @@ def degrade_files(args: argparse.Namespace) -> int:
             image = read_image(path)
             if image.note:
                 tqdm.write(f"{path}: {image.note}", file=sys.stderr)
-            y, hr = degrade(image.pixels, k, args.scale, sigma, args.protocol, args.seed)
+            y, hr = degrade(image.visible(), k, args.scale, sigma, args.protocol, args.seed)
         except PnpError as e:
             if args.debug:
                 raise

@@ -72,7 +72,7 @@ def _found(folder: Path) -> list[Path]:
 
 
 def _bytes(path: Path, channels: int) -> Tensor:
-    pixels = read_image(path).pixels[0]
+    pixels = read_image(path).visible()[0]
     if channels == 1 and len(pixels) == 3:
         pixels = (pixels * pixels.new_tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
     return (pixels.expand(channels, -1, -1) * 255).round().byte()
