@@ -267,6 +267,8 @@ def _add_train(train: argparse.ArgumentParser) -> None:
         "modules.P.nc=[16,32,64,64]"
     )
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
+    over = "apply another recipe's changes on top"
+    add("--with", metavar="RECIPE", action="append", default=[], dest="overlays", help=over)
 
 
 def _whole(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,14 @@ def test_extends_may_be_a_list_of_a_base_and_overlays(tmp_path):
     recipe = load_recipe(tmp_path / "both.yaml")
     assert (recipe.optimiser.lr, recipe.optimiser.clip, recipe.batch) == (1e-3, 2, 2)
     assert recipe.spec.iterations == 4 and recipe.spec.modules["P"].options["nb"] == 1
+    over = load_recipe(tmp_path / "mine.yaml", ["batch=3"], [tmp_path / "less.yaml"])
+    assert (over.optimiser, over.spec.modules["P"].options, over.batch) == (
+        recipe.optimiser,
+        recipe.spec.modules["P"].options,
+        3,
+    )
+    words = ["mine", "--with", str(tmp_path / "less.yaml"), "--set", "batch=3"]
+    assert shlex.split(over.command) == words
     (tmp_path / "both.yaml").write_text("extends: [mine.yaml, [a]]\n")
     with pytest.raises(PipelineError) as caught:
         load_recipe(tmp_path / "both.yaml")

@@ -416,7 +416,9 @@ def test_starts_from_a_checkpoint_of_the_stand_alone_trainer(tmp_path):
 def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     images, tmp_path, capsys
 ):
-    arguments = [v for change in MINI for v in ("--set", change)]
+    (tmp_path / "more.yaml").write_text("batch: 3\n")
+    arguments = ["--with", str(tmp_path / "more.yaml")]
+    arguments += [v for change in MINI if "batch" not in change for v in ("--set", change)]
     assert (
         main(
             [
@@ -439,7 +441,7 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(
         entry
     )
-    assert shlex.split(entry["recipe"]) == ["image-prior-mini", *arguments]
+    assert shlex.split(entry["recipe"]) == ["image-prior-mini", *arguments] and entry["batch"] == 3
     assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
     (tmp_path / "pre_decay").mkdir()
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped", tmp_path / "pre_decay")

@@ -16,7 +16,7 @@ def train_files(args: argparse.Namespace) -> int:
     """Run `pnp train`; the exit status is 130 if a signal stopped it."""
     began = time.monotonic()  # before `training` imports PyTorch, which counts as training time
     changes = [*args.assignments, *([f"start={args.start}"] if args.start else [])]
-    recipe = training.load_recipe(args.recipe, changes)
+    recipe = training.load_recipe(args.recipe, changes, args.overlays)
     out = args.out or f"runs/{recipe.name}"
     done = args.ship and not args.resume and (Path(out) / "weights.safetensors").is_file()
     if not done:

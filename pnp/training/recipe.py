@@ -12,6 +12,7 @@ written; `recipe_reader` reads them from YAML.  docs/training.md describes all k
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -90,7 +91,9 @@ class Recipe:
     document: Node
     about: str = ""
     changes: tuple[str, ...] = ()
-    """The assignments 'key=value' that were made to it."""
+    """The assignments 'key=value' of `--set` that were made to it."""
+    overlays: tuple[str, ...] = ()
+    """The recipes of `--with` that were put over it."""
     start: Mapping[str, Node] = field(default_factory=dict)
     """Starting weights by symbol or part of a module ('I.decoder'); '' stands for every network."""
     degradations: Degradations = field(default_factory=Degradations)
@@ -120,6 +123,12 @@ class Recipe:
     def needs_images(self) -> bool:
         """False for a recipe that learns from kernels alone."""
         return bool({"x", "y", "sigma"} & {*self.given, *(loss.target for loss in self.losses)})
+
+    @property
+    def command(self) -> str:
+        """Its name with `--with` and `--set`, as they are written after `pnp train`."""
+        over = [f"--with {shlex.quote(o)}" for o in self.overlays]
+        return " ".join([self.name, *over, *(f"--set {shlex.quote(c)}" for c in self.changes)])
 
     def line(self, *keys: str) -> Origin:
         """Where a key is written, for messages."""

@@ -24,26 +24,30 @@ from pnp.training.recipe import GROUND_TRUTH, Loss, Measure, Recipe
 
 _STRUCTURE = ("extends", "pipeline", "set", "train", "freeze", "start", "losses")
 """Keys that this file reads itself."""
-_NO_KEYS = ("name", "spec", "document", "changes", "shares")
+_NO_KEYS = ("name", "spec", "document", "changes", "overlays", "shares")
 """Fields of `Recipe` that nobody writes."""
 _FIELDS = tuple(f.name for f in fields(Recipe) if f.name not in (*_STRUCTURE, *_NO_KEYS))
 KEYS = (*_STRUCTURE, *_FIELDS)
 
 
-def load_recipe(name: str | Path, assignments: Iterable[str] = ()) -> Recipe:
+def load_recipe(
+    name: str | Path, assignments: Iterable[str] = (), overlays: Iterable[str | Path] = ()
+) -> Recipe:
     """The recipe of a name or a YAML file.
 
     Args:
         name: A recipe's name or path.
         assignments: Texts 'key=value' as of `--set`.  A key that recipes do not have changes the
             pipeline: 'modules.P.nc=[8,8,8,8]', 'repeat=2'.
+        overlays: Names or paths of recipes that are put over it, as with `--with`.
 
     Raises:
         PipelineError: With all problems.
     """
-    changes = tuple(assignments)
-    document = RECIPES.read(str(name), assignments=changes)
-    return replace(_Reader(Path(str(name)).stem, document).read(), changes=changes)
+    changes, over = tuple(assignments), tuple(map(str, overlays))
+    document = RECIPES.read(str(name), assignments=changes, overlays=over)
+    recipe = _Reader(Path(str(name)).stem, document).read()
+    return replace(recipe, changes=changes, overlays=over)
 
 
 def _merge(base: Node, layer: Node) -> Node:

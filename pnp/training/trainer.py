@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import random
 import re
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -270,7 +269,7 @@ class Trainer:
                 file=sys.stderr,
             )
         facts = {
-            "recipe": " ".join([recipe.name, *(f"--set {shlex.quote(c)}" for c in recipe.changes)]),
+            "recipe": recipe.command,
             "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
             "steps": self.step,
             "batch": recipe.batch,
