@@ -20,7 +20,7 @@ import yaml
 from torch import Tensor, nn
 
 from pnp.errors import PnpError
-from pnp.files import atomic
+from pnp.files import atomic, check_results
 
 PRETRAINED = Path(__file__).parent / "weights"
 MANIFEST = "manifest.yaml"
@@ -134,6 +134,7 @@ def convert(source: str | Path, target: str | Path) -> None:
         raise PnpError(
             f"{target}: checkpoints are converted to .safetensors; give a name with that suffix"
         )
+    check_results({str(source): [Path(target)]}, [(source, "checkpoint")], "give another name")
     # Two names may share one tensor, which the format does not allow: each gets its own copy.
     state = {
         key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()

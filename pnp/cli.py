@@ -9,6 +9,7 @@ interrupted; 141 the program that reads the output stopped before the work was c
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from typing import NoReturn, TextIO
 
 from pnp import __version__
 from pnp.commands.actions import ACTIONS, LISTS, load_plugins
-from pnp.errors import OldSpelling, PnpError
+from pnp.errors import OldSpelling, PnpError, fitted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: names need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _old_spellings_on_stderr():
             load_plugins(args)
@@ -76,7 +79,7 @@ def _old_spellings_on_stderr() -> Iterator[None]:
                 show(message, category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(f"warning: {message}", file=sys.stderr)
+                print(fitted(f"warning: {message}"), file=sys.stderr)
 
         warnings.showwarning = show_ours
         yield
@@ -85,7 +88,7 @@ def _old_spellings_on_stderr() -> Iterator[None]:
 def _fail(error: PnpError, debug: bool) -> int:
     if debug:
         raise error
-    print(error, file=sys.stderr)
+    print(fitted(str(error)), file=sys.stderr)
     return 1
 
 

@@ -76,6 +76,33 @@ class Findings:
             raise PipelineError(self.problems)
 
 
+def fitted(text: str, widest: int = 200) -> str:
+    """A message in lines of limited width: longer lines are continued, longer words are cut."""
+    lines = []
+    for line in text.split("\n"):
+        words = line.lstrip().split(" ")
+        rest = " ".join(_cut(word, widest - 20) for word in words)
+        indent = " " * (len(line) - len(line.lstrip()))
+        deeper = indent + "    "
+        while len(indent + rest) > widest:
+            end = rest.rfind(" ", 0, widest - len(indent) + 1)
+            lines.append(indent + rest[:end])
+            rest, indent = rest[end + 1 :], deeper
+        lines.append(indent + rest)
+    return "\n".join(lines)
+
+
+def shown(value: object, longest: int = 80) -> str:
+    """A value as written, on one line and short enough for a message."""
+    return _cut(" ".join(repr(value).split()), longest)
+
+
+def _cut(text: str, longest: int) -> str:
+    """The text with its middle left out if it is longer than that."""
+    half = (longest - 3) // 2
+    return text if len(text) <= longest else f"{text[:half]}...{text[-half:]}"
+
+
 class OldSpelling(FutureWarning):
     """An old spelling that is accepted for one more release; the message states the new one."""
 

@@ -101,6 +101,11 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
     return _interpret(f"{path}#{name}" if len(names) > 1 else str(path), found[name])
 
 
+def file_of_kernel(text: str | Path) -> Path:
+    """The file that "FILE", "FILE#3" or "FILE#name" refers to."""
+    return _split(text, None)[0]
+
+
 def read_kernels(path: str | Path) -> list[Tensor]:
     """All kernels of a file, each (1, 1, K, L); their sizes may differ."""
     return [_interpret(f"{path}#{name}", array) for name, array in _kernels_in(Path(path)).items()]

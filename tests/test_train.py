@@ -216,10 +216,10 @@ def test_a_run_killed_before_its_first_checkpoint_resumes_from_the_start(images,
     ).iterdir():  # what is there before the first checkpoint: the log, a file half done
         if path.name != "log.csv":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (tmp_path / "killed" / "checkpoints" / ".half").mkdir(parents=True)
+    (tmp_path / "killed" / "checkpoints" / ".pnp-01234567").mkdir(parents=True)
     trainer = train(recipe, tmp_path / "killed", [images], steps=3, resume=True)
     assert trainer.first == 0 and losses(tmp_path / "killed") == losses(tmp_path / "whole")
-    assert not (tmp_path / "killed" / "checkpoints" / ".half").exists()
+    assert not (tmp_path / "killed" / "checkpoints" / ".pnp-01234567").exists()
     (tmp_path / "at once" / "checkpoints").mkdir(parents=True)  # not even a log yet
     trainer = train(recipe, tmp_path / "at once", [images], steps=3, resume=True)
     assert trainer.first == 0 and losses(tmp_path / "at once") == losses(tmp_path / "whole")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pnp.errors import PnpError
+from pnp.errors import PnpError, fitted
 
 if TYPE_CHECKING:
     from pnp.language.spec import Spec
@@ -97,7 +98,7 @@ def check(args: argparse.Namespace) -> int:
         except PnpError as e:
             if args.debug:
                 raise
-            print(e, file=sys.stderr)
+            print(fitted(str(e)), file=sys.stderr)
             failed = 1
     return failed
 
@@ -121,7 +122,9 @@ def cite(args: argparse.Namespace) -> int:
 def convert(args: argparse.Namespace) -> int:
     """Convert a checkpoint."""
     from pnp.checkpoints import convert
+    from pnp.files import remove_leftovers
 
+    remove_leftovers(Path(args.target).parent)
     convert(args.source, args.target)
     print(f"{args.target}: written")
     return 0

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 import pnp
-from pnp.errors import PnpError
-from pnp.files import make_folder, result_names, write_json
+from pnp.errors import PnpError, fitted
+from pnp.files import check_results, make_folder, result_names, together, write_json
 from pnp.images import read_image, write_image
-from pnp.kernel_files import kernel_picture, make_kernel, write_kernel
+from pnp.kernel_files import file_of_kernel, kernel_picture, make_kernel, write_kernel
 from pnp.options import read_noise
 from pnp.protocols import degrade
 
@@ -21,50 +23,68 @@ def degrade_files(args: argparse.Namespace) -> int:
     """Simulate the observation of each image; the exit status is 1 if one of them failed."""
     sigma = read_noise(args.sigma, "--sigma")
     k = make_kernel(args.kernel, "--kernel")
-    names = result_names(args.images)
-    out = make_folder(args.out)
+    targets = {
+        path: _paths(args.out, f"{name}_x{args.scale}")
+        for path, name in result_names(args.images).items()
+    }
+    given = [(path, "ground truth") for path in args.images]
+    kernel = (file_of_kernel(args.kernel), "kernel")
+    check_results({path: t.values() for path, t in targets.items()}, [*given, kernel])
+    make_folder(args.out)
     failed = 0
     for path in tqdm(
         args.images, unit="image", disable=not sys.stderr.isatty() or len(args.images) == 1
     ):
         try:
-            image = read_image(path)
-            if image.note:
-                tqdm.write(f"{path}: {image.note}", file=sys.stderr)
-            y, hr = degrade(image.visible(), k, args.scale, sigma, args.protocol, args.seed)
+            tqdm.write(degrade_file(path, targets[path], k, sigma, args))
         except PnpError as e:
             if args.debug:
                 raise
-            tqdm.write(str(e) if str(path) in str(e) else f"{path}: {e}", file=sys.stderr)
+            told = str(e) if str(path) in str(e) else f"{path}: {e}"
+            tqdm.write(fitted(told), file=sys.stderr)
             failed += 1
-            continue
-        stem = f"{names[path]}_x{args.scale}"
-        paths = {
-            "observation": out / f"{stem}_lr.png",
-            "in floats": out / f"{stem}_lr.npy",
-            "ground truth": out / f"{stem}_hr.png",
-            "kernel": out / f"{stem}_kernel.npy",
-            "kernel picture": out / f"{stem}_kernel.png",
-            "record": out / f"{stem}.json",
-        }
+    return 1 if failed else 0
+
+
+def degrade_file(
+    path: str, paths: dict[str, Path], k: Tensor, sigma: float, args: argparse.Namespace
+) -> str:
+    """Simulate the observation of one image and write its files; returns a summary to print."""
+    image = read_image(path)
+    if image.note:
+        tqdm.write(f"{path}: {image.note}", file=sys.stderr)
+    y, hr = degrade(image.visible(), k, args.scale, sigma, args.protocol, args.seed)
+    record = {
+        "input": path,
+        "protocol": args.protocol,
+        "kernel": args.kernel,
+        "scale": args.scale,
+        "sigma": sigma,
+        "seed": args.seed,
+        "sizes": {"observation": list(y.shape[-2:]), "ground truth": list(hr.shape[-2:])},
+        "versions": {"pnp": pnp.__version__, "torch": torch.__version__},
+        "files": {what: str(p) for what, p in paths.items()},
+    }
+    with together():
         write_image(paths["observation"], y)
         write_image(paths["in floats"], y)
         write_image(paths["ground truth"], hr)
         write_kernel(paths["kernel"], k)
         write_image(paths["kernel picture"], kernel_picture(k))
-        record = {
-            "input": path,
-            "protocol": args.protocol,
-            "kernel": args.kernel,
-            "scale": args.scale,
-            "sigma": sigma,
-            "seed": args.seed,
-            "sizes": {"observation": list(y.shape[-2:]), "ground truth": list(hr.shape[-2:])},
-            "versions": {"pnp": pnp.__version__, "torch": torch.__version__},
-            "files": {what: str(p) for what, p in paths.items()},
-        }
         write_json(paths["record"], record)
-        rows, columns = y.shape[-2:]
-        lines = [f"{path}: {columns} x {rows}, noise {100 * sigma:.3g} %, protocol {args.protocol}"]
-        tqdm.write("\n".join([*lines, *(f"  {what:14}  {p}" for what, p in paths.items())]))
-    return 1 if failed else 0
+    rows, columns = y.shape[-2:]
+    lines = [f"{path}: {columns} x {rows}, noise {100 * sigma:.3g} %, protocol {args.protocol}"]
+    return "\n".join([*lines, *(f"  {what:14}  {p}" for what, p in paths.items())])
+
+
+def _paths(folder: str, stem: str) -> dict[str, Path]:
+    """The files that are made of one image."""
+    names = {
+        "observation": "_lr.png",
+        "in floats": "_lr.npy",
+        "ground truth": "_hr.png",
+        "kernel": "_kernel.npy",
+        "kernel picture": "_kernel.png",
+        "record": ".json",
+    }
+    return {what: Path(folder, stem + end) for what, end in names.items()}

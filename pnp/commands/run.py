@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from pnp.errors import PnpError
-from pnp.files import make_folder, result_names, write_json
-from pnp.images import ImageFile, read_image, write_image
-from pnp.kernel_files import kernel_picture, write_kernel
-from pnp.restoration import Restored, Restorer
+from pnp.errors import PnpError, fitted, hint
+from pnp.files import check_results, make_folder, result_names, together, write_json
+from pnp.images import read_image, write_image
+from pnp.interfaces import Kind
+from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
+from pnp.restoration import Restorer
 from pnp.result import State
 from pnp.trace import Recorder
 
@@ -44,18 +45,24 @@ def restore_files(args: argparse.Namespace) -> int:
         say=lambda argument: f"--{argument}",
     )
     also = args.trace_also if args.trace or args.trace_also else None
-    names = result_names(args.images)
-    out = make_folder(args.out)
+    _check_traced(args.trace_also, restorer.pipeline.spec.kinds)
+    targets = {
+        path: Path(args.out, f"{name}_x{restorer.scale}")
+        for path, name in result_names(args.images).items()
+    }
+    check_results({path: _paths(t).values() for path, t in targets.items()}, _given(args))
+    make_folder(args.out)
     failed = 0
     several = len(args.images) > 1
     for path in tqdm(args.images, desc="images", unit="image", disable=_silent() or not several):
         try:
-            print_restored = restore_file(restorer, path, out / names[path], args.reference, also)
+            print_restored = restore_file(restorer, path, targets[path], args.reference, also)
             tqdm.write(print_restored)
         except PnpError as e:
             if args.debug:
                 raise
-            tqdm.write(str(e) if str(path) in str(e) else f"{path}: {e}", file=sys.stderr)
+            told = str(e) if str(path) in str(e) else f"{path}: {e}"
+            tqdm.write(fitted(told), file=sys.stderr)
             failed += 1
     if failed and several:
         print(f"{failed} of {len(args.images)} images could not be restored", file=sys.stderr)
@@ -74,18 +81,13 @@ def restore_file(
     Args:
         restorer: The pipeline.
         path: The observation.
-        target: Path of the results, without `_xS` and suffix.
+        target: Path of the results without what distinguishes them, `.png`, `_kernel.npy` ...
         reference: File of the ground truth.
         trace_also: Variables to trace in addition to x, k and the levels; None writes no trace.
     """
     image = read_image(path)
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
-    target = target.with_name(f"{target.name}_x{restorer.scale}")
-    if Path(path).resolve() == target.with_name(f"{target.name}.png").resolve():
-        raise PnpError(
-            f"{path}: the result would overwrite the observation; choose another folder with --out"
-        )
     recorder = None if trace_also is None else Recorder(trace_also)
     with _progress(restorer.pipeline.spec.iterations, Path(path).name) as bar:
 
@@ -97,32 +99,50 @@ def restore_file(
 
         restored = restorer(image, reference=reference, trace=trace, name=str(path))
     written = time.perf_counter()
-    paths = _write(restored, image, target, recorder)
+    paths = _paths(target, restored.kernel is not None, recorder is not None)
     record = restored.record
-    record["seconds"]["write"] = time.perf_counter() - written
     record["files"] = {what: str(p) for what, p in paths.items()}
-    write_json(paths["record"], record)
+    with together():
+        write_image(paths["image"], restored.image, like=image)
+        if restored.kernel is not None:
+            write_kernel(paths["kernel"], restored.kernel)
+            write_image(paths["kernel picture"], kernel_picture(restored.kernel))
+        if recorder is not None:
+            recorder.save(paths["trace"])
+            recorder.draw(paths["trace picture"])
+        record["seconds"]["write"] = time.perf_counter() - written
+        write_json(paths["record"], record)
     return _summary(path, paths, record)
 
 
-def _write(
-    restored: Restored, like: ImageFile, target: Path, recorder: Recorder | None
-) -> dict[str, Path]:
-    """Write image, kernel and trace; returns the paths of all files, with that of the record."""
-    paths = {"image": target.with_name(f"{target.name}.png")}
-    write_image(paths["image"], restored.image, like=like)
-    if restored.kernel is not None:
-        paths["kernel"] = target.with_name(f"{target.name}_kernel.npy")
-        paths["kernel picture"] = target.with_name(f"{target.name}_kernel.png")
-        write_kernel(paths["kernel"], restored.kernel)
-        write_image(paths["kernel picture"], kernel_picture(restored.kernel))
-    if recorder is not None:
-        paths["trace"] = target.with_name(f"{target.name}_trace.npz")
-        paths["trace picture"] = target.with_name(f"{target.name}_trace.png")
-        recorder.save(paths["trace"])
-        recorder.draw(paths["trace picture"])
-    paths["record"] = target.with_name(f"{target.name}.json")
-    return paths
+def _paths(target: Path, kernel: bool = True, trace: bool = True) -> dict[str, Path]:
+    """The files that are made of one image."""
+    names = {"image": ".png"}
+    if kernel:
+        names |= {"kernel": "_kernel.npy", "kernel picture": "_kernel.png"}
+    if trace:
+        names |= {"trace": "_trace.npz", "trace picture": "_trace.png"}
+    names["record"] = ".json"
+    return {what: Path(f"{target}{end}") for what, end in names.items()}
+
+
+def _given(args: argparse.Namespace) -> list[tuple[str | Path, str]]:
+    """The files that the command reads, and what they are."""
+    given = [(path, "observation") for path in args.images]
+    given += [(args.mask, "mask")] if args.mask else []
+    given += [(args.reference, "reference")] if args.reference else []
+    given += [(file_of_kernel(args.kernel), "kernel")] if args.kernel else []
+    given += [(name, "pipeline") for name in (args.pipeline, *args.overlays)]
+    return [*given, *((file, "plugin") for file in args.plugin)]
+
+
+def _check_traced(names: list[str], kinds: Mapping[str, Kind]) -> None:
+    """PnpError if a variable that should be traced is not one of the pipeline."""
+    tensors = [name for name, kind in kinds.items() if kind.name != "number"]
+    for name in names:
+        if name not in tensors:
+            cure = hint(name, tensors, "variables")
+            raise PnpError(f"--trace-also {name}: this pipeline has no such variable; {cure}")
 
 
 def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -> str:

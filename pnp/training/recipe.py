@@ -130,6 +130,15 @@ class Recipe:
         over = [f"--with {shlex.quote(o)}" for o in self.overlays]
         return " ".join([self.name, *over, *(f"--set {shlex.quote(c)}" for c in self.changes)])
 
+    def files(self) -> list[tuple[str, str]]:
+        """The files that it names, and what they are."""
+        modules = [m.weights for m in self.spec.modules.values()]
+        nodes = [node for node in (self.spec.weights, *modules) if node is not None]
+        named = [(node, "weights") for node in nodes]
+        named += [(node, "starting weights") for node in self.start.values()]
+        files = [(str(node.value).partition("#")[0], role) for node, role in named]
+        return [(self.document.origin.file, "recipe"), *files]
+
     def line(self, *keys: str) -> Origin:
         """Where a key is written, for messages."""
         node = self.document

@@ -5,7 +5,7 @@ runs/NAME/checkpoints/00001200/     weights.safetensors, ema.safetensors, state.
 runs/NAME/checkpoints/pre-decay/    the state before a final run let the learning rate decay
 runs/NAME/pre-decay.safetensors     the weights of the last state at the full learning rate, in
                                     half precision: enough to continue on another machine
-runs/NAME/weights.safetensors       the result
+runs/NAME/weights.safetensors       the result, described in weights.yaml
 runs/NAME/log.csv, curves.png, samples/
 """
 
@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,13 @@ import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
-from pnp.files import atomic, make_folder
+from pnp.files import atomic, check_results, hidden_folder, make_folder
 from pnp.registry import current_role
 from pnp.training.recipe import Recipe
 
 KEPT = 2
+ENTRY = "weights.yaml"
+"""What is told of the result: its entry for the manifest."""
 PRE_DECAY = "pre-decay"
 """Of a state or file: from before the learning rate decays."""
 COLUMNS = (
@@ -84,24 +85,22 @@ class Run:
     ) -> Path:
         """Write a checkpoint, which appears whole; then remove the oldest."""
         target = self.checkpoints / (name or f"{state['step']:08d}")
-        temporary = self.checkpoints / f".{secrets.token_hex(4)}"
         try:
-            temporary.mkdir()
-            _write(temporary / "weights.safetensors", weights)
-            _write(temporary / "ema.safetensors", ema)
-            torch.save(dict(state), temporary / "state.pt")
-            for file in temporary.iterdir():  # the data must be on the disk before the name is
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
-            replaced = temporary.with_suffix(".replaced")
-            if target.exists():
-                target.rename(replaced)
-            temporary.rename(target)
-            shutil.rmtree(replaced, ignore_errors=True)
+            with hidden_folder(self.checkpoints) as hidden:
+                temporary = hidden / "new"
+                temporary.mkdir()
+                _write(temporary / "weights.safetensors", weights)
+                _write(temporary / "ema.safetensors", ema)
+                with (temporary / "state.pt").open("wb") as opened:
+                    torch.save(dict(state), opened)
+                for file in temporary.iterdir():  # the data must be on the disk before the name is
+                    with file.open("rb") as opened:
+                        os.fsync(opened.fileno())
+                if target.exists():
+                    target.rename(hidden / "earlier")
+                temporary.rename(target)
         except OSError as e:
             raise PnpError(f"{target}: the checkpoint cannot be written: {e.strerror or e}") from e
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         for old in self._numbered()[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
         if not name:
@@ -169,12 +168,22 @@ class Run:
     def _numbered(self) -> list[Path]:
         return sorted(p for p in self.checkpoints.glob("*") if p.name.isdigit())
 
+    def check(self, given: Iterable[tuple[str | Path, str]], data: Iterable[Path]) -> None:
+        """PnpError if the files of the run would replace given ones, or be among the images."""
+        names = ("weights.safetensors", ENTRY, f"{PRE_DECAY}.safetensors", "log.csv", "curves.png")
+        check_results({"the training": [self.folder / name for name in names]}, given)
+        for folder in data:
+            for own in (self.folder, self.folder / "samples"):
+                if own.resolve().is_relative_to(folder.resolve()):
+                    raise PnpError(
+                        f"--out {self.folder}: {own} is inside the training images, {folder}, so "
+                        "pictures of the run would be trained on; choose another folder"
+                    )
+
     def begin(self, step: int) -> None:
         """Make the folders; remove later steps, which are trained again, from the log."""
-        for folder in (self.checkpoints, self.folder / "samples"):
+        for folder in (self.folder, self.checkpoints, self.folder / "samples"):
             make_folder(folder)
-        for unfinished in self.checkpoints.glob(".*"):  # left by a run killed while it wrote
-            shutil.rmtree(unfinished, ignore_errors=True)
         rows = [row for row in self.read_log() if int(row["step"]) <= step]
         with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -183,8 +192,12 @@ class Run:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Add a line to the log."""
-        with (self.folder / "log.csv").open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(dict(row))
+        path = self.folder / "log.csv"
+        try:
+            with path.open("a", newline="") as file:
+                csv.DictWriter(file, COLUMNS).writerow(dict(row))
+        except OSError as e:
+            raise PnpError(f"{path}: cannot be written: {e.strerror or e}") from e
 
     def read_log(self) -> list[dict[str, str]]:
         """The lines of the log; one that a crash cut short is left out."""

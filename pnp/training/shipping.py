@@ -25,13 +25,12 @@ from pnp.checkpoints import MANIFEST, PRETRAINED
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.pipeline import Pipeline
-from pnp.training.run_folder import PRE_DECAY
+from pnp.training.run_folder import ENTRY, PRE_DECAY
 
 HEAD = """\
 # What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME`
 # adds entries. An entry without sha256 is not shipped; its recipe makes the weights.
 """
-ENTRY = "weights.yaml"
 TOLERANCE = 0.01  # dB
 PRE_DECAY_STATES = Path(__file__).parents[2] / "benchmarks" / "pre_decay"
 """In a checkout; at most `PRE_DECAY_BYTES` in all."""

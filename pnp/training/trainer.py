@@ -108,6 +108,7 @@ class Trainer:
             raise PnpError(
                 f"{out} holds a run already: --resume goes on with it, -o DIR begins another"
             )
+        self.folder.check(recipe.files(), self.data)
         self.pipeline = prepare(recipe)
         checkpoint = self.folder.resume(recipe, recipe.schedule.final) if resume else None
         self.images, validation_images = self._images()
