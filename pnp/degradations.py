@@ -193,19 +193,7 @@ class Degradations:
     ) -> Batch:
         """Observations of given images (B, C, H, W), each with its own kernel and noise level."""
         s = self._scale(generator) if s is None else s
-        k = random_kernels(
-            len(x),
-            self.size,
-            self.kinds,
-            std=self.std,
-            nonlinearity=self.nonlinearity,
-            reach=self.reach,
-            pauses=self.pauses,
-            disturbance=self.disturbance,
-            off_centre=self.off_centre,
-            generator=generator,
-            device=x.device,
-        )
+        k = self.kernels(len(x), generator, x.device)
         sigma = random_levels(len(x), self.noise, self.clean, generator, x.device)
         source = generator.device if generator is not None else x.device
 
@@ -229,6 +217,27 @@ class Degradations:
         if self.rounded:
             y = torch.where(coin(self.rounded), (y.clamp(0, 1) * 255).round() / 255, y)
         return Batch(x, y, k, sigma, s)
+
+    def kernels(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """n kernels (n, 1, size, size), on the generator's device unless another is given."""
+        return random_kernels(
+            n,
+            self.size,
+            self.kinds,
+            std=self.std,
+            nonlinearity=self.nonlinearity,
+            reach=self.reach,
+            pauses=self.pauses,
+            disturbance=self.disturbance,
+            off_centre=self.off_centre,
+            generator=generator,
+            device=device,
+        )
 
     def _scale(self, generator: torch.Generator | None) -> int:
         if len(self.scales) == 1:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
 import pnp.training
 from pnp.errors import PipelineError, PnpError
 from pnp.language.reader import read_spec
+from pnp.random_kernels import random_kernels
 from pnp.training.recipe_reader import KEYS, RECIPES, load_recipe
 from pnp.training.shipping import read_manifest
+from pnp.training.validation import draw
 
 DOCS = Path(__file__).parent.parent / "docs" / "training.md"
 GOOD = """about: a test
@@ -302,3 +306,28 @@ def test_pnp_training_has_what_a_script_needs():
     assert pnp.training.__all__ == ["Recipe", "Trainer", "load_recipe", "ship", "train"]
     for name in pnp.training.__all__:
         assert getattr(pnp.training, name).__name__ == name
+
+
+KERNEL_OPTIONS = {
+    "std": "[3, 3]",
+    "nonlinearity": "[0.9, 0.9]",
+    "reach": "[0.2, 0.2]",
+    "pauses": "3",
+    "disturbance": "0.5",
+    "off_centre": "2",
+}
+
+
+def test_all_options_of_random_kernels_are_tried():
+    others = {"n", "size", "kinds", "generator", "device"}
+    assert {*inspect.signature(random_kernels).parameters} == {*KERNEL_OPTIONS, *others}
+
+
+@pytest.mark.parametrize("option", KERNEL_OPTIONS)
+def test_training_on_kernels_alone_follows_every_option_of_kernels(option):
+    def kernels(*changes):
+        recipe = load_recipe("kernel-autoencoder", ["degradations.kinds=mixed", *changes])
+        return draw(recipe, None, 2, 32, torch.Generator().manual_seed(0), 1)["k"]
+
+    assert torch.equal(kernels(), kernels())
+    assert not torch.equal(kernels(), kernels(f"degradations.{option}={KERNEL_OPTIONS[option]}"))

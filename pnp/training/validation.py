@@ -14,7 +14,6 @@ from pnp.initializers.interpolation import Bicubic
 from pnp.initializers.nearest import Nearest
 from pnp.kernels import resize_kernel
 from pnp.metrics import psnr
-from pnp.random_kernels import random_kernels
 from pnp.solvers.fft_image import FftImage
 from pnp.training.objective import Objective
 from pnp.training.recipe import Recipe
@@ -24,16 +23,9 @@ def draw(
     recipe: Recipe, images: ImagePool | None, n: int, crop: int, generator: torch.Generator, s: int
 ) -> dict[str, Any]:
     """A batch of true values by name; without images, of kernels alone."""
-    d = recipe.degradations
-    if images is not None:
-        return d.draw(images, n, crop, generator, s)._asdict()
-    options: dict[str, Any] = {
-        "std": d.std,
-        "nonlinearity": d.nonlinearity,
-        "disturbance": d.disturbance,
-        "off_centre": d.off_centre,
-    }
-    return {"k": random_kernels(n, d.size, d.kinds, generator=generator, **options)}
+    if images is None:
+        return {"k": recipe.degradations.kernels(n, generator)}
+    return recipe.degradations.draw(images, n, crop, generator, s)._asdict()
 
 
 class Validation:
