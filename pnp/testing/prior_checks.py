@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.interfaces import Prior, signature_of
+from pnp.testing.gradients import wrong_gradient
 from pnp.testing.spatial import gap, near
 
 
@@ -158,35 +159,14 @@ class _PriorCase:
             {"its input": self.x} if self.blind else {"its input": self.x, "the level": self.level}
         )
         for name, value in values.items():
-            point = value.clone().requires_grad_()
-            along = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
-            step = 1e-6 * float(value.abs().max())
 
             def run(v: Tensor, name: str = name) -> Tensor:
-                return (
-                    self.run(prior, v, self.level)
-                    if name == "its input"
-                    else self.run(prior, self.x, v)
-                )
+                x, level = (v, self.level) if name == "its input" else (self.x, v)
+                return self.run(prior, x, level)
 
-            result = run(point)
-            seen = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(value)
-            with torch.no_grad():
-                true = float(
-                    (seen * (run(value + step * along) - run(value - step * along))).sum()
-                    / (2 * step)
-                )
-            gradient = (
-                torch.autograd.grad(result, point, seen, allow_unused=True)[0]
-                if result.requires_grad
-                else None
-            )
-            given = 0.0 if gradient is None else float((gradient * along).sum())
-            self.require(
-                abs(given - true) <= 1e-3 * abs(true) + 1e-5 * float(seen.norm()),
-                f"has a wrong gradient to {name}: {given:.6g} along a direction "
-                f"where the result changes by {true:.6g}",
-            )
+            step = 1e-6 * float(value.abs().max())
+            wrong = wrong_gradient(run, value, generator, step=step, relative=1e-3, absolute=1e-5)
+            self.require(not wrong, f"has a wrong gradient to {name}: {wrong}")
 
     def refuses_gradients(self, prior: Prior) -> None:
         result = self.run(prior, self.x.float().requires_grad_(), self.level.float())

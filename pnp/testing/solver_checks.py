@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pnp.interfaces import DataSolver, signature_of
 from pnp.kernels import resize_kernel
+from pnp.testing.gradients import wrong_gradient
 from pnp.testing.spatial import gap, near, observe_spatially
 
 
@@ -194,26 +195,14 @@ class _Case:
     def has_true_gradients(self, solver: DataSolver) -> None:
         generator = torch.Generator().manual_seed(0)
         for name in self.names:
-            value, step = self.values[name].clone().requires_grad_(), 1e-4
-            result = self.run(solver, **{name: value})
-            along = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
-            seen = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(value)
-            with torch.no_grad():
-                ahead, behind = (
-                    self.run(solver, **{name: value + sign * step * along}) for sign in (1, -1)
-                )
-            true = float((seen * (ahead - behind)).sum() / (2 * step))
-            gradient = (
-                torch.autograd.grad(result, value, seen, allow_unused=True)[0]
-                if result.requires_grad
-                else None
+
+            def run(value: Tensor, name: str = name) -> Tensor:
+                return self.run(solver, **{name: value})
+
+            wrong = wrong_gradient(
+                run, self.values[name], generator, step=1e-4, relative=1e-4, absolute=1e-6
             )
-            given = 0.0 if gradient is None else float((gradient * along).sum())
-            self.require(
-                abs(given - true) <= 1e-4 * abs(true) + 1e-6 * float(seen.norm()),
-                f"has a wrong gradient to {name}: {given:.6g} along a direction "
-                f"where the result changes by {true:.6g}",
-            )
+            self.require(not wrong, f"has a wrong gradient to {name}: {wrong}")
 
     def require(self, holds: bool, otherwise: str) -> None:
         if not holds:
