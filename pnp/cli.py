@@ -186,7 +186,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     add("-k", "--kernel", metavar="KERNEL", help=f"blur kernel: {_KERNEL}")
     add("--sigma", metavar="LEVEL", help=f"{_LEVEL}; without it, pipelines estimate it if they can")
-    add("--mask", metavar="FILE", help="for inpainting: white where the image is known")
+    add("--mask", metavar="FILE", help="for inpainting: white (or opaque) where the image is known")
     add(
         "--reference",
         metavar="FILE",

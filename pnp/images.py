@@ -51,11 +51,16 @@ class ImageFile:
 
 def read_image(path: str | Path) -> ImageFile:
     """Read an image file; PnpError if it is missing, damaged, not an image, or not supported."""
+    return as_image(str(path), decode(existing_file(path)))
+
+
+def existing_file(path: str | Path) -> Path:
+    """The path of a file; PnpError if there is none."""
     path = Path(path)
     if not path.is_file():
         reason = "this is a folder, not an image" if path.is_dir() else "there is no such file"
         raise PnpError(f"{path}: {reason}")
-    return as_image(str(path), decode(path))
+    return path
 
 
 def write_image(

@@ -25,6 +25,7 @@ from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.kernel_files import make_kernel
 from pnp.language.reader import read_spec
+from pnp.masks import read_mask
 from pnp.metrics import psnr, psnr_lr, psnr_registered
 from pnp.options import read_noise
 from pnp.pipeline import Pipeline, build
@@ -72,7 +73,8 @@ def restore(
         scale: How many times larger the result is; None for the pipeline's default.
         kernel: Blur kernel: a file, words such as "gaussian:1.6", or the taps (K, K).
         sigma: Noise level, as 0.02, "2%" or "5/255"; None if the pipeline should estimate it.
-        mask: For inpainting, an image that is white where the observation is known.
+        mask: For inpainting, an image that is white (or opaque) where the observation is known, or
+            an array of bool or numbers.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: As of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
@@ -140,8 +142,8 @@ class Restorer:
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
-            white = as_image_file(mask).pixels.mean(1, keepdim=True) > 0.5
-            self.given["mask"] = white.float().to(self.device)
+            name = f"{say('mask')} {_named(mask)}"
+            self.given["mask"] = read_mask(mask, name).to(self.device)
 
     def __call__(
         self,
