@@ -105,7 +105,7 @@ _NAMES = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_NAMES, *_MODULES, "__version__"])
 
 
-if not TYPE_CHECKING:  # type checkers would take any name for known
+if not TYPE_CHECKING:  # with it, type checkers would accept any name
 
     def __getattr__(name: str) -> Any:
         if name in _NAMES:

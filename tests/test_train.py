@@ -198,7 +198,7 @@ def test_kill_9_and_resume_gives_the_same_loss_curve(images, tmp_path, one_threa
     end = reached + 10
     train(load_recipe("image-prior-mini", MINI), whole, [images], steps=end)
     resumed = train(load_recipe("image-prior-mini", MINI), killed, [images], steps=end, resume=True)
-    assert resumed.first > 0, "it did not go on from a checkpoint"
+    assert resumed.first > 0, "it did not continue from a checkpoint"
     assert losses(killed) == losses(whole)
     assert sorted(losses(killed)) == list(range(1, end + 1))
     for kind in ("weights", "ema"):  # bit for bit, as are the moments
@@ -339,7 +339,7 @@ def test_final_decays_to_zero_and_keeps_the_state_before(images, tmp_path):
     assert rates == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25], rel=1e-3)
     ended = (tmp_path / "pre-decay.safetensors").read_bytes()
     later = train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=9, resume=True)
-    assert later.first == 5, "a later run goes on from before the decay"
+    assert later.first == 5, "a later run continues from before the decay"
     assert (tmp_path / "pre-decay.safetensors").read_bytes() != ended
 
 
@@ -538,7 +538,7 @@ def test_bad_input_is_one_clear_error(images, tmp_path):
         "there is no such file\n.*'pnp train joint' makes it",
         [*MINI, "train=[H]", "start.P=runs/joint/w.pt"],
     )
-    with pytest.raises(PnpError, match="say when that is"):
+    with pytest.raises(PnpError, match="so it needs a limit"):
         train(
             load_recipe("image-prior-mini", [*MINI, "schedule.final=true"]),
             tmp_path / "new",
@@ -555,12 +555,12 @@ def test_images_smaller_than_the_crop_are_left_out_with_one_line(images, tmp_pat
     recipe = load_recipe("image-prior-mini", MINI)
     train(recipe, tmp_path / "with", [data], steps=2)
     told = (
-        "2 of 8 images are smaller than the crop of 32 pixels and are left out: tall.png, wide.png"
+        "2 of 8 images are smaller than the crop of 32 pixels and are skipped: tall.png, wide.png"
     )
     assert capsys.readouterr().err.splitlines().count(told) == 1
     train(recipe, tmp_path / "without", [images], steps=2)
     assert losses(tmp_path / "with") == losses(tmp_path / "without")
-    assert "left out" not in capsys.readouterr().err
+    assert "skipped" not in capsys.readouterr().err
 
 
 def test_a_state_of_an_optimiser_of_an_older_version_is_one_clear_error(images, tmp_path):
@@ -578,9 +578,9 @@ def test_a_state_of_an_optimiser_of_an_older_version_is_one_clear_error(images, 
 
 def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path, capsys):
     train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=1)
-    with pytest.raises(PnpError, match="holds a run already: --resume goes on"):
+    with pytest.raises(PnpError, match="contains a run already: --resume continues"):
         train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=2)
-    with pytest.raises(PnpError, match=r"another recipe: modules differ: P: nb: 1 there, 2 here"):
+    with pytest.raises(PnpError, match=r"another recipe; modules: P: nb: 1 there, 2 here"):
         train(
             load_recipe("image-prior-mini", [*MINI, "modules.P.nb=2"]),
             tmp_path,
@@ -599,7 +599,7 @@ def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path
     assert "was trained by muon, the recipe says adam" in capsys.readouterr().err
     resumed = train(
         other, tmp_path, [images], steps=4, resume=True
-    )  # the new rise of the learning rate goes on too
+    )  # the new rise of the learning rate continues too
     assert resumed.rate.warm_from == 2 and resumed.optimiser.param_groups[0]["lr"] == pytest.approx(
         other.optimiser.lr * 2 / 5
     )

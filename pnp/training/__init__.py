@@ -1,4 +1,4 @@
-"""Training: recipes, the loop that carries them out, and what it leaves behind.
+"""Training: recipes, the training loop, and the files that it writes.
 
     from pnp.training import load_recipe, train
 
@@ -27,7 +27,7 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 
-if not TYPE_CHECKING:  # type checkers would take any name for known
+if not TYPE_CHECKING:  # with it, type checkers would accept any name
 
     def __getattr__(name: str) -> Any:
         if name in _HOME:

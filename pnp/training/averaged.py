@@ -1,5 +1,4 @@
-"""What training changes, and its exponential moving average: the weights that are validated and
-exported."""
+"""The trained weights and their exponential moving average, which is validated and exported."""
 
 from __future__ import annotations
 
@@ -17,11 +16,12 @@ class Averaged:
     """The tensors that training changes, and their average over the steps.
 
         averaged.update(step)       # after each step
-        with averaged:              # within, the networks have their averaged weights
+        with averaged:              # inside, the networks have their averaged weights
             ...
 
-    The average keeps a share min(keep, (1 + step) / (10 + step)) of itself in each step, so that
-    the random weights of the start are soon forgotten.
+    average <- share average + (1 - share) weights,   share = min(keep, (1 + step) / (10 + step))
+
+    The smaller shares of the first steps remove the influence of the random initial weights.
     """
 
     def __init__(self, pipeline: Pipeline, keep: float):
@@ -32,7 +32,7 @@ class Averaged:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser changes."""
+        """The parameters that the optimiser updates."""
         return [p for p in self.learned.values() if isinstance(p, nn.Parameter) and p.requires_grad]
 
     @property
@@ -47,7 +47,7 @@ class Averaged:
         torch._foreach_lerp_(averages, [self.learned[name] for name in self._numbers], 1 - kept)
 
     def load(self, weights: Mapping[str, Tensor], ema: Mapping[str, Tensor], where: object) -> None:
-        """Take both from a checkpoint; PnpError with `where` if it is one of other networks."""
+        """Load both from a checkpoint; PnpError, prefixed by `where`, if it does not fit."""
         for target, source in ((self.learned, weights), (self.ema, ema)):
             for name, value in target.items():
                 if name not in source or source[name].shape != value.shape:

@@ -16,7 +16,7 @@ CLOSING = 1.0
 
 @dataclass(frozen=True)
 class Due:
-    """What is to be done before the next step; `progress` is the share of the run that is over."""
+    """What to do before the next step; `progress` is the completed share of the run."""
 
     stop: bool
     progress: float
@@ -25,10 +25,10 @@ class Due:
 
 
 class Clock:
-    """Counts the minutes of a run since `began` (a `time.monotonic()`) and says what is due.
+    """Measures the time of a run since `began` (a `time.monotonic()`) and decides what is due.
 
     due = clock.due(step, signalled=False)
-    with clock.step():          # so that it knows how long a step takes
+    with clock.step():          # measures how long a step takes
         ...
     """
 
@@ -41,7 +41,7 @@ class Clock:
         self.saved, self.saved_step = time.monotonic(), 0
 
     def seconds(self) -> float:
-        """The age of the run, with all runs that it resumes."""
+        """Seconds of the run, including the earlier runs that it continues."""
         return self.before + time.monotonic() - self.began
 
     def resumed(self, step: int, seconds: float) -> None:
@@ -82,8 +82,8 @@ class Clock:
         return step / self.steps if self.steps is not None else 0.0
 
     def _of_minutes(self, now: float) -> float:
-        """Two validations and a step (that may take half as long again) are still to come: the
-        last validation, and the one of the exported weights in half precision."""
+        """The completed share of the minutes, with time in reserve for a step (half as long again)
+        and two validations: the last one, and that of the weights in half precision."""
         if self.minutes is None:
             return 0.0
         reserve = 2 * self.validation_takes + 1.5 * self.step_takes + CLOSING

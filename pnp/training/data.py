@@ -1,4 +1,4 @@
-"""Training images: folders read as bytes, and some of the images set aside for validation."""
+"""Training images: reading folders as bytes, and separating images for validation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def read_images(
 
     Args:
         folders: Where to look.
-        channels: C; a colour image becomes its luma where C is 1, a grey one is repeated.
-        crop: An image with a side shorter than this is left out, which is said on stderr.
-        quiet: True to leave it out without a word.
+        channels: C.  Colour images are converted to luma for C = 1, grey ones repeated for C = 3.
+        crop: Images with a shorter side are skipped, with a message on stderr.
+        quiet: True skips them without the message.
     Raises:
         PnpError: A folder is missing or holds no image, or no image is large enough.
     """
@@ -40,11 +40,11 @@ def read_images(
         if not large:
             raise PnpError(
                 f"all {len(small)} {problem}: {names}; "
-                "give larger ones, or crop less: --set crop=N --set validation.crop=N"
+                "give larger ones, or use smaller crops: --set crop=N --set validation.crop=N"
             )
         if not quiet:
-            told = f"{len(small)} of {len(images)} {problem} and are left out: {names}"
-            print(told, file=sys.stderr)
+            message = f"{len(small)} of {len(images)} {problem} and are skipped: {names}"
+            print(message, file=sys.stderr)
     return large
 
 

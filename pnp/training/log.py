@@ -1,5 +1,5 @@
-"""What a training tells while it runs: lines of log.csv, the progress bar, and the message for a
-loss that is not finite."""
+"""The log of a training: lines of log.csv, the progress bar, and the message about a loss that is
+not finite."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pnp.training.recipe import Recipe
 from pnp.training.run_folder import Run
 
 SHOWN = ("psnr", "bicubic", "D alone", "kernel", "sigma")
-"""Of the validation, beside the progress bar."""
+"""Metrics of the validation that the progress bar shows."""
 
 
 class Log:
-    """Collects the losses of steps and writes a line from time to time.
+    """Collects the losses of steps and writes their mean at intervals.
 
-    Losses stay on the device until then, so that no step waits for the one before.
+    Losses stay on the device until then, so that steps do not wait for each other.
     """
 
     def __init__(self, recipe: Recipe, run: Run, fabric: Fabric, clock: Clock):
@@ -38,7 +38,7 @@ class Log:
 
     @contextmanager
     def shown(self, step: int) -> Iterator[None]:
-        """Within it, the steps from `step` on move a progress bar, if there is a terminal."""
+        """Context in which the steps from `step` on move a progress bar, if there is a terminal."""
         recipe, quiet = self.recipe, not (self.fabric.is_global_zero and sys.stderr.isatty())
         self.since = (time.monotonic(), step)
         with tqdm(
@@ -81,14 +81,15 @@ class Log:
         if step:
             self.run.draw_curves(self.recipe.name)
         if self.bar.disable:
-            told = ", ".join(f"{n} {v:.4g}" for n, v in metrics.items())
-            print(f"step {step}, {self.clock.seconds():.0f} s: {told}", file=sys.stderr, flush=True)
+            listed = ", ".join(f"{n} {v:.4g}" for n, v in metrics.items())
+            line = f"step {step}, {self.clock.seconds():.0f} s: {listed}"
+            print(line, file=sys.stderr, flush=True)
 
     def fail(self, step: int, what: str, origin: Origin | None = None) -> NoReturn:
         """Stop with the step, the line of the recipe, the last good checkpoint and a cure."""
         cure = "there is no checkpoint yet"
         if self.run.last is not None:
-            cure = f"the last good checkpoint is {self.run.last} (--resume goes on from it)"
+            cure = f"the last good checkpoint is {self.run.last} (--resume continues from it)"
         lower = self.recipe.optimiser.lr / 2
         cure += f"; lower the learning rate (--set optimiser.lr={lower:g})"
         if self.recipe.precision == "bf16":

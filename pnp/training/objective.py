@@ -1,4 +1,4 @@
-"""What training minimises: a pipeline and the losses of its recipe as one module."""
+"""The objective of training: a pipeline and the losses of its recipe as one module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pnp.result import State
 from pnp.training.recipe import Loss, Recipe
 
 LEAST_LEVEL = 1e-3
-"""Added to levels before their logarithms are compared: 0.1 %, which hardly matters."""
+"""Added to levels before their logarithms are compared, so that level 0 has one."""
 
 
 class Objective(nn.Module):
@@ -41,7 +41,7 @@ class Objective(nn.Module):
         return keep
 
     def train(self, mode: bool = True) -> Objective:
-        """Training mode for what trains; what is frozen stays in evaluation mode."""
+        """Training mode for trained modules; frozen modules stay in evaluation mode."""
         super().train(mode)
         for module in self.pipeline.parts.values():
             if not any(p.requires_grad for p in module.parameters()):

@@ -1,7 +1,7 @@
 """The optimiser of a recipe and its learning rate.
 
-Muon replaces the momentum M of a weight matrix by its orthogonal factor, so that every direction
-of a layer is learned at the same speed; with the gradient G,
+Muon replaces the momentum M of a weight matrix by its orthogonal factor, so that all directions
+of a layer are learned at the same rate; with the gradient G,
 
     M <- mu M + (1 - mu) G,   U = orthogonal factor of (1 - mu) G + mu M,
     W <- W - lr 0.2 (max(rows, columns))^(1/2) U
@@ -22,12 +22,12 @@ from torch import Tensor
 from pnp.training.recipe import Optimiser, Recipe
 
 LEAST_SIDE = 16
-"""Rows and columns of a matrix that Muon takes: a smaller one, as of the last layer with its three
-outputs, has few directions to balance."""
+"""Rows and columns of the smallest matrix that Muon updates.  Smaller ones, such as the last layer
+with its three outputs, have few directions to balance."""
 
 
 def make_optimiser(parameters: Iterable[Tensor], settings: Optimiser) -> torch.optim.Optimizer:
-    """The optimiser that a recipe asks for."""
+    """The optimiser of a recipe."""
     if settings.method == "muon":
         return muon(parameters, settings.lr, settings.betas)
     return torch.optim.Adam(parameters, settings.lr, settings.betas)
@@ -42,7 +42,7 @@ def muon(
     """Muon for matrices of at least 16 x 16 (kernels of convolutions flattened), Adam for the rest.
 
     Args:
-        parameters: What is trained.
+        parameters: The trained parameters.
         lr: Learning rate of both.
         betas: Of Adam.
         momentum: mu of Muon.
@@ -63,7 +63,7 @@ def muon(
 
 
 def is_matrix(p: Tensor) -> bool:
-    """True for what Muon takes: both sides of the flattened matrix are at least 16."""
+    """True if Muon updates it: both sides of the flattened matrix are at least 16."""
     return p.dim() >= 2 and min(p.shape[0], p[0].numel()) >= LEAST_SIDE
 
 
@@ -74,7 +74,7 @@ class LearningRate:
         self.top, self.schedule = recipe.optimiser.lr, recipe.schedule
         self.by_time = recipe.minutes is not None
         self.warm_from = 0
-        """The step from which it rises: that in which the optimiser started."""
+        """The step from which it rises: the first step of the optimiser."""
         self.decay = self.decay_before = 1.0
         """Factor of the decay, now and at the step that the run was resumed from."""
 
@@ -85,7 +85,7 @@ class LearningRate:
         return self.top * rise * 0.5**halvings * self.decay
 
     def decay_at(self, progress: float) -> float:
-        """The factor of the decay when a share `progress` of the run is over."""
+        """The factor of the decay when the share `progress` of the run is completed."""
         if not self.schedule.final:
             return self.decay
         factor = min(1.0, max(0.0, 1 - progress) / self.schedule.decay)

@@ -1,5 +1,5 @@
-"""The processes of a training: one, or those that torchrun started; how they agree, and what ends
-them."""
+"""The processes of a training: one, or several that torchrun started; their common decisions, and
+signals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pnp.training.clock import Due
 
 
 def fabric_for(device: str, batch: int) -> Fabric:
-    """This process on its device, one of several if torchrun started it; each has its share of a
-    batch."""
+    """This process on its device; one of several, each with its share of a batch, if torchrun
+    started it."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     kind, _, index = device.partition(":")
@@ -37,7 +37,7 @@ def fabric_for(device: str, batch: int) -> Fabric:
     fabric.launch()
     if batch % fabric.world_size:
         raise PnpError(
-            f"a batch of {batch} cannot be shared by {fabric.world_size} processes equally"
+            f"a batch of {batch} cannot be divided equally among {fabric.world_size} processes"
         )
     if kind == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -46,7 +46,7 @@ def fabric_for(device: str, batch: int) -> Fabric:
 
 
 class Interrupt:
-    """Within it, SIGTERM and Ctrl-C are noted as `name`; a second one interrupts at once."""
+    """Context in which SIGTERM and Ctrl-C set `name`; a second signal interrupts at once."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -69,11 +69,11 @@ class Interrupt:
 
 
 def agreed(fabric: Fabric, due: Due, interrupt: Interrupt) -> Due:
-    """The first process's view for all processes; a signal to any of them stops all."""
+    """The decision of the first process, for all processes; a signal to any of them stops all."""
     if fabric.world_size == 1:
         return due
-    told = fabric.broadcast(torch.tensor(astuple(due), dtype=torch.float64))
-    stop, progress, validate, save = told.tolist()
+    decided = fabric.broadcast(torch.tensor(astuple(due), dtype=torch.float64))
+    stop, progress, validate, save = decided.tolist()
     signals = fabric.all_reduce(torch.tensor(float(bool(interrupt.name))), reduce_op="sum")
     if bool(signals):
         interrupt.name = interrupt.name or "signal"

@@ -82,7 +82,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe that has been read and checked."""
+    """A recipe, read and checked."""
 
     name: str
     spec: Spec

@@ -1,8 +1,8 @@
 """From a YAML document to a checked `Recipe`, or to all of its problems at once.
 
-Read like a pipeline: nothing runs, and every value keeps its line.  `pipeline` is a name, a file, a
-list of a base and overlays, or a pipeline written out; `set` changes it by dotted keys, as `--set`
-does.  A loss compares a variable of the pipeline, or the output of a part of a module
+As for pipelines, nothing is executed, and every value keeps its line.  `pipeline` is a name, a
+file, a list of a base and overlays, or a pipeline written out; `set` changes it by dotted keys, as
+`--set` does.  A loss compares a variable of the pipeline, or the output of a part of a module
 (`I.encoder`), with the ground truth of that name, or with `target`.
 """
 
@@ -25,7 +25,7 @@ from pnp.training.recipe import GROUND_TRUTH, Loss, Measure, Recipe
 _STRUCTURE = ("extends", "pipeline", "set", "train", "freeze", "start", "losses")
 """Keys that this file reads itself."""
 _NO_KEYS = ("name", "spec", "document", "changes", "overlays", "shares")
-"""Fields of `Recipe` that nobody writes."""
+"""Fields of `Recipe` that are not keys."""
 _FIELDS = tuple(f.name for f in fields(Recipe) if f.name not in (*_STRUCTURE, *_NO_KEYS))
 KEYS = (*_STRUCTURE, *_FIELDS)
 
@@ -51,7 +51,7 @@ def load_recipe(
 
 
 def _merge(base: Node, layer: Node) -> Node:
-    """A recipe over another: maps merge by key, but for the pipeline; anything else replaces."""
+    """A recipe over another: maps are merged by key, except the pipeline; other values replace."""
 
     def within(key: str) -> Merge | None:
         return {"pipeline": None, "set": _merge_changes}.get(key, merge_maps)
@@ -60,7 +60,7 @@ def _merge(base: Node, layer: Node) -> Node:
 
 
 def _merge_changes(base: Node, layer: Node) -> Node:
-    """Changes act in their order, and null among them removes something from the pipeline."""
+    """Changes are applied in their order; null removes an entry of the pipeline."""
     earlier = {key: node for key, node in base.value.items() if key not in layer.value}
     return Node({**earlier, **layer.value}, base.origin)
 
@@ -78,7 +78,7 @@ RECIPES = Dialect(
 
 
 class _Reader:
-    """Reads the parts of a recipe; what is wrong is noted in `findings` and reading continues."""
+    """Reads the parts of a recipe; collects problems in `findings` and continues."""
 
     def __init__(self, name: str, document: Node):
         self.name, self.document = name, document

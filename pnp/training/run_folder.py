@@ -1,8 +1,8 @@
-"""The folder of a training run: checkpoints that appear whole or not at all, the log, the curves.
+"""The folder of a training run: checkpoints (written atomically), the log, the curves.
 
 runs/NAME/checkpoints/00001200/     weights.safetensors, ema.safetensors, state.pt; the newest
                                     two are kept
-runs/NAME/checkpoints/pre-decay/    the state before a final run let the learning rate decay
+runs/NAME/checkpoints/pre-decay/    the state before the decay of the learning rate in a final run
 runs/NAME/pre-decay.safetensors     the weights of the last state at the full learning rate, in
                                     half precision: enough to continue on another machine
 runs/NAME/weights.safetensors       the result, described in weights.yaml
@@ -30,9 +30,9 @@ from pnp.training.recipe import Recipe
 
 KEPT = 2
 ENTRY = "weights.yaml"
-"""What is told of the result: its entry for the manifest."""
+"""The file that describes the result: its entry for the manifest."""
 PRE_DECAY = "pre-decay"
-"""Of a state or file: from before the learning rate decays."""
+"""Name of the state before the decay of the learning rate."""
 COLUMNS = (
     "step",
     "seconds",
@@ -50,7 +50,7 @@ COLUMNS = (
 
 @dataclass
 class Checkpoint:
-    """A state to go on from; `state` is None when only weights came along."""
+    """A state to continue from; `state` is None if there are only weights."""
 
     path: Path
     weights: dict[str, Tensor]
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def exists(self) -> bool:
-        """True if an earlier run left something to go on from."""
+        """True if an earlier run left a state to continue from."""
         return bool(self._numbered()) or self._pre_decay.is_file()
 
     @property
@@ -83,7 +83,7 @@ class Run:
         state: Mapping[str, Any],
         name: str = "",
     ) -> Path:
-        """Write a checkpoint, which appears whole; then remove the oldest."""
+        """Write a checkpoint atomically, then remove the oldest."""
         target = self.checkpoints / (name or f"{state['step']:08d}")
         try:
             with hidden_folder(self.checkpoints) as hidden:
@@ -113,11 +113,11 @@ class Run:
             _write(temporary, halved(weights))
 
     def resume(self, recipe: Recipe, final: bool) -> Checkpoint | None:
-        """The checkpoint to continue from: the newest that is whole, but one from before the decay
-        when a final run has ended, or the new run is not final.
+        """The checkpoint to continue from: the newest that is complete, or the one before the decay
+        if a final run has ended or the new run is not final.
 
-        None if the run was killed before its first checkpoint, and starts again.  PnpError if there
-        was no run or it belongs to another recipe.
+        None if the run was killed before its first checkpoint and starts again.  PnpError if there
+        was no run, or it belongs to another recipe.
         """
         checkpoint = self._newest(recipe, final)
         if checkpoint is not None:
@@ -160,8 +160,8 @@ class Run:
             if found.get(key) != value:
                 first = _difference(found.get(key), value)
                 raise PnpError(
-                    f"{checkpoint.path}: a checkpoint of another recipe: {key} differ: {first}; "
-                    "resume with the recipe and the --set that made it, "
+                    f"{checkpoint.path}: a checkpoint of another recipe; {key}: {first}; "
+                    "resume with the recipe, --with and --set that made it, "
                     "or choose another folder with -o"
                 )
 
@@ -181,7 +181,7 @@ class Run:
                     )
 
     def begin(self, step: int) -> None:
-        """Make the folders; remove later steps, which are trained again, from the log."""
+        """Make the folders; remove steps that are trained again from the log."""
         for folder in (self.folder, self.checkpoints, self.folder / "samples"):
             make_folder(folder)
         rows = [row for row in self.read_log() if int(row["step"]) <= step]

@@ -1,11 +1,11 @@
 """Weights as part of the package: `pnp/weights/NAME.safetensors` and their entries in its manifest.
 
-States from before the decay of the learning rate, from which long trainings continue, are beside
-the package, in `benchmarks/pre_decay/` of the repository.
+States before the decay of the learning rate, from which long trainings continue, are outside the
+package, in `benchmarks/pre_decay/` of the repository.
 
-An entry says how the file can be made again (recipe, data, steps, machine), its quality (the
-metrics of the recipe's validation), how it may be used, and its sha256.  A name without sha256 is
-not shipped: its entry names the recipe that makes it, which is what a pipeline's reader is told.
+An entry states how to make the file again (recipe, data, steps, machine), its quality (the metrics
+of the recipe's validation), its licence, and its sha256.  An entry without sha256 has no file: it
+names the recipe that makes the weights, for the message to users of a pipeline that needs them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pnp.pipeline import Pipeline
 from pnp.training.run_folder import ENTRY, PRE_DECAY
 
 HEAD = """\
-# What is shipped, and how each file is made again: see docs/training.md.  `pnp train --ship NAME`
-# adds entries. An entry without sha256 is not shipped; its recipe makes the weights.
+# The pretrained weights of the package, and how each file is made: see docs/training.md.
+# `pnp train --ship NAME` adds entries.  An entry without sha256 has no file; its recipe makes it.
 """
 TOLERANCE = 0.01  # dB
 PRE_DECAY_STATES = Path(__file__).parents[2] / "benchmarks" / "pre_decay"
@@ -48,11 +48,11 @@ def export(
     than 0.01 dB, or a thousandth of the loss where there is no PSNR.
 
     Args:
-        path: The file to write; the entry lies beside it.
-        pipeline: It has the weights.
+        path: The file to write; the entry is written into the same folder.
+        pipeline: The pipeline with the weights.
         symbols: Those of the modules that were trained.
         measure: The metrics of a pipeline.
-        facts: What else the entry says.
+        facts: Further values of the entry.
     Returns:
         The entry.
     """
@@ -86,26 +86,26 @@ def export(
 def ship(
     folder: str | Path, name: str, to: Path = PRETRAINED, pre_decay: Path = PRE_DECAY_STATES
 ) -> Path:
-    """Take the weights of a finished run into the package, and its pre-decay state beside it.
+    """Copy the weights of a finished run into the package, and its pre-decay state beside it.
 
     Args:
-        folder: Of the run.
-        name: The name of the weights from now on.
+        folder: The folder of the run.
+        name: The name of the weights in the package.
         to: The folder of all weights and their manifest.
         pre_decay: The folder of pre-decay states; without it (an installed package), or if the
             folder would become too large, the state stays in the run's folder alone.
     Returns:
         The file of the weights.
     Raises:
-        PnpError: The run has not ended, or its weights are not those that it described.
+        PnpError: The run has not ended, or its weights are not those that its entry describes.
     """
     source, described = Path(folder) / "weights.safetensors", Path(folder) / ENTRY
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise PnpError(f"--ship {name}: a name is needed, such as usrnet-mini or ikrnet/P")
     if not source.is_file() or not described.is_file():
         raise PnpError(
-            f"--ship {name}: {folder} holds no weights yet; "
-            "they are written when the training has ended"
+            f"--ship {name}: {folder} has no weights yet; "
+            "they are written at the end of the training"
         )
     entry = yaml.safe_load(described.read_text(encoding="utf-8"))
     if sha256(source) != entry["sha256"]:

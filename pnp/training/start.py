@@ -1,5 +1,5 @@
-"""Where a training starts: the pipeline of a recipe with its first weights, frozen but for what
-the recipe trains."""
+"""The start of a training: the pipeline of a recipe with its initial weights; modules that the
+recipe does not train are frozen."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pnp.pipeline import Pipeline, build
 from pnp.training.recipe import Recipe
 
 Source = tuple[str, Origin]
-"""A file or name of weights, and where it is written."""
+"""A file or name of weights, and the line that names it."""
 
 
 def prepare(recipe: Recipe) -> Pipeline:
-    """The pipeline of a recipe with its starting weights; what is not trained is frozen.
+    """The pipeline of a recipe with its initial weights; modules that are not trained are frozen.
 
     Raises:
-        PipelineError: Something to be trained has no parameters, a frozen network has no weights,
-            or weights do not fit; with all such problems.
+        PipelineError: A module to be trained has no parameters, a frozen network has no weights, or
+            weights do not fit; with all such problems.
     """
     torch.manual_seed(recipe.seed)
     pipeline = build(recipe.spec, random_weights=True).requires_grad_(False)
@@ -40,7 +40,7 @@ def prepare(recipe: Recipe) -> Pipeline:
 
 
 def _unfreeze(pipeline: Pipeline, recipe: Recipe) -> list[Problem]:
-    """Let the parts that `train` names learn; the problems found."""
+    """Unfreeze the parts that `train` names; returns the problems found."""
     problems = []
     origin = recipe.line("train")
     for name in recipe.train:
@@ -59,7 +59,7 @@ def _unfreeze(pipeline: Pipeline, recipe: Recipe) -> list[Problem]:
 
 
 def _sources(pipeline: Pipeline, recipe: Recipe) -> tuple[dict[str, Source], list[Problem]]:
-    """Which weights each module or part starts from, and the frozen modules that have none.
+    """The weights from which each module or part starts, and the frozen modules that have none.
 
     `start` comes first; weights that the pipeline itself names are for frozen modules only.
     """
@@ -89,7 +89,7 @@ def _is_part(name: str, parts: Mapping[str, object]) -> bool:
 
 
 def _recipe_that_makes(source: str) -> str:
-    """A hint for weights of an earlier stage, which lie in runs/RECIPE."""
+    """A hint for weights of an earlier stage, which are in runs/RECIPE."""
     parts = Path(source.partition("#")[0]).parts
     missing = parts[:1] == ("runs",) and len(parts) > 1 and not Path(*parts).exists()
     return f"'pnp train {parts[1]}' makes it" if missing else ""

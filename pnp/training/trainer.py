@@ -1,13 +1,14 @@
-"""The training loop: a recipe, for as many steps or minutes as there are.
+"""The training loop of a recipe, limited by steps or minutes.
 
     recipe = load_recipe("image-prior-mini")
     train(recipe, "runs/mini", ["photographs"], minutes=20)
 
-The loss of step n depends on the weights, the recipe's seed and n alone: every step seeds the
-generator from which all that is random is drawn.  So a run that was killed continues, with
-`resume=True`, on the curve that it would have taken, bit for bit on the same machine with as many
-threads; and each of several processes (torchrun) draws the whole batch and takes its share of it,
-which gives the result of one process.  Images are bytes on the device, so there is no data loader.
+The loss of step n depends only on the weights, the recipe's seed and n, because every step seeds
+the generator of all random numbers.  So a run that was killed and continues with `resume=True`
+gives the same result as one without interruption, bit for bit on the same machine with the same
+number of threads.  Each of several processes (torchrun) draws the whole batch and computes its
+share of it, which gives the result of one process.  Images are bytes on the device, so there is no
+data loader.
 """
 
 from __future__ import annotations
@@ -54,22 +55,22 @@ def train(
     resume: bool = False,
     began: float | None = None,
 ) -> Trainer:
-    """Train until `steps` steps are done in all or `minutes` have passed.
+    """Train until `steps` steps are done in total or `minutes` have passed.
 
     Args:
-        recipe: What is trained, see `load_recipe`.
+        recipe: The recipe, from `load_recipe`.
         out: The folder of the run.
         data: Folders of images.
         minutes: Replaces the limit of the recipe; counted from `began`.
         steps: Replaces that of the recipe; steps of earlier runs count.
         final: True lets the learning rate decay to zero towards the end.
         device: auto, cpu, cuda, cuda:1, mps.
-        resume: True continues what is in `out`.
-        began: A `time.monotonic()`; now if it is left out.
+        resume: True continues the run in `out`.
+        began: The start as `time.monotonic()`; by default now.
     Returns:
-        The trainer, whose `entry` describes the weights that were written.
+        The trainer; its `entry` describes the written weights.
     Raises:
-        PnpError: Something that the user can put right, also a loss that is not finite.
+        PnpError: A problem that the user can correct, or a loss that is not finite.
     """
     began = time.monotonic() if began is None else began
     for name, limit in (("minutes", minutes), ("steps", steps)):
@@ -80,7 +81,7 @@ def train(
         recipe = replace(recipe, schedule=replace(recipe.schedule, final=True))
     if recipe.schedule.final and not (recipe.minutes or recipe.steps):
         raise PnpError(
-            "a final run decays the learning rate towards its end: say when that is, "
+            "a final run lets the learning rate decay towards its end, so it needs a limit: "
             "--minutes or --steps"
         )
     trainer = Trainer(recipe, out, data, device=device, resume=resume, began=began)
@@ -106,7 +107,7 @@ class Trainer:
         self.folder = Run(out)
         if self.folder.exists and not resume:
             raise PnpError(
-                f"{out} holds a run already: --resume goes on with it, -o DIR begins another"
+                f"{out} contains a run already: --resume continues it, -o DIR starts another"
             )
         self.folder.check(recipe.files(), self.data)
         self.pipeline = prepare(recipe)
@@ -189,7 +190,7 @@ class Trainer:
         return losses
 
     def _due(self) -> Due:
-        """What is due now, the same in all processes; keeps the state before the decay begins."""
+        """What is due now, the same in all processes; saves the state before the decay begins."""
         due = self.clock.due(self.step, bool(self.interrupt.name))
         due = agreed(self.fabric, due, self.interrupt)
         decay = self.rate.decay_at(due.progress)
@@ -237,7 +238,7 @@ class Trainer:
             self.rate.warm_from = self.step
             print(
                 f"{checkpoint.path} was trained by {before}, the recipe says {now}: its moments "
-                f"start at zero; --set optimiser.method={before} goes on with its state",
+                f"start at zero; --set optimiser.method={before} continues with its state",
                 file=sys.stderr,
             )
             return
@@ -247,7 +248,7 @@ class Trainer:
         except (ValueError, KeyError) as e:
             raise PnpError(
                 f"{checkpoint.path}: its state of {now} was written by another version of pnp; "
-                f"begin another run from its weights: --start {checkpoint.path}/weights.safetensors"
+                f"start another run from its weights: --start {checkpoint.path}/weights.safetensors"
             ) from e
 
     def _validate(self) -> None:
@@ -266,7 +267,7 @@ class Trainer:
         assert validation is not None
         if self.step == 0:
             print(
-                "no step was taken: the time was over before the first one; give more --minutes",
+                "no step was made: the time was over before the first one; allow more --minutes",
                 file=sys.stderr,
             )
         facts = {
