@@ -235,7 +235,7 @@ def test_assignments_reach_into_lists_and_sections(tmp_path):
     assert {key: node.value for key, node in recipe.start.items()} == {"P.decoder": "p.pth#x"}
     with pytest.raises(PipelineError, match=r"'losses' is a list of 1; '1' is not an index"):
         load_recipe(path, ["losses.1.weight=2"])
-    with pytest.raises(PipelineError, match=r"'pipeline' is a single value, so there is no 'a'"):
+    with pytest.raises(PipelineError, match=r"'pipeline' is a single value without 'a'"):
         load_recipe(path, ["pipeline.a=2"])
 
 

@@ -1,4 +1,4 @@
-"""A document as YAML text again, with the origin of each line (`pnp show`, `pnp diff`)."""
+"""A document as YAML text, with the origin of each line (`pnp show`, `pnp diff`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pnp.errors import Origin
 
 
 def emit(node: Node) -> Iterator[tuple[str, Origin]]:
-    """The lines of a document as YAML again, each with its origin; `read_text` gives the same
-    values back.
+    """The lines of a document as YAML, each with its origin; `read_text` reads the same values
+    from them.
 
-    What was written on one line stays on one line.
+    Values that were written on one line stay on one line.
     """
     yield from _emit(node, "")
 

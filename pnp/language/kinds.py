@@ -12,9 +12,9 @@ from pnp.registry import REGISTRIES
 
 
 def check_kinds(spec: Spec, refused: frozenset[str]) -> tuple[Spec, list[Problem]]:
-    """The spec with what was found, and problems of names, arity, kinds and order of definition.
+    """The spec with kinds and called symbols, and problems of names, arity, kinds and order.
 
-    `refused` are symbols whose modules could not be read, which is told elsewhere.
+    `refused` are symbols whose modules could not be read; the reader has reported them.
     """
     following = _Following(spec, refused)
     following.follow_all()
@@ -95,7 +95,7 @@ class _Following:
         signature = signature_of(REGISTRIES[module.role].get(module.name))
         usage = f"{symbol} is the {module.role} {module.name}: {symbol}{signature}"
         if symbol != step.module:
-            usage = f"{usage}; it stands for {step.module} in some iterations (swap)"
+            usage = f"{usage}; it replaces {step.module} in some iterations (swap)"
         self.check_inputs(step, loop, symbol, signature, usage)
         self.check_outputs(step, symbol, signature, usage)
 
@@ -121,7 +121,7 @@ class _Following:
             self.say(step.origin, message, cure)
 
     def check_outputs(self, step: Step, symbol: str, signature: Signature, usage: str) -> None:
-        """Number of a step's outputs, and that none changes its kind."""
+        """Number of a step's outputs, and that no variable changes its kind."""
         if len(step.outputs) != len(signature.outputs):
             gives = ", ".join(kind.name for kind in signature.outputs)
             message = (
@@ -176,7 +176,7 @@ class _Following:
 
 
 def _accepts(argument: Argument, value: Variable | int | float, found: Kind) -> bool:
-    """True if the input has the argument's kind; a number serves as a level, 2 also as a number."""
+    """True if the input has the argument's kind; 0.5 is a level, 2 a level or a number."""
     if found == argument.kind:
         return True
     if isinstance(value, Variable):

@@ -4,11 +4,11 @@ Layers, each over the ones before:
 
     the files that `extends` names: one, or a list of the base and then overlays
     the document itself
-    overlays, as of `--with`
+    overlays (`--with`)
     single values: `set`, `--set key=value`, keyword arguments of `pnp.load`
 
-Each file is a layer once.  So an overlay may itself extend what is below it already:
-`ikrnet-8` with `ikrnet-scunet` is `ikrnet`, then what each of the two changes.
+Each file is a layer once.  So an overlay may itself extend a file that is a layer already:
+`ikrnet-8` with `ikrnet-scunet` is `ikrnet`, then the changes of each of the two.
 
 Pipelines, recipes and comparisons are three `Dialect`s.
 """
@@ -28,7 +28,7 @@ from pnp.document import Node, from_python, read_file, read_text, relocated, sca
 from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
-"""A map over a map: `merge(base, layer)`."""
+"""Merges a map over another: `merge(base, layer)`."""
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
@@ -40,10 +40,10 @@ class Dialect:
         noun: What a document is called in messages.
         keys: Its keys.
         group: The entry points by which plugins name packages with further documents.
-        merge: A document over the one below it.
-        complete: Keys that a document has together only if it is more than an overlay.
+        merge: Merges a document over the one below it.
+        complete: Keys that only a whole document has together, never an overlay.
         package: The package of pnp's own documents, if they have one.
-        dotted: Keys whose entries have dots in their names: an assignment's dots end there.
+        dotted: Keys whose entries have dots in their names; an assignment's path ends there.
         inner: The kind of document that the key `set` changes; assignments to its keys go there.
     """
 
@@ -57,11 +57,11 @@ class Dialect:
     inner: Dialect | None = None
 
     def names(self) -> list[str]:
-        """The documents that can be found by name: those of pnp and those of plugins."""
+        """The names of the documents of pnp and of plugins."""
         return sorted(self._named())
 
     def find(self, name: str, folder: Path | None = None) -> tuple[Path, str]:
-        """The file of a name or of a path relative to `folder`, and how messages call it."""
+        """The file of a name or of a path relative to `folder`, and its name in messages."""
         if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
             path = (folder or Path()) / Path(name).expanduser()
             if path.is_dir():
@@ -88,7 +88,7 @@ class Dialect:
         assignments: Iterable[str] = (),
         overlays: Iterable[str] = (),
     ) -> Node:
-        """The document of a name or a file, merged with all that is under and over it.
+        """The document of a name or a file, merged with all its layers.
 
         Args:
             name: A name or a path.
@@ -97,7 +97,7 @@ class Dialect:
             overlays: Names or paths of documents that are put over it.
 
         Raises:
-            PipelineError: With the line in question.
+            PipelineError: With the line of the problem.
         """
         stack: dict[Path, Node] = {}
         self._stack(name, None, stack)
@@ -112,7 +112,7 @@ class Dialect:
         return document
 
     def extended(self, document: Node) -> Node:
-        """A document that is not a file of its own, merged with those that it extends."""
+        """A document that is part of another file, merged with those that it extends."""
         stack: dict[Path, Node] = {}
         self._stack_parents(document, stack, ())
         return self._merged([*stack.values(), document])
@@ -121,7 +121,7 @@ class Dialect:
         """One value as the last layer.
 
         A dotted key reaches into maps and, by index, into lists (`stages.1.repeat`); null removes.
-        A whole key, and a map for one entry of a key, are merged as those of an overlay are.
+        A whole key, and a map for one entry of a key, are merged like those of an overlay.
         """
         first, _, rest = key.partition(".")
         settable = [k for k in self.keys if k != "extends"]
@@ -140,7 +140,7 @@ class Dialect:
         return _put(document, key.split("."), value, "")
 
     def unknown_keys(self, document: Node) -> list[Problem]:
-        """A problem for each key that no document of this kind has."""
+        """A problem for each key that is unknown in this kind of document."""
         return [
             Problem(node.origin, f"a {self.noun} has no key '{key}'", hint(key, self.keys, "keys"))
             for key, node in document.value.items()
@@ -195,7 +195,7 @@ class Dialect:
         chain: tuple[Path, ...] = (),
         overlay: bool = False,
     ) -> None:
-        """Put a file on the stack, and under it those that it extends; each file is there once."""
+        """Add a file to the stack, after those that it extends; each file is added once."""
         found, shown = self._find(name, origin)
         path = found.resolve()
         here = origin or Origin(shown)
@@ -216,11 +216,11 @@ class Dialect:
     def _check_overlay(
         self, shown: str, document: Node, stack: dict[Path, Node], here: Origin, overlay: bool
     ) -> None:
-        """Refuse a second base: reached through an overlay, or named as one."""
+        """Refuse a second base, whether an overlay extends it or it is named as an overlay."""
         base = next(iter(stack.values())).origin.file
         if not overlay:
             message = f"{shown} cannot be a second base: {base} is the base already"
-            cure = f"an overlay extends nothing, or {base} and what is over it"
+            cure = f"an overlay extends nothing, or {base} and its layers"
             raise PipelineError([Problem(here, message, cure)])
         if set(self.complete) <= set(document.value):
             message = f"{shown} is a whole {self.noun}, not an overlay of {base}"
@@ -236,7 +236,7 @@ class Dialect:
         parents = node.value if node.is_list else [node]
         if not parents or not all(isinstance(p.value, str) for p in parents):
             message = f"extends should be a {self.noun}: a name, a file, or a list of them"
-            cure = "in a list the base comes first, then what is put over it"
+            cure = "in a list the base comes first, then its overlays"
             raise PipelineError([Problem(node.origin, message, cure)])
         base, *overlays = parents
         self._stack(base.value, base.origin, stack, chain)
@@ -254,7 +254,7 @@ class Dialect:
 def merge_maps(
     base: Node, layer: Node, within: Callable[[str], Merge | None] = lambda key: None
 ) -> Node:
-    """A map over a map: null removes, `within` says which maps are merged, all else replaces."""
+    """A map over another: null removes, other values replace; `within(key)` merges inner maps."""
     merged = dict(base.value)
     for key, node in layer.value.items():
         merge = within(key)
@@ -285,13 +285,13 @@ def read_assignment(text: str) -> tuple[str, Node]:
 
 
 def _put(node: Node | None, path: list[str], value: Node, done: str) -> Node:
-    """The node with `value` at a path below it; `done` is the path that led to the node."""
+    """The node with `value` at a path inside it; `done` is the path to the node itself."""
     key, *rest = path
     here = f"{done}.{key}" if done else key
     if node is not None and node.is_list:
         if not _INDEX.fullmatch(key) or int(key) >= len(node.value):
             size = len(node.value)
-            message = f"'{done}' is a list of {size}; '{key}' is not an index of it"
+            message = f"'{done}' is a list of {size}; '{key}' is not one of its indices"
             raise PipelineError([Problem(value.origin, message, "the first is 0")])
         items = list(node.value)
         if rest:
@@ -300,7 +300,7 @@ def _put(node: Node | None, path: list[str], value: Node, done: str) -> Node:
             items[int(key) : int(key) + 1] = [value] if value.value is not None else []
         return Node(items, node.origin)
     if node is not None and not node.is_map:
-        message = f"'{done}' is a single value, so there is no '{key}' in it"
+        message = f"'{done}' is a single value without '{key}'"
         raise PipelineError([Problem(value.origin, message)])
     inner = dict(node.value) if node is not None else {}
     if rest:

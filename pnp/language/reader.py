@@ -2,9 +2,9 @@
 
 A pipeline is the paper's equations as lines `out[, out] = Module(in[, in])`.  An input is a
 variable, `variable[i]` or a number; `i` and `n` (the loop's index and its number of iterations)
-exist in a loop.  Nothing is evaluated as Python.  Order of a run: the defaults of `given`,
+exist in a loop.  Nothing is evaluated as Python code.  Order of a run: the defaults of `given`,
 `before`, `start`, `repeat` x `steps`, `after`, `return`; several loops are a list under `stages`.
-docs/write-a-pipeline.md describes the whole of it.
+docs/write-a-pipeline.md describes the language.
 
 `layers` merges the file with those that it extends and with overrides; this file reads the merged
 document, with `steps` and `stages`; `kinds` follows the kinds of the variables through the steps.
@@ -53,12 +53,12 @@ def read_spec(
 
 
 def spec_within(pipeline: Node, changes: Node | None, name: str) -> Spec:
-    """The pipeline that another document names or holds, with that document's changes of it.
+    """The pipeline that another document names or contains, with the changes of that document.
 
     Args:
         pipeline: A name, a file, a list of a base and overlays, or the keys of a pipeline.
         changes: A map of values by dotted key, as for `--set`.
-        name: What messages call the pipeline.
+        name: The name of the pipeline in messages.
 
     Raises:
         PipelineError: With every problem found.
@@ -88,7 +88,7 @@ def _merge_modules(base: Node, layer: Node) -> Node:
         return None if says_what_it_is else merge_maps
 
     merged = merge_maps(base, layer, merge_module)
-    # What is to be removed but is not there stays, so that the reader can tell.
+    # A removal of a module that does not exist stays, so that the reader reports it.
     misfits = {k: v for k, v in layer.value.items() if v.value is None and k not in base.value}
     return Node({**merged.value, **misfits}, layer.origin)
 
@@ -104,7 +104,7 @@ PIPELINES = Dialect(
 
 
 def _with_weights_found(document: Node) -> Node:
-    """Weights that exist beside the file that names them, by their whole path."""
+    """Weights in the folder of the file that names them, by their whole path."""
 
     def found(holder: Node) -> Node:
         weights = holder.value.get("weights") if holder.is_map else None
@@ -125,7 +125,7 @@ def _with_weights_found(document: Node) -> Node:
 
 
 class _Reader:
-    """Reads the parts of a document; what is wrong is noted in `findings` and reading continues."""
+    """Reads the parts of a document; collects problems in `findings` and continues."""
 
     def __init__(self, name: str, document: Node):
         self.name, self.document = name, document
@@ -194,7 +194,7 @@ class _Reader:
         """The weights that the document or a module names."""
         node: Node | None = holder.value.get("weights")
         if node is not None and not isinstance(node.value, str):
-            message = f"{what} should be a file or the name of shipped weights"
+            message = f"{what} should be a file or the name of pretrained weights"
             self.say(node.origin, f"{message}, not {node.plain()!r}")
             return None
         return node
@@ -247,9 +247,9 @@ class _Reader:
         return None if default is None else Given(name, kind, default, item.origin)
 
     def say_unknown_kind(self, name: str, item: Node) -> None:
-        """What is wrong with a name in `given` that has no kind."""
+        """Report a name in `given` that has no kind."""
         if re.fullmatch(VARIABLE, name):
-            known = f"kinds: {', '.join(KINDS)}; known without: {', '.join(KIND_OF_NAME)}"
+            known = f"kinds: {', '.join(KINDS)}; names with a known kind: {', '.join(KIND_OF_NAME)}"
             message = f"the kind of '{name}' is not known"
             self.say(item.origin, message, f"write '{name}: image'; {known}")
         else:
@@ -283,7 +283,7 @@ class _Reader:
         return {symbol: module for symbol, module in read.items() if module is not None}
 
     def module(self, symbol: str, entry: Node) -> ModuleSpec | None:
-        """One module; None after a problem with what it is."""
+        """One module; None after a problem with its role or name."""
         if not re.fullmatch(SYMBOL, symbol):
             cure = "modules begin with a capital letter, variables with a small one"
             self.say(entry.origin, f"'{symbol}' cannot name a module", cure)
@@ -322,7 +322,7 @@ class _Reader:
         return now
 
     def say_no_module(self, symbol: str, entry: Node, words: list[str]) -> None:
-        """What is wrong with an entry that does not say which module it is."""
+        """Report an entry that does not name one module."""
         form = f"'{symbol}: {{prior: tv}}'; one of {', '.join(REGISTRIES)} and its options"
         layer = entry.origin.file != self.document.origin.file
         if layer and not words and (entry.is_map or entry.value is None):
@@ -330,7 +330,7 @@ class _Reader:
             known = [k for k, v in self.document.value["modules"].value.items() if v is not entry]
             cure = hint(symbol, known, "modules")
             if entry.is_map:
-                cure += f"; a new one says what it is, for example {form}"
+                cure += f"; a new module needs its kind, for example {form}"
             self.say(entry.origin, f"there is no module '{symbol}' to {what}", cure)
         elif not entry.is_map:
             self.say(entry.origin, f"{symbol} is not a module", f"for example {form}")

@@ -1,4 +1,4 @@
-"""What a pipeline is once it has been read: a `Spec` of steps, modules and stages."""
+"""A pipeline after reading: a `Spec` of steps, modules and stages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEYS = (
     "after",
     "return",
 )
-"""The keys of a pipeline, in the order in which they act."""
+"""The keys of a pipeline, in the order in which they are applied."""
 STAGE_KEYS = ("start", "repeat", "steps", "swap")
 KIND_OF_NAME = {
     **dict.fromkeys(("y", "x", "z", "mask"), "image"),
@@ -35,7 +35,7 @@ KIND_OF_NAME = {
     **dict.fromkeys(("sigma", "alpha", "beta"), "level"),
     "s": "number",
 }
-"""Names whose kind `given` need not say."""
+"""Names whose kind is known without `name: kind` in `given`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Given:
-    """A variable that the caller gives; `default`: a step or a number in its place, or None."""
+    """A variable that the caller gives; `default`: a step or a number, or None."""
 
     name: str
     kind: Kind
@@ -115,7 +115,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Spec:
-    """A pipeline, read, merged and checked: what `Pipeline` is built from."""
+    """A pipeline, read, merged and checked; `Pipeline` is built from it."""
 
     name: str
     document: Node
@@ -132,7 +132,7 @@ class Spec:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """The kind of each variable, as the checker found it."""
     called: frozenset[str] = frozenset()
-    """The symbols that steps call, those that `swap` puts in their place included."""
+    """The symbols that steps call, including the replacements of `swap`."""
 
     def steps(self) -> Iterable[Step]:
         """All steps of the pipeline, each once."""

@@ -1,4 +1,4 @@
-"""The loops of a pipeline: `start`, `repeat`, `steps`, `swap`, alone or several under `stages`."""
+"""The loops of a pipeline: `start`, `repeat`, `steps`, `swap`; one, or several under `stages`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?"
 class StageReader:
     """Reads the stages of a document.
 
-    `modules` are those that could be read, `written` the symbols of all that are written: what is
-    wrong with the others is told where they are.
+    `modules` are those that could be read, `written` the symbols of all modules of the document;
+    problems of the others are reported with their own lines.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class StageReader:
         self.findings, self.say = findings, findings.say
 
     def read(self) -> tuple[Stage, ...]:
-        """The stages; what is wrong with them is among the findings."""
+        """The stages; problems are added to the findings."""
         several = self.document.value.get("stages")
         alone = [key for key in STAGE_KEYS if key in self.document.value]
         if several is None:
             return (self.stage(self.document),) if alone else ()
         for key in alone:
             if key != "swap":
-                message = f"'{key}' is written beside 'stages'"
+                message = f"'{key}' is written next to 'stages'"
                 self.say(self.document.value[key].origin, message, "move it into one of the stages")
         nodes = several.value if several.is_list else []
         if not nodes or not all(node.is_map for node in nodes):
@@ -67,7 +67,7 @@ class StageReader:
                 message = f"repeat should be a whole number of at least 1, not {repeat.plain()!r}"
                 self.say(repeat.origin, message)
             if "steps" not in node.value:
-                self.say(repeat.origin, "there is nothing to repeat", "add 'steps:'")
+                self.say(repeat.origin, "there are no steps to repeat", "add 'steps:'")
         steps = read_steps(node.value.get("steps"), "steps", self.findings)
         start = read_steps(node.value.get("start"), "start", self.findings)
         swap = node.value.get("swap")
@@ -143,7 +143,7 @@ class StageReader:
             last = needed = int(match[4] or match[3]) + 1
         if first >= last:
             cure = "'3..6' are the iterations 3, 4, 5 and 6"
-            self.say(node.origin, f"'{when}' names no iteration", cure)
+            self.say(node.origin, f"'{when}' contains no iteration", cure)
             return None
         if first < 0 or last > total:
             message = (

@@ -17,7 +17,7 @@ _INPUT = re.compile(rf"({VARIABLE})(?:\[\s*([a-z0-9]+)\s*\])?|({_NUMBER})")
 
 
 def read_steps(node: Node | None, key: str, findings: Findings) -> tuple[Step, ...]:
-    """The steps of a list; without one of them it makes no sense to follow kinds."""
+    """The steps of a list; if one cannot be read, `findings` is marked as incomplete."""
     if node is None:
         return ()
     if not node.is_list:
@@ -37,7 +37,7 @@ def read_steps(node: Node | None, key: str, findings: Findings) -> tuple[Step, .
 
 
 def read_step(node: Node) -> Step | Problem:
-    """The step of a line, or what is wrong with it."""
+    """The step of a line, or its problem."""
     text = node.value
     match = _STEP.fullmatch(text) if isinstance(text, str) else None
     if match is None:
