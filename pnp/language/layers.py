@@ -291,7 +291,7 @@ def _put(node: Node | None, path: list[str], value: Node, done: str) -> Node:
     if node is not None and node.is_list:
         if not _INDEX.fullmatch(key) or int(key) >= len(node.value):
             size = len(node.value)
-            message = f"'{done}' is a list of {size}; '{key}' is not one of its indices"
+            message = f"'{done}' is a list of {size}; '{key}' is not an index"
             raise PipelineError([Problem(value.origin, message, "the first is 0")])
         items = list(node.value)
         if rest:
