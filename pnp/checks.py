@@ -3,8 +3,8 @@
 Every function refuses what it does not accept with one sentence, "where: what is wrong; what to
 do", in which `where` names the module or function that was called.  Shapes, dtypes and devices are
 compared on every call.  Values are examined once: those of given variables when a pipeline takes
-them, those of y and k once per run of a solver (`Module.once`), and those of x only through numbers
-that a solver computes anyway (`check_result`), without a pass over x.
+them, those of y and k once per run of a solver (`Module.cached`), and those of x only through
+numbers that a solver computes anyway (`check_result`), without a pass over x.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def as_noise(where: str, name: str, value: Any, like: Tensor) -> Tensor:
     wrong = _first_wrong(level, (level >= 0) & (level <= 1))
     if wrong is not None:
         problem = f"{name} is {wrong:g}, but should be a noise level on [0, 1]"
-        refuse(where, problem, "divide by 255 what is on 0-255")
+        refuse(where, problem, "divide levels on 0-255 by 255")
     return level
 
 
@@ -111,11 +111,11 @@ def as_option(where: str, name: str, annotation: Any, value: Any) -> Any:
         raise PnpError(f"{where}: {name} {e}") from None
 
 
-# --- form: what holds whatever the values are
+# --- form: shape, dtype and device, independent of the values
 
 
 def check_form(where: str, name: str, t: Any, kind: str = "image") -> None:
-    """Refuse what is not a tensor of floating point numbers of the shape of its kind."""
+    """Refuse anything but a tensor of floating point numbers of the shape of its kind."""
     if not isinstance(t, Tensor):
         refuse(
             where,
@@ -196,7 +196,7 @@ def check_alike(where: str, name: str, t: Tensor, y: Tensor, exactly: bool = Fal
 
 
 def check_channels(where: str, name: str, image: Tensor, channels: int | None) -> None:
-    """Refuse an image of other channels than a network was built for; None takes any."""
+    """Refuse an image with another number of channels than `channels`; None accepts any."""
     given = image.shape[1]
     if channels is not None and given != channels:
         refuse(
@@ -207,7 +207,7 @@ def check_channels(where: str, name: str, image: Tensor, channels: int | None) -
 
 
 def check_count(where: str, what: str, t: Tensor, x: Tensor) -> None:
-    """Refuse a number of kernels or weights that is neither one nor that of the images."""
+    """Refuse a number of kernels or weights other than one or the number of images."""
     if t.shape[0] not in (1, x.shape[0]):
         refuse(
             where,
@@ -250,7 +250,7 @@ def check_support(where: str, size: int | None, x: Tensor) -> None:
 
 
 def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
-    """Refuse a mask that does not lie on y, or holds NaN."""
+    """Refuse a mask without the height and width of y, or with NaN."""
     check_form(where, "mask", mask)
     if (
         mask.shape[-2:] != y.shape[-2:]
@@ -260,7 +260,7 @@ def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
         refuse(
             where,
             f"the mask has shape {tuple(mask.shape)} but y has {tuple(y.shape)}",
-            "the mask lies on y: the same height and width, its batch and channels may be 1",
+            "give it the height and width of y; its batch and channels may be 1",
         )
     check_alike(where, "mask", mask, y)
     check_finite(where, "mask", float(mask.detach().abs().max()))
@@ -308,7 +308,7 @@ def check_weight(where: str, weight: Tensor | float, x: Tensor) -> Tensor:
 
 
 def check_result(where: str, probe: Tensor) -> None:
-    """Refuse an x with NaN or infinite values, seen in numbers that every pixel of x went into."""
+    """Refuse an x with NaN or infinite values, seen in numbers that depend on every pixel of x."""
     if not bool(torch.isfinite(probe.detach()).all()):
         refuse(where, "x holds NaN or infinite values", "look at the step that made x")
 

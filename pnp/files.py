@@ -187,8 +187,8 @@ def _reported(path: Path) -> Iterator[None]:
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a record as JSON, atomically.
 
-    Infinities and NaN, which JSON lacks, become null; bytes of names that are not UTF-8 become
-    escapes, which Python's reader and `os.fsencode` turn into the name again.
+    Infinities and NaN, which JSON does not have, become null; bytes of names that are not UTF-8
+    become escapes, which Python's reader and `os.fsencode` turn into the name again.
     """
     text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic(path) as temporary:
@@ -238,7 +238,7 @@ def check_results(
     given: Iterable[tuple[str | Path, str]],
     cure: str = "choose another folder with --out",
 ) -> None:
-    """Refuse results that would replace a file that is given, under whatever name.
+    """Refuse results that would replace a file that is given, under any of its names.
 
     Args:
         results: For each input, the files that are made of it.

@@ -1,8 +1,7 @@
-"""What a module of a pipeline is: the five interfaces, and the kinds of values that pass between
-them.
+"""The five interfaces of modules, and the kinds of values that pass between them.
 
 The annotations of `forward` are the schema: a pipeline's steps are checked against them before
-anything runs, so a module says what it takes and gives with `Image`, `Kernel`, `Level`, `Levels`
+anything runs, so a module declares its inputs and outputs as `Image`, `Kernel`, `Level`, `Levels`
 and `Number`, and with nothing else.
 
     class Median(Prior):
@@ -84,7 +83,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Signature:
-    """What `forward` takes and gives, read off its annotations."""
+    """The inputs and outputs of `forward`, from its annotations."""
 
     inputs: tuple[Argument, ...]
     outputs: tuple[Kind, ...]
@@ -176,9 +175,7 @@ class Module(nn.Module, ABC):
         """One step of a pipeline."""
 
     def report(self) -> dict[str, float]:
-        """Figures about the last call worth showing to the user (a solver's residual, say); empty
-        by default.
-        """
+        """Metrics of the last call for the user, such as a solver's residual; empty by default."""
         return {}
 
     def refuse(self, problem: str, cure: str) -> NoReturn:
@@ -186,7 +183,7 @@ class Module(nn.Module, ABC):
         raise PnpError(f"{self.registered}: {problem}; {cure}")
 
     def run_state(self) -> dict[str, Any]:
-        """What this module keeps from call to call within one run of a pipeline, by name.
+        """Values that this module keeps between its calls in one run of a pipeline, by name.
 
         Each run begins with an empty state; so does each iteration under gradient checkpointing,
         which runs it twice.  Outside a run every call gets an empty one.
@@ -223,8 +220,8 @@ class DataSolver(Module):
     kernels has `forward(y, x, k) -> Kernel`, and its weight is gamma H W, H x W the size of x.
 
     The docstring of a solver states its objective.  Where that differs from the plain case, the
-    attributes below say how, and `pnp.testing.check_solver` holds the solver to it by spatial
-    convolution.  What is no such minimiser is a `Transform`.
+    attributes below declare it, and `pnp.testing.check_solver` checks it by spatial convolution.
+    A step that is no such minimiser is a `Transform`.
     """
 
     boundary: Boundary = "circular"
@@ -250,7 +247,7 @@ class Prior(Module):
     """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
 
     The result has the shape, dtype and device of the input.  `level` is the standard deviation of
-    the Gaussian noise that P is to remove.  `pnp.testing.check_prior` holds a prior to this.  What
+    the Gaussian noise that P is to remove.  `pnp.testing.check_prior` checks this.  A step that
     changes the shape is a `Transform`.
     """
 
@@ -283,9 +280,9 @@ class Estimator(Module):
 
 
 class Transform(Module):
-    """A step that keeps none of the other interfaces' promises: any inputs, any outputs.
+    """A step that fits none of the other interfaces: any inputs, any outputs.
 
-    Its annotations are all that it promises.  Borders of photographs (`extend`, `trim`), changes of
+    Only its annotations are checked.  Borders of photographs (`extend`, `trim`), changes of
     size (`crop`, `bicubic-down`) and learned updates of the kernel (`kernel-corrector`) are
     transforms.
     """

@@ -147,13 +147,13 @@ def read_fields(
     noun: str = "option",
     skip: Iterable[str] = (),
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """The arguments of a dataclass or a module from a map, and all that is wrong with them.
+    """The arguments of a dataclass or a module from a map, and all problems.
 
     Args:
         cls: The class; the annotations of its constructor say what its options are.
         node: A map from options to values; problems carry their lines.
         prefix: Put before every message, for example 'P: '.
-        noun: What an option is called in messages.
+        noun: The word for an option in messages.
         skip: Keys of the map and options of the class that the caller reads itself.
 
     Returns:
@@ -190,7 +190,7 @@ def read_fields(
 def read_dataclass(
     cls: type[Any], node: Node, name: str, *, noun: str = "key"
 ) -> tuple[Any, list[Problem]]:
-    """An instance of a dataclass from a map, or None, and all that is wrong with the map."""
+    """An instance of a dataclass from a map, or None, and all problems of the map."""
     if not node.is_map:
         cure = f"{noun}s: {', '.join(options_of(cls))}"
         return None, [Problem(node.origin, f"{name} should be a map of {noun}s", cure)]
@@ -206,7 +206,7 @@ def read_dataclass(
 def checked(construct: Callable[..., None]) -> Callable[..., None]:
     """A constructor of modules that first converts its arguments to the annotated types.
 
-    What does not fit is one PnpError that names every wrong option.
+    All wrong options are one PnpError.
     """
 
     @functools.wraps(construct)
@@ -249,7 +249,7 @@ _WORDS = {
 
 
 def _problem(annotation: Any, value: Any) -> tuple[str, str]:
-    """What does not fit, to follow the name of an option, and the cure."""
+    """The problem, as the text after the name of an option, and the cure."""
     cure = _noise_cure(value) if _is_noise(annotation) else ""
     return f"is {value!r}, but should be {describe(annotation)}", cure
 

@@ -174,7 +174,7 @@ class Pipeline(nn.Module):
         names = [g.name for g in spec.given]
         unknown = [name for name in values if name not in names]
         if unknown:
-            raise PnpError(f"{spec.name} is not given '{unknown[0]}'; it takes {', '.join(names)}")
+            raise PnpError(f"{spec.name} does not take '{unknown[0]}'; it takes {', '.join(names)}")
         missing = [g.name for g in spec.given if g.default is None and values.get(g.name) is None]
         if missing:
             raise PnpError(
@@ -281,7 +281,7 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
 
 
 def _is_network(module: Module) -> bool:
-    """True for an image prior with parameters: what reduced precision and compilation are for."""
+    """True for an image prior with parameters: reduced precision and compilation apply to these."""
     return (
         isinstance(module, Prior)
         and _takes_image(module)

@@ -39,7 +39,7 @@ def random_kernels(
 
     `isotropic` and `anisotropic`: Gaussians whose standard deviations, in pixels, are uniform in
     `std` (one for both axes, or one for each axis with a random angle).  `motion`: see
-    `motion_kernels`, which `nonlinearity`, `reach` and `pauses` belong to.  `mixed`: a motion
+    `motion_kernels` for `nonlinearity`, `reach` and `pauses`.  `mixed`: a motion
     kernel and an anisotropic Gaussian added with random weights.  `disturbance`: each tap is
     multiplied by 1 + U(0, disturbance), as in DAN.  `off_centre`: the largest shift of the centre
     of mass in each direction, in pixels.

@@ -169,14 +169,14 @@ _TRANSFORMS_BEFORE = {
 
 
 def current_role(role: str, name: str) -> str:
-    """The present role of a module, given the role in a file that may be older."""
+    """The role of a module now, given its role in a file that may be older."""
     moved = name in _TRANSFORMS_BEFORE.get(role, ()) and name not in REGISTRIES[role].names()
     return "transform" if moved else role
 
 
 def _exact_is_gone(cls: type[Module], name: str) -> str:
     return (
-        f"{_where(cls)}: '{name}' sets `exact`, which is not read any more: a DataSolver always "
+        f"{_where(cls)}: '{name}' sets `exact`, which is no longer read: a DataSolver always "
         f"minimises its objective; derive a step that does not from pnp.Transform, and register "
         f"it by @pnp.transform"
     )

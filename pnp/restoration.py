@@ -1,4 +1,4 @@
-"""`pnp.restore`: an image, wherever it comes from, through a pipeline.
+"""`pnp.restore`: restores an image of any form with a pipeline.
 
     restored = pnp.restore("photograph.png", "usrnet-small", scale=2, kernel="gaussian:1.6")
     restored.image, restored.kernel, restored.levels, restored.record
@@ -38,7 +38,7 @@ TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
 
 @dataclass(frozen=True)
 class Restored:
-    """What came of one image."""
+    """The result for one image."""
 
     image: Tensor
     """(1, C, H, W) float32 on [0, 1], C as in the observation."""
@@ -77,17 +77,17 @@ def restore(
             an array of bool or numbers.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
-        options: As of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
+        options: Those of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
                 overlays.
     Raises:
-        PnpError: The image, the kernel or the pipeline cannot be used; says why and what to do.
+        PnpError: The image, the kernel or the pipeline cannot be used.
     """
     given = {"scale": scale, "kernel": kernel, "sigma": sigma, "mask": mask}
     return Restorer(pipeline, **given, **options)(image, reference=reference, trace=trace)
 
 
 class Restorer:
-    """A pipeline that is built and holds what is the same for all images; call it with an image."""
+    """A pipeline, built once for all images; call it with an image."""
 
     def __init__(
         self,
@@ -114,9 +114,9 @@ class Restorer:
             device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
             dtype: "fp32" or "bf16", the precision of the image networks.
             compile: Compile the image networks.
-            seed: Seed of everything random.
+            seed: Seed of all random numbers.
             random_weights: Leave networks without weights at their random start.
-            say: How messages call an argument ("--scale" for "scale", in the command).
+            say: The name of an argument in messages ("--scale" for "scale", in the command).
         """
         spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
         self.say = say
@@ -153,7 +153,7 @@ class Restorer:
         trace: Callable[[State], None] | None = None,
         name: str = "",
     ) -> Restored:
-        """Restore one image; see `restore`.  `name` is what messages and the record call it."""
+        """Restore one image; see `restore`.  `name` is its name in messages and in the record."""
         name = name or _named(image)
         began = time.perf_counter()
         y, s = as_image_file(image).visible(), self.scale
@@ -198,7 +198,7 @@ class Restorer:
         return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
 
     def _check(self, name: str, takes: Mapping[str, bool], offered: Mapping[str, Any]) -> None:
-        """Compare what the pipeline takes with what is offered, in the caller's words."""
+        """PnpError, in the caller's words, for missing arguments and for those it does not take."""
         words = {v: self.say(argument) for v, argument in TAKES.items()}
         listed = ", ".join(f"{v} ({words[v]})" if v in words else v for v in takes)
         missing = [
@@ -226,7 +226,7 @@ class Restorer:
     def _quality(
         self, x: Tensor, k: Tensor | None, y: Tensor, truth: Tensor | None
     ) -> dict[str, float]:
-        """What can be measured: against the observation, and against the ground truth."""
+        """Metrics, against the observation and against the ground truth."""
         quality: dict[str, float] = {}
         s = self.scale
         if k is not None and "mask" not in self.given:
@@ -247,8 +247,8 @@ def run_image(
     given: Mapping[str, Any],
     trace: Callable[[State], None] | None = None,
 ) -> Result:
-    """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
-    networks are brought together.
+    """A pipeline on pixels (1, C, H, W), without gradients, for grey and colour images with any
+    networks.
 
     Grey is repeated for networks of three channels and the results are averaged; colours go one by
     one through networks of one channel.
@@ -287,8 +287,8 @@ def run_image(
 
 
 def choose_device(name: str, argument: str = "device") -> torch.device:
-    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is what messages
-    call it.
+    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is its
+    name in messages.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

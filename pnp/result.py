@@ -1,4 +1,4 @@
-"""What a run of a pipeline gives: the variables it returns, and the state that its hook sees."""
+"""The result of a run of a pipeline, and the state that its hook receives."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from torch import Tensor
 
 
 class Result(Mapping[str, Any]):
-    """What a pipeline returns, in the order of its `return:`; each variable is an attribute and an
-    item.
-    """
+    """The variables that a pipeline returns, in the order of `return:`, as attributes and items."""
 
     def __init__(self, values: dict[str, Any]):
         self._values = values
@@ -39,12 +37,11 @@ class Result(Mapping[str, Any]):
 
 @dataclass(frozen=True)
 class State:
-    """What the hook `trace` sees: once after each `start` (iteration None) and after each
-    iteration.
+    """The argument of the hook `trace`, after each `start` (iteration None) and each iteration.
 
     `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
     stage; `variables` are the values by name (read, do not change); `active` tells which module
-    was called for which symbol, `reports` what modules say of their last call.
+    was called for which symbol, `reports` are those of the modules about their last call.
     """
 
     stage: int

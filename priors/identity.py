@@ -1,4 +1,4 @@
-"""P that does nothing: what the data term gives alone."""
+"""P that does nothing: the result of the data term alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pnp.registry import prior
 
 @prior("identity")
 class Identity(Prior):
-    """Returns its input: for pipelines without a prior, and to see what a prior is worth.
+    """Returns its input: for pipelines without a prior, and to measure the effect of a prior.
 
         x = P(z, level) = z
 

@@ -1,5 +1,5 @@
-"""The auto-encoder of kernels as a prior: what gives I its latent space and its decoder (section
-3.1).
+"""The auto-encoder of kernels as a prior: it provides the latent space and the decoder of I
+(section 3.1).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class AutoEncodedKernel(Prior):
         normalise: Whether the kernel is divided by its sum.
 
     Returns:
-        The kernel (B, 1, size, size) that the latent of w stands for.
+        The kernel (B, 1, size, size) decoded from the latent of w.
 
     Raises:
         PnpError: w is not size x size.
@@ -41,7 +41,7 @@ class AutoEncodedKernel(Prior):
         self.size, self.encoder, self.decoder = size, auto.encoder, auto.decoder
 
     def forward(self, w: Kernel) -> Kernel:
-        """The kernel that the latent of w stands for."""
+        """The kernel decoded from the latent of w."""
         if w.shape[-2:] != (self.size, self.size):
             self.refuse(
                 f"the kernel is {w.shape[-2]} x {w.shape[-1]}, but the network was built for "

@@ -1,5 +1,5 @@
-"""Pk: the residual U-net that cleans kernels (equation 5, section 3.3), and the projection it ends
-in.
+"""Pk: the residual U-net that cleans kernels (equation 5, section 3.3), and its final
+projection.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class KernelResUNet(UNet):
 
     The last step is a projection with gradients.  `sum`, the authors' one, adds the same amount to
     every tap so that they sum to one; taps may be negative.  `simplex` gives the nearest kernel
-    that sums to one and has no negative tap.  `none` leaves the network's output, which sums to one
-    only as far as training brought it there.  The network has 16,863 parameters with the default
+    that sums to one and has no negative tap.  `none` leaves the network's output, whose sum is
+    close to one only after training.  The network has 16,863 parameters with the default
     `nc` and `nb`, as in the authors' code.
 
     Args:

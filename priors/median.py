@@ -17,7 +17,7 @@ class Median(Prior):
 
         x[i, j] = median of z over the window centred at (i, j)
 
-    Its strength is its size, whatever the level.
+    Its size is its strength; the level is ignored.
 
     Args:
         size: Side of the window in pixels.

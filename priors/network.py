@@ -1,4 +1,4 @@
-"""What the image networks have in common: the channels they take, the level map, sizes, precision.
+"""The common part of image networks: number of channels, level map, sizes, precision.
 
 A network of this package is a leaf with a `body` that reads top to bottom.  The base class handles
 odd sizes and the dtype of the input.
@@ -20,7 +20,7 @@ class NetworkPrior(Prior):
     """An image network: `restore` pads, adds the level map, calls `body`, and crops.
 
     The input is padded by repeating its last row and column (below and on the right, so that pixel
-    (0, 0) stays where it is).  The body computes in the dtype of its weights, or as autocast says;
+    (0, 0) stays where it is).  The body computes in the dtype of its weights, or of autocast;
     the output has the dtype of the input.
 
     Args:

@@ -47,5 +47,5 @@ class _OneByOne(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         raise PnpError(
             f"{ctx.name}: it has no gradients, so nothing before it can be trained through it; "
-            "use a differentiable prior such as 'tv', or detach what comes out of it"
+            "use a differentiable prior such as 'tv', or detach its output"
         )

@@ -75,8 +75,8 @@ class UNet(NetworkPrior):
     def body(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8.
 
-        The first and the last layer compute without autocast, whose rounding would be that of the
-        image.
+        The first and the last layer compute without autocast, because it would round the image
+        itself.
         """
         with torch.autocast(x.device.type, enabled=False):
             x1 = self.m_head(x)  # (B, nc[0], H, W)

@@ -1,4 +1,4 @@
-"""Pk: what every blur kernel is: non-negative, and summing to one."""
+"""Pk: projection onto the kernels that are non-negative and sum to one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pk: a kernel without the specks that estimation leaves around it."""
+"""Pk: projection of a kernel without isolated small taps."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SparseSimplex(Prior):
             )
         return project(
             torch.where(keep, k, peak - 2)
-        )  # whatever is more than 1 below the peak projects to zero
+        )  # taps that are more than 1 below the peak project to zero
 
 
 def largest_piece(k: Tensor, mask: Tensor) -> Tensor:

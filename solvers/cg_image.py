@@ -1,4 +1,4 @@
-"""D by conjugate gradients: what FFT cannot invert in closed form, other boundaries and a mask."""
+"""D by conjugate gradients, for boundaries and masks that FFT cannot invert in closed form."""
 
 from __future__ import annotations
 

@@ -518,7 +518,7 @@ def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
     ("given", "expected"),
     [
         ({}, " needs y; it takes y, s, k, sigma"),
-        ({"y": Y, "q": 1}, " is not given 'q'"),
+        ({"y": Y, "q": 1}, " does not take 'q'"),
         ({"y": Y * float("nan")}, ": y holds NaN or infinite values"),
         ({"y": Y + 200}, ": y has values up to 200, but images are on [0, 1]; divide an 8-bit"),
         ({"y": Y[0]}, ": y has shape (1, 2, 2); it needs four dimensions, (B, C, H, W)"),
@@ -535,7 +535,7 @@ def test_an_unknown_pipeline_is_answered_with_the_nearest(write):
         ),
         (
             {"y": Y, "sigma": torch.tensor(15.0)},
-            ": sigma is 15, but should be a noise level on [0, 1]; divide by 255 what is on 0-255",
+            ": sigma is 15, but should be a noise level on [0, 1]; divide levels on 0-255 by 255",
         ),
         (
             {"y": Y, "sigma": -0.1},

@@ -523,7 +523,7 @@ def test_Dk_says_what_is_wrong_with_its_inputs(name, values, message):
         ),
         (
             torch.ones(1, 1, 16, 16, dtype=double),
-            "the mask has shape (1, 1, 16, 16) but y has (1, 3, 8, 8); the mask lies on y: the same height and width, "
+            "the mask has shape (1, 1, 16, 16) but y has (1, 3, 8, 8); give it the height and width of y; "
             "its batch and channels may be 1",
         ),
         (

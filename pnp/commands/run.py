@@ -81,7 +81,7 @@ def restore_file(
     Args:
         restorer: The pipeline.
         path: The observation.
-        target: Path of the results without what distinguishes them, `.png`, `_kernel.npy` ...
+        target: Path of the results without their endings (`.png`, `_kernel.npy` ...).
         reference: File of the ground truth.
         trace_also: Variables to trace in addition to x, k and the levels; None writes no trace.
     """

@@ -33,8 +33,8 @@ class KernelEncoder(Initializer):
         latent: Dimension of the latent.
         features: Features of the encoder's convolutions.
         normalise: True divides the kernel by its sum, so that it sums to one as the interface
-            requires.  The authors use the sigmoid's values directly, whose sum is one only as far
-            as training has brought it there.
+            requires.  The authors use the sigmoid's values directly, whose sum is close
+            to one only after training.
 
     Returns:
         The kernel (B, 1, size, size), non-negative.

@@ -46,10 +46,10 @@ class KernelDecoder(nn.Module):
 
 
 class KernelAutoEncoder(nn.Module):
-    """Kernel -> latent -> kernel: what gives the initializer its latent space and its decoder.
+    """Kernel -> latent -> kernel: it provides the latent space and the decoder of the initializer.
 
-    Once it is trained, `initializer.decoder.load_state_dict(auto.decoder.state_dict())` hands the
-    decoder over.
+    Once it is trained, `initializer.decoder.load_state_dict(auto.decoder.state_dict())` copies the
+    decoder.
     """
 
     def __init__(self, size: int = 21, latent: int = 10, normalise: bool = True):

@@ -2,8 +2,8 @@
 
 A flow is an invertible network between kernels and latents that are normally distributed.  Normal
 vectors of d entries have norms near sqrt(d), so kernels are generated from latents on the sphere of
-that radius, and a kernel is estimated by moving the latent on the sphere.  Here is the direction
-from latent to kernel only; the prior `flow-kernel` moves the latent towards a kernel, the
+that radius, and a kernel is estimated by moving the latent on the sphere.  This file has only the
+direction from latent to kernel; the prior `flow-kernel` moves the latent towards a kernel, the
 transform `flow-kernel` against an observation.
 """
 
@@ -77,10 +77,10 @@ class KernelFlow(nn.Module):
         """Latents on the sphere that minimise `objective(kernels, *data)`, by Adam from the given
         ones.
 
-        The objective is a sum over the batch; Adam treats every entry for itself, so images do not
-        influence each other.  Runs with gradients off and in inference mode too; with gradients on,
-        the result can be differentiated by the data and the flow's weights through all steps, which
-        keeps the steps in memory.
+        The objective is a sum over the batch; Adam treats the entries independently, so images do
+        not influence each other.  It also runs with gradients off and in inference mode; with
+        gradients on, the result can be differentiated by the data and the flow's weights through
+        all steps, which are then kept in memory.
         """
         follow = torch.is_grad_enabled() and any(
             t.requires_grad for t in (*data, *self.parameters())

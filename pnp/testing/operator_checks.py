@@ -1,4 +1,4 @@
-"""`check_adjoint`: is the adjoint of a forward operator its adjoint?"""
+"""`check_adjoint`: is `A.adjoint` the adjoint of the forward operator A?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_adjoint(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
 ) -> None:
-    """Hold an operator to its definition on random images of a shape (B, C, H, W).
+    """Check the definition of an operator on random images of a shape (B, C, H, W).
 
     It is linear, <A x, u> = <x, A^T u> for its adjoint, and A^T A for its `gram`; the images are
     neither changed nor given another dtype or device.
@@ -55,7 +55,7 @@ def check_adjoint(
     size = float(y.norm() * u.norm())
     require(
         abs(one - two) <= tolerance * size,
-        f"has an adjoint that is not its own: <A x, u> is {one:.6g}, <x, A^T u> is {two:.6g}",
+        f"has a wrong adjoint: <A x, u> is {one:.6g}, <x, A^T u> is {two:.6g}",
     )
     gap = float((A.gram(x) - A.adjoint(y)).norm())
     require(gap <= tolerance * float(A.adjoint(y).norm()), f"has a gram that is off by {gap:.1e}")

@@ -1,6 +1,4 @@
-"""`check_prior`: does a prior keep shape, dtype and device, and has it the gradients that it
-declares?
-"""
+"""`check_prior`: does a prior keep shape, dtype and device, and are its gradients right?"""
 
 from __future__ import annotations
 
@@ -24,14 +22,14 @@ def check_prior(
     seed: int = 0,
     device: str = "cpu",
 ) -> None:
-    """Hold a prior to its interface on small random inputs, in eval mode; AssertionError if it
+    """Check the interface of a prior on small random inputs, in eval mode; AssertionError if it
     fails.
 
     Shape, dtype and device are kept, odd sizes included, and the input is left as it was; the same
     input gives the same result, an image in a batch the same as alone; a level may be a number or a
     tensor, and a blind prior ignores it; gradients are finite in float32 and the derivatives of the
     result in float64, or, where the prior declares `differentiable = False`, backward is a
-    PnpError.  Priors of kernels are told by `-> Kernel`.  What a prior declares (`channels`,
+    PnpError.  Priors of kernels are recognised by `-> Kernel`.  What a prior declares (`channels`,
     `size`) is respected; a kernel of another size than `size` must be kept in shape too, or refused
     with a PnpError.  Other errors of the prior itself are passed on.
     """
@@ -172,7 +170,7 @@ class _PriorCase:
         result = self.run(prior, self.x.float().requires_grad_(), self.level.float())
         self.require(
             result.requires_grad,
-            "drops gradients in silence; a backward through it should be a PnpError",
+            "drops gradients silently; a backward through it should be a PnpError",
         )
         try:
             result.sum().backward()

@@ -1,4 +1,4 @@
-"""`check_solver`: is the result the minimiser of the stated objective, by spatial convolution?"""
+"""`check_solver`: is the result the minimiser of the stated objective?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pnp.testing.spatial import gap, near, observe_spatially
 
 
 def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None:
-    """Hold a data solver to its objective by spatial convolution, on random problems;
-    AssertionError if it fails.
+    """Check, by spatial convolution on random problems, that a data solver minimises its objective;
+    AssertionError if not.
 
     A solver of images (`-> Image`) must give, and one of kernels (`-> Kernel`) must give over the
     support it returns,
@@ -27,9 +27,9 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
     with shape, dtype and device kept, every image of a batch treated by itself, one kernel or
     weight serving a whole batch, and gradients that are the derivatives of the result.  Where it
     differs from the plain case, the solver declares it by the attributes of `DataSolver`.  A solver
-    with a `tolerance` is held to it as it is, and to the laws as a copy that iterates to the end.
+    with a `tolerance` is checked as a copy that iterates until it has converged.
     A solver that gives the middle of its minimiser (`cropped`) is compared with a copy of `size`
-    None, and that copy is held to the laws.
+    None, and the other laws are checked for that copy.
     """
     whole = copy.deepcopy(solver).to(device)
     if solver.cropped:

@@ -52,7 +52,7 @@ def split(images: Sequence[Tensor], count: int) -> tuple[list[Tensor], list[Tens
     """Images to train on, and `count` others, evenly spread, for validation (at most a quarter)."""
     if len(images) < 2:
         raise PnpError(
-            "there is one image to train on, but one is needed for validation; give two or more"
+            "there is only one image, but one more is needed for validation; give two or more"
         )
     count = min(count, max(1, len(images) // 4))
     chosen = {i * len(images) // count for i in range(count)}

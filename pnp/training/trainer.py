@@ -206,7 +206,7 @@ class Trainer:
         """Write a checkpoint, whose name is its step unless another is given."""
         self._write()  # a loss that is not finite stops here, before it can reach a checkpoint
         if not self.averaged.is_finite():
-            self.log.fail(self.step, "left weights that are not finite")
+            self.log.fail(self.step, "led to weights that are not finite")
         if self.fabric.is_global_zero:
             state = {
                 "step": self.step,

@@ -1,4 +1,4 @@
-"""A duel of two kernels: the one whose restored image is the more plausible stays."""
+"""The better of two kernels, by the total variation of the images restored with them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Bicubic downsampling on the grid of ↓s: the degradation of super-resolvers that know no other
-blur (DPSR).
+"""Bicubic downsampling on the grid of ↓s: the degradation of super-resolvers that assume no
+other blur (DPSR).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pnp.registry import transform
 
 @transform("flow-kernel")
 class FlowKernelSearch(Transform):
-    """The kernel of a flow's range that explains the observation best, for the image as it is
+    """The kernel of a flow's range that explains the observation best, for the current image
     (FKP).
 
         w = flow(u),   u = argmin over |u| = size of |y - (x * flow(u))|s|^2

@@ -1,4 +1,4 @@
-"""The mirror image of a kernel, which its power spectrum cannot tell from it."""
+"""The mirror image of a kernel, which has the same power spectrum."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pnp.registry import transform
 
 @transform("mirror-kernel")
 class MirrorKernel(Transform):
-    """The kernel turned by 180 degrees about its centre, the second candidate beside a kernel found
-    from a power spectrum (`spectral-kernel`).
+    """The kernel turned by 180 degrees about its centre, the second candidate if a kernel was
+    estimated from a power spectrum (`spectral-kernel`).
 
     Returns:
         The kernel (B, 1, K, K).

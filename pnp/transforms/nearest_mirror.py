@@ -1,4 +1,4 @@
-"""The one of a kernel and its mirror image that is nearer to the true kernel: for training."""
+"""A kernel or its mirror image, whichever is nearer to the true kernel; for training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pnp.registry import transform
 
 @transform("nearest-mirror")
 class NearestMirror(Transform):
-    """Of k and its mirror image the nearer to the true kernel, by the sum of squared differences.
+    """k or its mirror image, whichever has the smaller squared difference from the true kernel.
 
-    Stands for `better` while networks learn to work with estimated kernels: the choice is always
+    Replaces `better` while networks learn to work with estimated kernels: the choice is always
     right.
 
     Returns:
