@@ -30,6 +30,7 @@ from pnp.metrics import psnr, psnr_lr, psnr_registered
 from pnp.options import read_noise
 from pnp.pipeline import Pipeline, build
 from pnp.result import Result, State
+from pnp.verdict import judge
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
@@ -184,6 +185,7 @@ class Restorer:
             "size": [height, width],
             "estimates": levels,
             "quality": self._quality(x, k, y, truth),
+            "kernel": self._verdict(x, result, y, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
@@ -222,6 +224,17 @@ class Restorer:
             return make_kernel(str(kernel), self.say("kernel")).to(self.device)
         taps = torch.as_tensor(kernel, dtype=torch.float32)
         return taps.reshape(1, 1, *taps.shape[-2:]).to(self.device)
+
+    def _verdict(
+        self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]
+    ) -> dict[str, Any] | None:
+        """The verdict on an estimated kernel; None if the pipeline estimates none."""
+        if "k" not in result or "k" in self.given or x.shape[-1] != self.scale * y.shape[-1]:
+            return None
+        sigma = levels["sigma"][-1] if "sigma" in levels else self.given.get("sigma")
+        margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))
+        k = result["k"][:1].float().cpu()
+        return judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain).plain()
 
     def _quality(
         self, x: Tensor, k: Tensor | None, y: Tensor, truth: Tensor | None

@@ -152,9 +152,11 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     if "sigma" in record["estimates"]:
         parts.append(f"noise {100 * record['estimates']['sigma'][0]:.1f} %")
     quality = record["quality"]
-    if "psnr_lr" in quality:
+    if "psnr_lr" in quality and record["kernel"] is None:
         parts.append(f"explains the observation to {quality['psnr_lr']:.1f} dB")
     lines = [f"{path}: {', '.join(parts)}"]
+    if record["kernel"] is not None:
+        lines.append(f"  kernel: {record['kernel']['verdict']}")
     if "psnr_after" in quality:
         gained = f"{quality['psnr_before']:.2f} dB (bicubic) -> {quality['psnr_after']:.2f} dB"
         lines.append(f"  PSNR {gained}, {quality['psnr_after_registered']:.2f} dB registered")

@@ -1,0 +1,191 @@
+"""Is an estimated kernel to be trusted?  A verdict from the observation alone.
+
+    verdict = judge(y, x, k, s, sigma)
+    verdict.reliable, verdict.reasons, verdict.scores
+
+No ground truth is used.  Each score has a threshold; the kernel is doubtful if one is exceeded.
+How often the verdict is right was measured: see `docs/results.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnp.checkpoints import load_weights
+from pnp.interfaces import Module
+from pnp.kernels import second_moments
+from pnp.operators import Blur
+from pnp.power_spectrum import LEAST, SCALES
+from pnp.registry import estimator, initializer
+
+RESIDUAL = 1.5
+"""Largest residual, as a multiple of the noise level (of 0.2 % if that is smaller)."""
+BORDER = 0.05
+"""Largest share of the taps' sum in the two outermost rows and columns."""
+RINGING = 0.12
+"""Largest excess of total variation over the cautious restoration."""
+NOISE = 0.5
+"""Largest noise level, as a share of the standard deviation of the observation."""
+DETAIL = 2 / 255
+"""Smallest standard deviation of the observation."""
+SIDE = 32
+"""Shortest side of an observation that shows enough of a blur, in pixels."""
+SHARP = 0.5
+"""At scale 1, a kernel with no larger standard deviation along both axes is no blur (pixels)."""
+WIDTHS = 1.6
+"""Largest ratio, either way, of the kernel's width to that of the kernel from the spectrum."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the kernel is to be trusted, and why not."""
+
+    reliable: bool
+    """False if there is at least one reason for doubt."""
+    reasons: tuple[str, ...]
+    """The reasons for doubt, in words."""
+    blurred: bool
+    """False if, at scale 1, the kernel is narrower than half a pixel."""
+    scores: dict[str, float]
+    """Numbers behind the verdict: border, whiteness, residual, width, and margin and ringing if
+    known."""
+
+    def __str__(self) -> str:
+        if self.reasons:
+            return f"doubtful, because {' and '.join(self.reasons)}"
+        return "reliable" if self.blurred else "reliable; no blur found"
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        scores = {name: float(f"{score:.4g}") for name, score in self.scores.items()}
+        return {"verdict": str(self), "reliable": self.reliable, "scores": scores}
+
+
+def judge(
+    y: Tensor,
+    x: Tensor,
+    k: Tensor,
+    s: int,
+    sigma: float | None = None,
+    *,
+    margin: float | None = None,
+    ringing: float | None = None,
+) -> Verdict:
+    """The verdict on a kernel and the image restored with it.
+
+        r = y - (x * k)|s over the pixels that the border cannot reach
+        whiteness = root mean square of r's autocorrelation at lags of 1 and 2 pixels (white: 0)
+        residual  = standard deviation of r / max(sigma, 0.2 %)
+        border    = share of the taps' sum in the two outermost rows and columns of k
+        width     = standard deviation of k along its longer axis, in pixels of x, over that of the
+                    kernel which `spectral-kernel` finds in the power spectrum of y
+
+    Args:
+        y: Observation (1, C, h, w).
+        x: Restored image (1, C, s h, s w).
+        k: Estimated kernel (1, 1, K, K).
+        s: Scale.
+        sigma: Noise level, estimated or given; None estimates it from y by `wavelet-noise`.
+        margin: By how much the kernel won against its rival (`better`).
+        ringing: Excess of the total variation of x over that of a cautious restoration (`better`).
+    """
+    k = k[:1]
+    if sigma is None:
+        sigma = float(estimator.build("wavelet-noise")(y))
+    scores = {"border": border_mass(k)}
+    reasons = []
+    deviation = float(y.std(unbiased=False))
+    if deviation < DETAIL:
+        reasons.append("the image has hardly any detail")
+    elif sigma > NOISE * deviation:
+        reasons.append(f"noise ({100 * sigma:.1f} %) hides the detail")
+    if min(y.shape[-2:]) < SIDE:
+        reasons.append(f"{y.shape[-1]} x {y.shape[-2]} pixels are few for an estimate")
+    r = _valid_residual(y, x, k, s)
+    if r is not None:
+        scores["whiteness"] = whiteness(r)
+        scores["residual"] = float(r.std(unbiased=False)) / max(sigma, 0.002)
+        if scores["residual"] > RESIDUAL:
+            reasons.append(
+                "the result, blurred again, misses the observation by "
+                f"{scores['residual']:.1f} times the noise"
+            )
+    if scores["border"] > BORDER:
+        reasons.append(
+            f"{100 * scores['border']:.0f} % of the kernel lies at its border, so the blur may be "
+            "wider"
+        )
+    width = _width(k)
+    expected = _width_from_spectrum(y, s)
+    if expected is not None:
+        scores["width"] = width / expected
+        if not 1 / WIDTHS <= scores["width"] <= WIDTHS:
+            reasons.append(
+                f"the spectrum of the observation suggests a kernel {expected:.1f} pixels wide, "
+                f"not {width:.1f}"
+            )
+    if margin is not None:
+        scores["margin"] = margin
+    if ringing is not None:
+        scores["ringing"] = ringing
+        if ringing > RINGING:
+            reasons.append("the result rings with it")
+    return Verdict(not reasons, tuple(reasons), s > 1 or width > SHARP, scores)
+
+
+def border_mass(k: Tensor) -> float:
+    """Share of the sum of |k| in its two outermost rows and columns; 0 for 4 x 4 taps or less."""
+    if min(k.shape[-2:]) <= 4:
+        return 0.0
+    return 1 - float(k[..., 2:-2, 2:-2].abs().sum() / k.abs().sum())
+
+
+def whiteness(r: Tensor) -> float:
+    """Root mean square of the normalised autocorrelation of r (B, C, H, W) at the 12 lags of at
+    most 2 pixels (up to sign).
+
+    0 for an ideal white image; about 1 / sqrt(H W) for white noise; 1 for a constant slope.
+    """
+    r = r - r.mean((-2, -1), keepdim=True)
+    F = torch.fft.rfft2(r.double())
+    power = (F.real.square() + F.imag.square()).mean((0, 1))
+    a = torch.fft.irfft2(power, s=r.shape[-2:])
+    lags = [(i, j) for i in range(-2, 3) for j in range(3) if j > 0 or i > 0]
+    near = torch.stack([a[i, j] for i, j in lags])
+    return float((near / a[0, 0].clamp(min=1e-30)).square().mean().sqrt())
+
+
+def _width(k: Tensor) -> float:
+    """Standard deviation of the kernel along its longer axis, in pixels."""
+    return float(torch.linalg.eigvalsh(second_moments(k.double()))[0, -1].clamp(min=0).sqrt())
+
+
+def _width_from_spectrum(y: Tensor, s: int) -> float | None:
+    """The width of the kernel of `spectral-kernel`; None if y is too small or s too large."""
+    if s > SCALES or min(y.shape[-2:]) < LEAST:
+        return None
+    with torch.inference_mode():
+        return _width(_spectral_kernel()(y.float(), s))
+
+
+@lru_cache(maxsize=1)
+def _spectral_kernel() -> Module:
+    module = initializer.get("spectral-kernel")()
+    load_weights(module, "spectral-kernel")
+    return module.eval()
+
+
+def _valid_residual(y: Tensor, x: Tensor, k: Tensor, s: int) -> Tensor | None:
+    """y - (x * k)|s without the pixels that depend on what lies beyond the border; None if fewer
+    than 8 x 8 are left."""
+    if max(k.shape[-2:]) > min(x.shape[-2:]):
+        return None
+    r = y - Blur(k, x.shape[-2:], s)(x)
+    rows, columns = (-(-side // (2 * s)) for side in k.shape[-2:])
+    r = r[..., rows : r.shape[-2] - rows, columns : r.shape[-1] - columns]
+    return r if min(r.shape[-2:]) >= 8 else None
