@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pnp.testing as testing  # noqa: F401 (the alias exports it)
     import pnp.transforms as transforms  # noqa: F401 (the alias exports it)
     from pnp.checkpoints import load_weights as load_weights
+    from pnp.comparing.run import compare as compare
     from pnp.degradations import Degradations as Degradations
     from pnp.degradations import ImagePool as ImagePool
     from pnp.errors import PipelineError as PipelineError
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from pnp.options import Rule as Rule
     from pnp.pipeline import Pipeline as Pipeline
     from pnp.pipeline import load as load
+    from pnp.protocols import Protocol as Protocol
+    from pnp.protocols import add_protocol as add_protocol
     from pnp.protocols import degrade as degrade
     from pnp.random_kernels import random_kernels as random_kernels
     from pnp.registry import estimator as estimator
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "checkpoints": ["load_weights"],
+    "comparing.run": ["compare"],
     "degradations": ["Degradations", "ImagePool"],
     "errors": ["PipelineError", "PnpError"],
     "images": ["ImageFile", "read_image", "write_image"],
@@ -94,7 +98,7 @@ _HOME = {
     "operators": ["Blur", "Operator"],
     "pipeline": ["Pipeline", "load"],
     "result": ["Result", "State"],
-    "protocols": ["degrade"],
+    "protocols": ["Protocol", "add_protocol", "degrade"],
     "random_kernels": ["random_kernels"],
     "restoration": ["Restored", "Restorer", "restore"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        unfinished = args.command in ("run", "degrade", "train", "demo")
+        unfinished = args.command in ("run", "degrade", "train", "demo", "compare")
         return 141 if unfinished else 0
     except Exception as e:
         if args.debug:
@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = command("demo", "degrade a photograph, restore it, and print the PSNR before and after")
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
     _add_train(command("train", "train networks with a recipe"))
+    _add_compare(command("compare", "compare pipelines on images: a CSV row for every result"))
     show_list = command("list", "list pipelines and modules, or describe a module")
     what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
@@ -241,7 +242,7 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
     how = f"exact: in floats, also written as .npy; the others: as in the papers' code ({_DEFAULT})"
-    add("--protocol", choices=["exact", "usrnet", "ikrnet", "denoising"], default="exact", help=how)
+    add("--protocol", metavar="NAME", default="exact", help=how)
     add("--seed", type=int, default=0, help=f"seed of the noise ({_DEFAULT})")
 
 
@@ -272,6 +273,34 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
     over = "apply another recipe's changes on top"
     add("--with", metavar="RECIPE", action="append", default=[], dest="overlays", help=over)
+
+
+def _add_compare(compare: argparse.ArgumentParser) -> None:
+    add = compare.add_argument
+    what = "a comparison (table-1 ... table-9, or a YAML file), or pipelines"
+    add("what", metavar="COMPARISON", nargs="+", help=what)
+    add("-o", "--out", metavar="DIR", help="folder of the rows (default: comparisons/NAME)")
+    add("--data", metavar="DIR", help="folder of images; scikit-image: the photographs in it")
+    add("--every", metavar="N", type=int, help="every n-th image")
+    add("--limit", metavar="N", type=int, help="the first N images")
+    add("--kernels", metavar="FILE", help="file of kernels (.npy, .mat ...)")
+    add(
+        "--kernel", metavar="KERNEL", action="append", default=[], help="gaussian:1.6, motion:1 ..."
+    )
+    add("--scale", metavar="S", type=_whole, action="append", default=[], help="1, 2, 3 or 4 ...")
+    add("--sigma", metavar="LEVEL", action="append", default=[], help=_LEVEL)
+    add("--protocol", metavar="NAME", help="how observations are simulated: exact, usrnet ...")
+    add("--only", metavar="METHOD", nargs="+", default=[], help="measure these methods only")
+    add("--base", metavar="PIPELINE", help="the pipeline in place of the comparison's own base")
+    add("--small", action="store_true", help="the comparison's small form, minutes on a laptop")
+    again = "delete and measure again rows made with other pipelines, weights or precision"
+    add("--again", action="store_true", help=again)
+    keep = f"keep pictures and curves of the first N images ({_DEFAULT})"
+    add("--keep", metavar="N", type=int, default=2, help=keep)
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
+    add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision ({_DEFAULT})")
+    change = "change the comparison (scales=[2]), or its base (weights=FILE, modules.P.nb=1)"
+    add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 
 
 def _whole(text: str) -> int:

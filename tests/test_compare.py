@@ -1,18 +1,18 @@
 """The runner of comparisons on two tiny images: rows, resuming, refusals, and the page made from them."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from compare import measure
-from comparison import COMPARISONS, read_comparison
-from comparison_results import RUN, Results
-from comparison_tables import write_page
 
 import pnp
+from pnp.comparing.page import write_page
+from pnp.comparing.reader import COMPARISONS, read_comparison
+from pnp.comparing.rows import Results
 from pnp.errors import PipelineError, PnpError
 from pnp.images import read_image, write_image
 from pnp.kernel_files import read_kernels
@@ -58,19 +58,20 @@ def folder(tmp_path):
 
 
 def run(folder, **options):
-    comparison = read_comparison(folder / "tiny.yaml")
-    results = Results(comparison)
-    return measure(comparison, results, **options), results
+    options.setdefault("device", "cpu")
+    compared = pnp.compare(folder / "tiny.yaml", out=folder / "results" / "tiny", **options)
+    assert not compared.failures
+    return compared.without_weights, compared.results
 
 
 def rows_of(folder):
-    with (folder / "results" / "tiny.csv").open(newline="") as file:
+    with (folder / "results" / "tiny" / "rows.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def without_times(rows):
     return sorted(
-        tuple(value for name, value in row.items() if name not in ("seconds", "run"))
+        tuple(value for name, value in row.items() if name not in ("seconds", "peak_mb"))
         for row in rows
     )
 
@@ -81,8 +82,7 @@ def test_a_row_for_each_method_and_observation(folder):
     rows = rows_of(folder)
     assert len(rows) == len(results.rows) == len(MEASURED) * 2 * 2 * 2 * 2
     assert {row["image"] for row in rows} == {"a", "c"}
-    assert {row["run"] for row in rows} == set(results.runs)
-    assert {run["method"]: run["given"] for run in results.runs.values()} == {
+    assert {row["method"]: row["given"] for row in rows} == {
         "bicubic": "",
         "D alone": "k sigma",
         "tv": "k sigma",
@@ -90,12 +90,12 @@ def test_a_row_for_each_method_and_observation(folder):
 
 
 def test_a_kernel_that_was_given_is_no_estimate(folder):
-    run(folder, names=["tv"])
+    run(folder, only=["tv"])
     assert {row["kernel_error"] for row in rows_of(folder)} == {""}
 
 
 def test_psnr_in_the_csv_equals_a_direct_computation(folder):
-    run(folder, names=["tv"])
+    run(folder, only=["tv"])
     kernels = read_kernels(folder / "kernels.npy")
     pipeline = pnp.load("hqs-tv", repeat=2)
     for row in rows_of(folder):
@@ -111,7 +111,7 @@ def test_psnr_in_the_csv_equals_a_direct_computation(folder):
 def test_an_interrupted_comparison_goes_on(folder):
     run(folder)
     whole = rows_of(folder)
-    path = folder / "results" / "tiny.csv"
+    path = folder / "results" / "tiny" / "rows.csv"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:8]) + lines[8][:-5])  # stopped while it wrote a row
     kept = rows_of(folder)[:7]
@@ -122,11 +122,11 @@ def test_an_interrupted_comparison_goes_on(folder):
 
 def test_what_is_measured_is_not_measured_again(folder):
     run(folder, limit=1)
-    first = (folder / "results" / "tiny.csv").read_text()
+    first = (folder / "results" / "tiny" / "rows.csv").read_text()
     run(folder, limit=1)
-    assert (folder / "results" / "tiny.csv").read_text() == first
+    assert (folder / "results" / "tiny" / "rows.csv").read_text() == first
     run(folder)
-    assert (folder / "results" / "tiny.csv").read_text().startswith(first)
+    assert (folder / "results" / "tiny" / "rows.csv").read_text().startswith(first)
 
 
 def test_rows_of_other_options_are_never_mixed(folder, capsys):
@@ -135,10 +135,10 @@ def test_rows_of_other_options_are_never_mixed(folder, capsys):
     with pytest.raises(PnpError, match="rows of 'tv' have another set"):
         run(folder)
     run(folder, limit=1)
-    assert "rows of 'tv' have another set" in capsys.readouterr().err
-    before = {row["run"] for row in rows_of(folder) if row["method"] == "tv"}
-    run(folder, names=["tv"], again=True)
-    after = {row["run"] for row in rows_of(folder) if row["method"] == "tv"}
+    assert "rows of 'tv' have another" in capsys.readouterr().err
+    before = {row["set"] for row in rows_of(folder) if row["method"] == "tv"}
+    run(folder, only=["tv"], again=True)
+    after = {row["set"] for row in rows_of(folder) if row["method"] == "tv"}
     assert len(after) == 1 and after != before
 
 
@@ -166,8 +166,8 @@ def test_the_page_depends_on_the_rows_alone(folder):
 
 
 def test_an_unfinished_method_is_not_in_the_tables(folder):
-    run(folder, names=["bicubic"])
-    run(folder, names=["tv"], limit=1)
+    run(folder, only=["bicubic"])
+    run(folder, only=["tv"], limit=1)
     write_page(folder, folder / "results.md")
     text = (folder / "results.md").read_text()
     assert "tv (8 of 16 rows measured)" in text and "D alone (not measured yet)" in text
@@ -308,8 +308,16 @@ def test_the_comparisons_of_the_project_can_be_read():
 def test_errors_of_kernels_keep_their_digits_in_the_rows(folder):
     """They are of order 1e-5, and four decimals would leave zero."""
     comparison = read_comparison(folder / "tiny.yaml")
-    results = Results(comparison)
-    run = dict.fromkeys(RUN[1:], "") | {"method": "bicubic"}
+    results = Results(folder / "results")
     case = next(iter(comparison.cases()))
-    results.add(run, case, {"psnr": 30.0, "kernel_error": 1.23456e-5}, 0.1)
+    results.add("bicubic", case, {"psnr": 30.0, "kernel_error": 1.23456e-5}, {})
     assert "1.23456e-05" in {value for row in results.rows.values() for value in row.values()}
+
+
+def test_the_page_of_results_is_the_one_that_the_rows_give(tmp_path):
+    """docs/results.md is generated; only the depth of its links depends on where it is."""
+    page = BENCHMARKS.parent / "docs" / "results.md"
+    write_page(BENCHMARKS, tmp_path / "results.md")
+    links = re.compile(r"\]\([^)]*\)")
+    made, kept = (links.sub("]", p.read_text()) for p in (tmp_path / "results.md", page))
+    assert made == kept, "run: python benchmarks/results_page.py"

@@ -1,13 +1,13 @@
 """Arbitrary YAML gives a pipeline or messages of pnp's, never another exception."""
 
 import pytest
-from comparison import COMPARISONS, read_comparison
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_language import GOOD
 from toys import toys  # noqa: F401 (a fixture)
 
 import pnp
+from pnp.comparing.reader import COMPARISONS, read_comparison
 from pnp.document import from_python, read_text
 from pnp.errors import Origin
 from pnp.language.emit import emit

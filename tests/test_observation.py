@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+import pnp
 from pnp.errors import PnpError
 from pnp.observation import add_noise, blur, crop_to_multiple, downsample, observe
 from pnp.protocols import PROTOCOLS, degrade, protocol
@@ -175,4 +176,108 @@ def test_the_seed_is_the_noise():
 
 def test_borders():
     borders = {name: protocol(name).border(4) for name in PROTOCOLS}
-    assert borders == {"exact": 16, "usrnet": 16, "ikrnet": 16, "denoising": 0}
+    dan = {"dan-setting1": 4, "dan-setting2": 4, "div2krk": 4}
+    assert borders == {"exact": 16, "usrnet": 16, "ikrnet": 16, "denoising": 0} | dan
+
+
+def cubic(t):
+    t = abs(t)
+    if t <= 1:
+        return 1.5 * t**3 - 2.5 * t**2 + 1
+    return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0
+
+
+def as_dan(row, taps, s):
+    """One row of 8-bit pixels through DAN's scripts: reflected correlation, antialiased resizing
+    with a symmetric boundary, the result rounded; by loops.
+    """
+    n, reach = len(row), len(taps) // 2
+
+    def reflected(i):
+        return row[-i if i < 0 else 2 * (n - 1) - i if i >= n else i]
+
+    blurred = [
+        sum(taps[j + reach] * reflected(i + j) for j in range(-reach, reach + 1)) for i in range(n)
+    ]
+    small = []
+    for i in range(n // s):
+        middle = s * i + (s - 1) / 2
+        weights = {j: cubic((j - middle) / s) for j in range(-3 * s, n + 3 * s)}
+        total = sum(weights.values())
+        mirror = lambda j: -1 - j if j < 0 else 2 * n - 1 - j if j >= n else j  # noqa: E731
+        small.append(sum(w * blurred[mirror(j)] for j, w in weights.items()) / total)
+    return [round(min(max(v, 0), 255)) for v in small]
+
+
+@pytest.mark.parametrize("s", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["dan-setting1", "dan-setting2"])
+def test_the_protocols_of_dan_by_hand(name, s):
+    """An image whose rows are equal stays so: what is left is one row, computed by loops."""
+    row = [10, 200, 30, 90, 250, 0, 60, 70, 80, 255, 5, 120]
+    taps = [0.1, 0.2, 0.3, 0.15, 0.25]
+    hr = torch.tensor(row)[None, None, None, :].expand(1, 1, 12, 12) / 255
+    k = torch.zeros(1, 1, 5, 5)
+    k[0, 0, 2] = torch.tensor(taps)
+    y, x = degrade(hr, k, s, 0.0, name)
+    assert torch.equal(x, hr) and (y[0, 0] * 255).round().int()[3 // s].tolist() == as_dan(
+        row, taps, s
+    )
+
+
+@pytest.mark.parametrize("s", [1, 2])
+def test_the_protocol_of_div2krk_by_hand(s):
+    """Correlation, the edge doubled in its mirror image, the upper-left pixels, 8 bits."""
+    row, taps = [10, 200, 30, 90, 250, 0], [0.1, 0.2, 0.7]
+    hr = torch.tensor(row)[None, None, None, :].expand(1, 1, 6, 6) / 255
+    k = torch.zeros(1, 1, 3, 3)
+    k[0, 0, 1] = torch.tensor(taps)
+    wide = [row[0], *row, row[-1]]
+    blurred = [sum(t * wide[i + j] for j, t in enumerate(taps)) for i in range(6)]
+    y, _ = degrade(hr, k, s, 0.0, "div2krk")
+    assert (y[0, 0, 0] * 255).round().int().tolist() == [round(v) for v in blurred[::s]]
+
+
+@pytest.mark.parametrize("s", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", list(PROTOCOLS))
+def test_the_effective_kernel_explains_the_observation(name, s):
+    """Inside, y = (x * K)|s up to the rounding: half a grey level, one where it is cut."""
+    g = torch.Generator().manual_seed(1)
+    k = torch.rand(1, 1, 5, 5, generator=g)
+    k = k / k.sum()
+    y, x = degrade(torch.rand(1, 3, 96, 96, generator=g), k, s, 0.0, name)
+    difference = (y - observe(x, protocol(name).effective_kernel(k, s), s))[..., 8:-8, 8:-8]
+    assert difference.abs().max() < 1.01 / 255
+
+
+@pytest.mark.parametrize("name", list(PROTOCOLS))
+def test_the_grey_variant_is_the_protocol_on_the_luma_in_8_bits(name):
+    hr = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    luma = (hr * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    grey = (luma * 255).round() / 255
+    k = torch.ones(1, 1, 3, 3) / 9
+    y, x = degrade(hr, k, 2, 0.02, f"{name}-grey")
+    wanted = degrade(grey, k, 2, 0.02, name)
+    assert torch.equal(y, wanted[0]) and torch.equal(x, wanted[1])
+    assert y.shape[1] == 1 and protocol(f"{name}-grey").digest != protocol(name).digest
+
+
+def test_the_hash_of_a_protocol_is_everything_that_changes_a_number(monkeypatch):
+    monkeypatch.setattr("pnp.protocols.PROTOCOLS", dict(PROTOCOLS))
+    digests = [p.digest for p in PROTOCOLS.values()]
+    assert len(set(digests)) == len(digests)
+    plain = pnp.Protocol("one")
+    assert plain.digest == pnp.Protocol("another text").digest
+    for change in ({"multiple": 2}, {"rounded": True}, {"saved": True}, {"border_power": 1}):
+        assert pnp.Protocol("one", **change).digest != plain.digest
+
+    class Brighter(pnp.Protocol):
+        def observe(self, hr, k, s=1, sigma=0.0, seed=0):
+            y, x = super().observe(hr, k, s, sigma, seed)
+            return y + 0.1, x
+
+    mine = pnp.add_protocol("mine", Brighter("brighter"))
+    assert mine.digest != plain.digest and protocol("mine") is mine
+    k = torch.ones(1, 1, 1, 1)
+    assert torch.allclose(degrade(torch.zeros(1, 3, 8, 8), k, name="mine")[0], torch.tensor(0.1))
+    with pytest.raises(pnp.PnpError, match="protocol 'mine' already"):
+        pnp.add_protocol("mine", plain)

@@ -64,6 +64,13 @@ def train(args: argparse.Namespace) -> int:
     return train_files(args)
 
 
+def compare(args: argparse.Namespace) -> int:
+    """Compare pipelines."""
+    from pnp.commands.compare import compare_files
+
+    return compare_files(args)
+
+
 def list_(args: argparse.Namespace) -> int:
     """List pipelines and modules, or describe a module."""
     if args.what is None or args.what in LISTS:
@@ -135,6 +142,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "degrade": degrade,
     "demo": demo,
     "train": train,
+    "compare": compare,
     "list": list_,
     "show": show_,
     "check": check,

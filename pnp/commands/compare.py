@@ -1,0 +1,87 @@
+"""`pnp compare`: the arguments of the command, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pnp.comparing.adhoc import comparison_of_pipelines, is_comparison
+from pnp.comparing.comparison import Comparison
+from pnp.comparing.reader import read_comparison
+from pnp.comparing.run import Compared, compare
+from pnp.errors import PnpError
+from pnp.kernel_files import read_kernels
+
+
+def compare_files(args: argparse.Namespace) -> int:
+    """Run `pnp compare`; the exit status is 1 if something could not be measured."""
+    comparison = _comparison(args)
+    compared = compare(
+        comparison,
+        out=args.out,
+        only=args.only,
+        limit=args.limit,
+        device=args.device,
+        dtype=args.dtype,
+        again=args.again,
+        keep=args.keep,
+    )
+    if os.environ.get("RANK", "0") == "0":
+        _tell(compared)
+    return 1 if compared.failures else 0
+
+
+def _tell(compared: Compared) -> None:
+    comparison, folder = compared.comparison, compared.folder
+    if compared.without_weights:
+        print(f"no weights yet: {', '.join(compared.without_weights)}", file=sys.stderr)
+    if compared.failures:
+        print(f"{len(compared.failures)} results could not be measured", file=sys.stderr)
+    print(f"comparison  {folder / 'comparison.yaml'}")
+    print(f"rows        {compared.results.path} ({len(compared.results.rows)})")
+    for method in comparison.methods:
+        values = [float(r["psnr"]) for r in compared.results.of(method) if r["psnr"]]
+        if values:
+            print(f"{sum(values) / len(values):8.2f} dB  {method} ({len(values)} rows)")
+
+
+def _comparison(args: argparse.Namespace) -> Comparison:
+    changes = _overrides(args)
+    if len(args.what) == 1 and is_comparison(args.what[0]):
+        return read_comparison(args.what[0], args.assignments, small=args.small, overrides=changes)
+    if args.small or args.base:
+        raise PnpError("compare: --small and --base are for comparisons, such as table-7")
+    among = [name for name in args.what if is_comparison(name)]
+    if among:
+        raise PnpError(f"compare: {among[0]} is a comparison; run it alone, without pipelines")
+    return comparison_of_pipelines(args.what, changes, args.out, args.assignments)
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options change, by key of the comparison."""
+    found: dict[str, Any] = {}
+    if args.data:
+        named = args.data == "scikit-image" or args.data.startswith("PNP_")
+        found["data.folder"] = args.data if named else str(Path(args.data).resolve())
+    if args.every:
+        found["data.every"] = args.every
+    if args.kernels:
+        count = len(read_kernels(args.kernels))
+        found["kernels"] = {
+            "file": str(Path(args.kernels).resolve()),
+            "groups": {"kernels": list(range(1, count + 1))},
+        }
+    elif args.kernel:
+        found["kernels"] = {"groups": {"kernels": args.kernel}}
+    if args.scale:
+        found["scales"] = args.scale
+    if args.sigma:
+        found["sigmas"] = args.sigma
+    if args.protocol:
+        found["protocol"] = args.protocol
+    if args.base:
+        found["base"] = args.base
+    return found

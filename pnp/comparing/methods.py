@@ -1,0 +1,140 @@
+"""The rows of the tables: a pipeline with its options, weights and the true values it receives; or
+results made elsewhere; or a Python function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pnp.checkpoints import find_weights
+from pnp.comparing.places import expand
+from pnp.document import Node
+from pnp.errors import PnpError
+from pnp.language.reader import spec_within
+from pnp.language.spec import Spec
+from pnp.options import Noise
+
+DIGITS = 12
+"""Of the digests in rows."""
+BASE = "base"
+"""As a pipeline: the `base` of the comparison."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the tables."""
+
+    name: str
+    document: Node
+    base: Node | None = None
+    """The pipeline that is called `base`."""
+    changes: Node | None = None
+    """Changes of the base."""
+    pipeline: str | list[str] = ""
+    set: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    given: tuple[Literal["k", "sigma"], ...] | dict[str, Noise | bool] = ()
+    """The true values that it receives, or a map of values, in which `true` is the true one."""
+    external: str | None = None
+    """A folder of results made elsewhere."""
+    pattern: str = "{image}_x{scale}.png"
+    """The names of its files, with image, scale, kernel, group, sigma in braces."""
+    call: str | None = None
+    """A Python function: `file.py:function` or `module:function`."""
+
+    @property
+    def shown(self) -> str:
+        """What it runs, in words."""
+        if self.external is not None:
+            return self.external
+        if self.call is not None:
+            return self.call
+        named = [self.pipeline] if isinstance(self.pipeline, str) else self.pipeline
+        real = [self.base.value if n == BASE and self.base is not None else n for n in named]
+        return " with ".join(real)
+
+    def spec(self) -> Spec:
+        """The pipeline, checked."""
+        entry = self.document.value
+        written = entry.get("set")
+        uses_base = self.base is not None and BASE in (
+            [self.pipeline] if isinstance(self.pipeline, str) else self.pipeline
+        )
+        changes = dict(self.changes.value) if uses_base and self.changes is not None else {}
+        changes |= dict(written.value) if written is not None else {}
+        if self.weights is not None:
+            origin = entry["weights"].origin
+            changes["weights"] = Node(str(expand(entry["weights"])), origin)
+        pipeline = _with_base(entry["pipeline"], self.base)
+        return spec_within(pipeline, Node(changes, self.document.origin), self.name)
+
+    def files(self) -> list[Path]:
+        """The files of its weights; PnpError if one does not exist."""
+        if self.external is not None:
+            return []
+        if self.call is not None:
+            file = Path(self.call.rpartition(":")[0])
+            beside = (self.document.origin.folder or Path()) / file
+            return [f for f in (beside, file) if f.is_file()][:1]
+        spec = self.spec()
+        sources = {m.weights.value for m in spec.modules.values() if m.weights is not None}
+        sources |= set() if spec.weights is None else {spec.weights.value}
+        files = [find_weights(source)[0] for source in sorted(sources)]
+        missing = [file for file in files if not file.is_file()]
+        if missing:
+            raise PnpError(f"{missing[0]}: there is no such file")
+        return files
+
+    def has_weights(self) -> bool:
+        """False if weights that it needs do not exist (yet)."""
+        if self.external is not None or self.call is not None:
+            return True
+        self.spec()  # raises any other problem
+        try:
+            self.files()
+        except PnpError:
+            return False
+        return True
+
+    def told(self) -> dict[str, Noise | bool]:
+        """The values that it receives: True for the true value."""
+        return self.given if isinstance(self.given, dict) else dict.fromkeys(self.given, True)
+
+    def identity(self) -> dict[str, str]:
+        """What makes this method the one that it is, as columns of a row."""
+        told = {n: v for n, v in self.told().items() if v is not False}
+        files = self.files()
+        if self.external is not None or self.call is not None:
+            document = {"external": self.external, "pattern": self.pattern, "call": self.call}
+        else:
+            document = _without(self.spec().document.plain(), ("weights", "about", "cite"))
+        return {
+            "method": self.name,
+            "pipeline": self.shown,
+            "set": json.dumps(self.set, sort_keys=True) if self.set else "",
+            "document": _sha256(json.dumps(document, sort_keys=True).encode())[:DIGITS],
+            "given": " ".join(n if v is True else f"{n}={v:g}" for n, v in told.items()),
+            "weights": self.weights or " ".join(file.name for file in files),
+            "sha256": " ".join(_sha256(file.read_bytes())[:DIGITS] for file in files),
+        }
+
+
+def _with_base(pipeline: Node, base: Node | None) -> Node:
+    """The names of a pipeline, with that of the base in place of `base`."""
+    if pipeline.is_list:
+        return Node([_with_base(item, base) for item in pipeline.value], pipeline.origin)
+    return base if pipeline.value == BASE and base is not None else pipeline
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _without(value: Any, keys: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(v, keys) for key, v in value.items() if key not in keys}
+    return value

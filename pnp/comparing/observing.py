@@ -1,0 +1,86 @@
+"""One observation of a comparison: the image as it is read, the kernel, what is observed of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pnp.comparing.comparison import Case, Comparison
+from pnp.errors import PnpError
+from pnp.images import read_image
+from pnp.kernel_files import make_kernel, read_kernels
+from pnp.protocols import protocol
+from pnp.random_kernels import dan_setting1_kernels, dan_setting2_kernels
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a method sees (y) and what it is compared with."""
+
+    y: Tensor
+    truth: Tensor
+    k: Tensor
+    """The kernel of y = (x * k)|s + n, up to the rounding and the boundary of the protocol."""
+    image_sha256: str
+    """Of the image's 8-bit pixels, before it is cropped."""
+
+
+class Observer:
+    """Makes the observations of a comparison; holds its kernels and the last image."""
+
+    def __init__(self, comparison: Comparison):
+        self.comparison = comparison
+        self.protocol = protocol(comparison.protocol)
+        file = comparison.kernel_file()
+        self.kernels = [] if file is None else read_kernels(file)
+        for group in comparison.groups.values():
+            for name in group:
+                self.kernel(name, comparison.scales[0])  # any problem before the first measurement
+
+    def kernel(self, name: str, s: int) -> Tensor:
+        """The kernel (1, 1, K, L) of a number or of words."""
+        if self.comparison.kernels is None:
+            return torch.ones(1, 1, 1, 1)
+        word, _, number = name.partition(":")
+        if word == "dan-setting1" and number in map(str, range(1, 9)):
+            return dan_setting1_kernels()[int(number) - 1][None]
+        if word == "dan-setting2" and number.isdecimal():
+            return dan_setting2_kernels(1, s, torch.Generator().manual_seed(int(number)))
+        if not name.isdecimal():
+            return make_kernel(name, "kernels:")
+        if not 1 <= int(name) <= len(self.kernels):
+            raise PnpError(
+                f"kernels: there is no kernel {name} in {self.comparison.kernel_file()}; "
+                f"it holds {len(self.kernels)}, numbered from 1"
+            )
+        return self.kernels[int(name) - 1]
+
+    def __call__(self, case: Case) -> Observation:
+        """The observation of a case; PnpError if the image cannot be read or is too small."""
+        image, digest = _image(case.image, self.comparison.data.crop)
+        k = self.kernel(case.kernel, case.scale)
+        y, truth = self.protocol.observe(image, k, case.scale, case.sigma)
+        return Observation(y, truth, self.protocol.effective_kernel(k, case.scale), digest)
+
+
+@lru_cache(maxsize=1)
+def _image(path: Path, crop: int | None) -> tuple[Tensor, str]:
+    pixels = read_image(path).pixels
+    digest = digest_of(pixels)
+    if crop is not None:
+        height, width = pixels.shape[-2:]
+        top, left = max(0, (height - crop) // 2), max(0, (width - crop) // 2)
+        pixels = pixels[..., top : top + crop, left : left + crop]
+    return pixels, digest
+
+
+def digest_of(pixels: Tensor) -> str:
+    """The first digits of the SHA-256 of an image's size and 8-bit pixels, (1, C, H, W)."""
+    levels = (pixels.clamp(0, 1) * 255).round().byte().cpu()
+    content = str(tuple(levels.shape[1:])).encode() + levels.numpy().tobytes()
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,211 @@
+"""`pnp.compare`: measures what is missing of a comparison, row by row."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from pnp.comparing.comparison import Case, Comparison
+from pnp.comparing.identity import identity_of, stale_column, versions
+from pnp.comparing.measuring import Outcome, metrics_of
+from pnp.comparing.methods import Method
+from pnp.comparing.observing import Observer
+from pnp.comparing.pictures import Pictures
+from pnp.comparing.reader import portable, read_comparison
+from pnp.comparing.rows import IDENTITY, Results
+from pnp.comparing.runners import runner_of
+from pnp.errors import PnpError, hint
+from pnp.files import atomic, make_folder
+from pnp.language.emit import emit
+from pnp.restoration import choose_device
+
+
+@dataclass
+class Compared:
+    """What a comparison came to."""
+
+    comparison: Comparison
+    folder: Path
+    results: Results
+    without_weights: list[str] = field(default_factory=list)
+    """Methods that have no weights yet, and were left out."""
+    failures: list[str] = field(default_factory=list)
+    """What could not be measured, one message each."""
+
+
+def compare(
+    comparison: str | Path | Comparison,
+    *,
+    out: str | Path | None = None,
+    only: Iterable[str] = (),
+    limit: int | None = None,
+    device: str = "auto",
+    dtype: str = "fp32",
+    again: bool = False,
+    keep: int = 2,
+    say: Callable[[str], None] | None = None,
+    **changes: Any,
+) -> Compared:
+    """Measure the missing rows of a comparison.
+
+    It can be stopped at any time, also by `kill -9`; the same call measures the rest.  Under
+    torchrun the processes share the observations.
+
+    Args:
+        comparison: A `Comparison`, the name of one that comes with pnp, or a YAML file.
+        out: The folder of the results; by default `comparisons/NAME`.
+        only: Measure these methods only.
+        limit: The first images only.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "fp32" or "bf16", the precision of the networks.
+        again: Delete and measure again the rows of methods that have changed since.
+        keep: Results of the first images that are kept as pictures, with curves over iterations.
+        say: Takes messages; by default they go to stderr.
+        changes: As of `read_comparison`: assignments, small, overrides.
+    Raises:
+        PnpError: The comparison cannot be read, or existing rows are of other pipelines or weights.
+    """
+    if not isinstance(comparison, Comparison):
+        comparison = read_comparison(comparison, **changes)
+    elif changes:
+        raise PnpError(f"compare: {', '.join(changes)} cannot change a Comparison that was read")
+    say = say or (lambda message: tqdm.write(message, file=sys.stderr))
+    rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    folder = Path(out) if out is not None else Path("comparisons") / comparison.name
+    place = choose_device(_device_of_process(device))
+    methods = [_method(comparison, name) for name in only or comparison.methods]
+    ready = [m for m in methods if m.has_weights()]
+    missing = [m.name for m in methods if m not in ready]
+    facts = {m.name: _facts(comparison, m, dtype, place) for m in ready}
+    observe = Observer(comparison)
+    cases = list(comparison.cases(limit))
+    results = Results(make_folder(folder), rank)
+    for method in ready:
+        complete = all(results.has(method.name, case) for case in cases)
+        _check_rows(results, facts[method.name], again, complete, say)
+    if rank == 0:
+        _write_description(comparison, folder)
+    pictures = Pictures(folder, comparison, keep)
+    compared = Compared(comparison, folder, results, missing)
+    share = [c for i, c in enumerate(cases) if i % world == rank]
+    todo = [(c, left) for c in share if (left := [m for m in ready if not results.has(m.name, c)])]
+    if todo:
+        runners = {m.name: runner_of(m, dtype, place) for m in ready}
+        _measure(compared, todo, observe, runners, facts, pictures, say, quiet=rank > 0)
+    return compared
+
+
+def _measure(
+    compared: Compared,
+    todo: Sequence[tuple[Case, list[Method]]],
+    observe: Observer,
+    runners: dict[str, Callable[..., Outcome]],
+    facts: dict[str, dict[str, str]],
+    pictures: Pictures,
+    say: Callable[[str], None],
+    quiet: bool,
+) -> None:
+    """Measure; what fails is said, and the rest goes on."""
+    comparison = compared.comparison
+    border = observe.protocol.border
+
+    def fail(what: str) -> None:
+        compared.failures.append(what)
+        say(what)
+
+    total = sum(len(left) for _, left in todo)
+    pace = 0.1 if sys.stderr.isatty() else 60.0
+    with tqdm(
+        total=total, unit="row", desc=comparison.name, mininterval=pace, disable=quiet
+    ) as bar:
+        unreadable: set[Path] = set()
+        for case, left in todo:
+            seen = None
+            try:
+                seen = observe(case) if case.image not in unreadable else None
+            except PnpError as e:
+                unreadable.add(case.image)
+                fail(f"{e}" if str(case.image) in str(e) else f"{case.image}: {e}")
+            for method in left if seen is not None else ():
+                assert seen is not None
+                try:
+                    outcome = runners[method.name](case, seen, pictures.curved(case))
+                    values = metrics_of(outcome, seen, border(case.scale))
+                    pictures.keep(method.name, case, seen, outcome, values)
+                except PnpError as e:
+                    fail(f"{method.name}, {case.image.name} at x{case.scale}: {e}")
+                    bar.update()
+                    continue
+                values |= {"seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
+                more = {"image_sha256": seen.image_sha256, "verdict": outcome.verdict}
+                compared.results.add(method.name, case, values, facts[method.name] | more)
+                bar.update()
+
+
+def _method(comparison: Comparison, name: str) -> Method:
+    if name not in comparison.methods:
+        raise PnpError(
+            f"{comparison.path}: there is no method '{name}'; "
+            f"{hint(name, comparison.methods, 'methods')}"
+        )
+    return comparison.methods[name]
+
+
+def _facts(
+    comparison: Comparison, method: Method, dtype: str, device: torch.device
+) -> dict[str, str]:
+    return identity_of(comparison, method) | {"dtype": dtype} | versions(device)
+
+
+def _device_of_process(device: str) -> str:
+    """Each process of torchrun on a machine has a GPU of its own."""
+    if "LOCAL_RANK" in os.environ and device in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
+    return device
+
+
+def _check_rows(
+    results: Results,
+    facts: dict[str, str],
+    again: bool,
+    complete: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Rows made with other weights, options or precision are never mixed with new rows.
+
+    With `again` they are deleted; otherwise they are kept if no row is missing, and are an error if
+    one is.
+    """
+    name = facts["method"]
+    for row in results.of(name):
+        what = stale_column(row, facts, IDENTITY)
+        if what is None:
+            continue
+        if again:
+            results.drop(name)
+            return
+        message = (
+            f"{results.path}: the existing rows of '{name}' have another {what} "
+            f"('{row[what]}', now '{facts[what]}'); "
+            f"--again --only '{name}' deletes them and measures again"
+        )
+        if not complete:
+            raise PnpError(message)
+        say(message)
+        return
+
+
+def _write_description(comparison: Comparison, folder: Path) -> None:
+    """The comparison as it was measured, with all that it extends: what the report is made of."""
+    lines = [f"# {shlex.join(['pnp', 'compare', str(folder / 'comparison.yaml')])}"]
+    lines += [line for line, _ in emit(portable(comparison))]
+    with atomic(folder / "comparison.yaml") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

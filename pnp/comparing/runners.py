@@ -1,0 +1,180 @@
+"""How a method gets its result: a pipeline is run, a file is read, a function is called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnp.comparing.comparison import Case
+from pnp.comparing.measuring import Outcome, measured
+from pnp.comparing.methods import Method
+from pnp.comparing.observing import Observation
+from pnp.comparing.places import expand
+from pnp.errors import PnpError
+from pnp.image_forms import as_image_file
+from pnp.images import read_image
+from pnp.metrics import kernel_error, psnr
+from pnp.pipeline import build
+from pnp.restoration import DTYPES, run_image
+from pnp.result import State
+
+Runner = Callable[[Case, Observation, bool], Outcome]
+"""A case, what is seen of it, whether curves over the iterations are of interest."""
+
+
+def runner_of(method: Method, dtype: str, device: torch.device) -> Runner:
+    """The runner of a method, its networks built."""
+    if method.external is not None:
+        return _External(method)
+    if method.call is not None:
+        return _Function(method, device)
+    return _Pipeline(method, dtype, device)
+
+
+class _Pipeline:
+    def __init__(self, method: Method, dtype: str, device: torch.device):
+        self.device, self.told = device, method.told()
+        self.pipeline = build(method.spec()).to(device).prepare(DTYPES[dtype])
+        self.takes = {g.name: g.default is None for g in self.pipeline.spec.given}
+        for name in self.told:
+            if name not in self.takes:
+                raise PnpError(
+                    f"{method.name}: {name} cannot be given; "
+                    f"the pipeline {method.shown} takes {', '.join(self.takes)}"
+                )
+        needed = [n for n, must in self.takes.items() if must and n not in ("y", "s", *self.told)]
+        if needed:
+            raise PnpError(
+                f"{method.name}: the pipeline {method.shown} needs {' and '.join(needed)}; "
+                f"write 'given: [{', '.join([*self.told, *needed])}]' to give the true values"
+            )
+
+    def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
+        true = {"k": seen.k.to(self.device), "sigma": case.sigma}
+        given: dict[str, Any] = {"s": case.scale} if "s" in self.takes else {}
+        given |= {n: true[n] if v is True else v for n, v in self.told.items() if v is not False}
+        y = seen.y.to(self.device)
+        result, seconds, peak = measured(lambda: run_image(self.pipeline, y, given), self.device)
+        curve: list[dict[str, float]] = []
+        if curves:  # in a second run, so that metrics do not count as its time
+            run_image(self.pipeline, y, given, lambda state: _point(curve, state, seen, case.scale))
+        sigma = result.get("sigma") if "sigma" not in given else None
+        return Outcome(
+            x=result["x"],
+            k=None if "k" in given else result.get("k"),
+            sigma=float(torch.as_tensor(sigma).float().mean()) if sigma is not None else None,
+            verdict=str(result.get("verdict", "")),
+            seconds=seconds,
+            peak_mb=peak,
+            curve=curve,
+        )
+
+
+def _point(curve: list[dict[str, float]], state: State, seen: Observation, s: int) -> None:
+    """PSNR, error of the kernel and noise level after an iteration."""
+    if state.iteration is None and curve:
+        return
+    x, k, sigma = (state.variables.get(name) for name in ("x", "k", "sigma"))
+    point: dict[str, float] = {"iteration": len(curve)}
+    if isinstance(x, Tensor) and x.shape[-2:] == seen.truth.shape[-2:]:
+        x = x.float().cpu()
+        same = x if x.shape[1] == seen.truth.shape[1] else x.mean(1, keepdim=True)
+        point["psnr"] = float(
+            psnr(same, seen.truth.expand_as(same), min(s * s, min(x.shape[-2:]) // 4))
+        )
+    if isinstance(k, Tensor):
+        point["kernel_error"] = float(kernel_error(k[:1].float().cpu(), seen.k))
+    if sigma is not None:
+        point["sigma"] = float(torch.as_tensor(sigma).float().mean())
+    curve.append(point)
+
+
+class _External:
+    """Results made elsewhere, one file for each observation."""
+
+    def __init__(self, method: Method):
+        node = method.document.value["external"]
+        self.folder, self.pattern = expand(node), method.pattern
+        if not self.folder.is_dir():
+            raise PnpError(f"{method.name}: external {method.external}: there is no such folder")
+        try:
+            self.pattern.format(**dict.fromkeys(_WORDS, "1"))
+        except (KeyError, IndexError, ValueError) as e:
+            raise PnpError(
+                f"{method.name}: pattern '{self.pattern}' cannot be used ({e}); "
+                f"words in braces: {', '.join(_WORDS)}"
+            ) from None
+
+    def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
+        words = {
+            "image": case.image.stem,
+            "scale": case.scale,
+            "kernel": str(case.kernel).replace(":", "-"),
+            "sigma": f"{case.sigma:g}",
+        }
+        return Outcome(read_image(self.folder / self.pattern.format(**words)).pixels)
+
+
+_WORDS = ("image", "scale", "kernel", "sigma")
+
+
+class _Function:
+    """`function(y, s=..., k=..., sigma=...)` of tensors (1, C, h, w); it gets what is `given`.
+
+    It returns the image, or a map with x and, if it estimates them, k and sigma.
+    """
+
+    def __init__(self, method: Method, device: torch.device):
+        self.device, self.told, self.name = device, method.told(), method.name
+        file, _, name = (method.call or "").rpartition(":")
+        beside = (method.document.origin.folder or Path()) / file
+        module = _module(beside if beside.is_file() else Path(file), file, method.name)
+        self.function = getattr(module, name, None)
+        if not callable(self.function):
+            raise PnpError(
+                f"{method.name}: call {method.call}: there is no function '{name}' in it"
+            )
+
+    def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
+        true: dict[str, Any] = {"k": seen.k.to(self.device), "sigma": case.sigma}
+        given = {n: true[n] if v is True else v for n, v in self.told.items() if v is not False}
+        function: Any = self.function
+
+        def run() -> Any:
+            with torch.inference_mode():
+                return function(seen.y.to(self.device), s=case.scale, **given)
+
+        try:
+            found, seconds, peak = measured(run, self.device)
+        except PnpError:
+            raise
+        except Exception as e:
+            raise PnpError(f"its function failed: {type(e).__name__}: {e}") from e
+        values = found if isinstance(found, dict) else {"x": found}
+        x = as_image_file(values["x"]).pixels if "x" in values else None
+        if x is None:
+            raise PnpError("its function returns a map without 'x'; the image is x")
+        return Outcome(x, values.get("k"), values.get("sigma"), "", seconds, peak)
+
+
+def _module(file: Path, written: str, method: str) -> ModuleType:
+    try:
+        if file.suffix != ".py":
+            return importlib.import_module(written)
+        spec = importlib.util.spec_from_file_location(f"pnp_compared_{file.stem}", file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except Exception as e:
+        raise PnpError(
+            f"{method}: call {written}: cannot be imported: {type(e).__name__}: {e}; "
+            "write file.py:function or module:function"
+        ) from e
+    return module
