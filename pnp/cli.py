@@ -128,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_degrade(command("degrade", "simulate an observation y = (x * k)|s + n of an image"))
     demo = command("demo", "degrade a photograph, restore it, and print the PSNR before and after")
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
+    demo.set_defaults(run=main)
     _add_train(command("train", "train networks with a recipe"))
     _add_compare(command("compare", "compare pipelines on images: a CSV row for every result"))
     show_list = command("list", "list pipelines and modules, or describe a module")

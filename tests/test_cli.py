@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 
 from pnp import __version__
-from pnp.cli import main
+from pnp.cli import _parser, main
 from pnp.commands import show
+from pnp.commands.demo import demo
 from pnp.files import write_json
 from pnp.images import read_image
 
@@ -527,3 +529,17 @@ def test_a_record_is_json_even_where_a_figure_is_infinite(tmp_path):
     write_json(tmp_path / "r.json", {"psnr": float("inf"), "levels": [0.5, float("nan")]})
     text = (tmp_path / "r.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail) == {"psnr": None, "levels": [0.5, None]}
+
+
+def test_the_demo_is_commands_that_can_be_typed_wherever_its_folder_is(tmp_path, capsys):
+    typed: list[list[str]] = []
+
+    def run(arguments: list[str]) -> int:
+        typed.append(arguments)
+        return 3 if arguments[0] == "run" else 0
+
+    assert demo(str(tmp_path / "a 'folder' of mine"), run) == 3
+    printed = [shlex.split(line[2:]) for line in capsys.readouterr().out.splitlines()]
+    assert printed == [["pnp", *arguments] for arguments in typed]
+    degraded, restored = (_parser().parse_args(arguments) for arguments in typed)
+    assert Path(degraded.out) == Path(restored.images[0]).parent

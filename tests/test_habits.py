@@ -39,3 +39,10 @@ def test_modules_do_not_import_modules_of_another_kind(kind):
     for file in files:
         found = re.search(rf"^\s*(from|import) pnp\.({others})\b.*", file.read_text(), re.MULTILINE)
         assert not found, f"{file.name}: {found[0]}"
+
+
+def test_the_page_on_the_architecture_names_every_file():
+    page = (ROOT / "docs/architecture.md").read_text()
+    for folder in ("pnp", "pnp/commands", "pnp/comparing", "pnp/language", "pnp/training"):
+        for file in (ROOT / folder).glob("[a-z]*.py"):
+            assert re.search(rf"(?<![\w/]){file.name}\b", page), f"{folder}/{file.name}"

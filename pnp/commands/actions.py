@@ -51,10 +51,9 @@ def degrade(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """Degrade and restore a photograph."""
-    from pnp.cli import main
     from pnp.commands import demo as on_a_photograph
 
-    return on_a_photograph.demo(args.out, main)
+    return on_a_photograph.demo(args.out, args.run)
 
 
 def train(args: argparse.Namespace) -> int:

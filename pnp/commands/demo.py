@@ -30,15 +30,15 @@ def demo(out: str, run: Callable[[list[str]], int]) -> int:
     pixels = torch.from_numpy(skimage.data.chelsea()).permute(2, 0, 1)[None].float() / 255
     write_image(photograph, pixels)
     degraded, restored = folder / "degraded", folder / "restored"
-    steps = [
-        f"degrade {photograph} -o {degraded} --scale {SCALE} --kernel {KERNEL} --sigma {SIGMA}",
-        f"run {PIPELINE} {degraded}/photograph_x{SCALE}_lr.png -o {restored} --scale {SCALE}"
-        f" --kernel {degraded}/photograph_x{SCALE}_kernel.npy --sigma {SIGMA}"
-        f" --reference {degraded}/photograph_x{SCALE}_hr.png",
-    ]
-    for step in steps:
-        print(f"$ pnp {step}", flush=True)
-        status = run(shlex.split(step))
+    stem = f"{degraded / 'photograph'}_x{SCALE}"
+    level = ["--scale", str(SCALE), "--sigma", SIGMA]
+    known = ["--kernel", f"{stem}_kernel.npy", "--reference", f"{stem}_hr.png"]
+    for step in (
+        ["degrade", str(photograph), "-o", str(degraded), "--kernel", KERNEL, *level],
+        ["run", PIPELINE, f"{stem}_lr.png", "-o", str(restored), *known, *level],
+    ):
+        print(f"$ {shlex.join(['pnp', *step])}", flush=True)
+        status = run(step)
         if status:
             return status
     record_path = restored / f"photograph_x{SCALE}_lr_x{SCALE}.json"
