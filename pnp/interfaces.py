@@ -178,6 +178,15 @@ class Module(nn.Module, ABC):
         """Metrics of the last call for the user, such as a solver's residual; empty by default."""
         return {}
 
+    def least_side(self, s: int) -> int:
+        """The least height and width of y, at scale s, with which it works.
+
+        `pnp.restore` continues a smaller y.  By default: x must hold the kernel that it gives.
+        """
+        gives_kernel = any(kind.name == "kernel" for kind in signature_of(type(self)).outputs)
+        size = getattr(self, "size", None) if gives_kernel else None
+        return 1 if size is None else -(-size // s)
+
     def refuse(self, problem: str, cure: str) -> NoReturn:
         """Raise the PnpError 'name: problem; cure'."""
         raise PnpError(f"{self.registered}: {problem}; {cure}")

@@ -1,4 +1,4 @@
-"""Kernels from files and from short descriptions such as `gaussian:1.6`; their files and pictures.
+"""Kernels from files, and the files and pictures of kernels.
 
 A kernel from a file whose sum is within 0.1 % of one is used unchanged, because published kernels
 were cropped without normalising them again.  Any other kernel with a positive sum is divided by it,
@@ -9,8 +9,6 @@ them.
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +22,26 @@ from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.files import atomic
 from pnp.images import read_image
-from pnp.kernels import delta_kernel, gaussian_kernels
-from pnp.random_kernels import motion_kernels
+from pnp.kernel_words import is_words, kernel_of_words
+from pnp.kernels import cropped_kernel
 
 LARGEST = 501
 """Arrays with a longer side are taken to be pictures, not kernels."""
-SIZE = 25
-"""Side of the kernels made from descriptions."""
 
 
-def make_kernel(text: str, name: str = "the kernel") -> Tensor:
-    """The kernel (1, 1, K, K) that a text describes.
+def make_kernel(text: str, name: str = "the kernel", size: tuple[int, int] | None = None) -> Tensor:
+    """The kernel (1, 1, K, L) that a text describes: words (see `kernel_words`), or a file.
 
-    The text is a file, or `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`, `delta`.  A Gaussian has
-    one standard deviation, or two and the angle of the first in degrees, counter-clockwise from the
-    horizontal.  `motion` has a seed.  Error messages start with `name`.
+    Args:
+        text: "gaussian:1.6", "gaussian:3,1,45", "motion:7", "delta", or a file.
+        name: What messages begin with.
+        size: Height and width of the image x; the kernel is cropped to fit.  A kernel of a file is
+            cropped only if that cuts off almost nothing.
     """
-    word, _, rest = text.partition(":")
-    if word == "delta" and not rest:
-        return delta_kernel(SIZE)
-    if word == "gaussian":
-        return _gaussian_of(rest, f"{name} {text}")
-    if word == "motion":
-        if not rest.isdecimal():
-            raise PnpError(
-                f"{name} {text}: write motion:SEED with a whole number, for example motion:1"
-            )
-        return motion_kernels(1, SIZE, generator=torch.Generator().manual_seed(int(rest)))
-    return read_kernel(text)
-
-
-def _gaussian_of(numbers: str, where: str) -> Tensor:
-    parts = [part.strip() for part in numbers.split(",")]
-    if (
-        len(parts) not in (1, 3)
-        or not all(re.fullmatch(r"-?(\d*\.)?\d+", part) for part in parts)
-        or not all(0 < float(part) < SIZE for part in parts[:2])
-    ):
-        raise PnpError(
-            f"{where}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES; "
-            f"widths are in pixels, above 0 and below {SIZE}"
-        )
-    wide, narrow, degrees = map(float, parts if len(parts) == 3 else (*parts * 2, "0"))
-    std_u, std_v, angle = torch.tensor([[wide], [narrow], [math.radians(degrees)]])
-    return gaussian_kernels(SIZE, std_u, std_v, angle)
+    if is_words(text):
+        return kernel_of_words(text, name, size)
+    k = read_kernel(text)
+    return k if size is None else cropped_kernel(k, *size, loss=FILE_SUM_ERROR)
 
 
 def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:

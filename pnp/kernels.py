@@ -79,6 +79,26 @@ def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
     return k
 
 
+def cropped_kernel(k: Tensor, height: int, width: int, loss: float = 1.0) -> Tensor:
+    """The kernel on an odd support that fits into an image, its sum kept.
+
+    A kernel that fits is unchanged, and so is one of which more than the share `loss` would be cut
+    off.
+    """
+    rows, columns = k.shape[-2:]
+    if rows <= height and columns <= width:
+        return k
+    sides = [
+        side if side <= room else room - 1 + room % 2
+        for side, room in ((rows, height), (columns, width))
+    ]
+    small, total = resize_kernel(k, *sides), k.sum((-2, -1), keepdim=True)
+    kept = small.sum((-2, -1), keepdim=True) / total
+    if bool((kept < 1 - loss).any()) or bool((kept <= 0).any()):
+        return k
+    return small / kept
+
+
 def mirror_kernel(k: Tensor) -> Tensor:
     """The kernel turned by 180 degrees about its centre (K // 2, L // 2).
 

@@ -73,6 +73,15 @@ def crop_to_multiple(x: Tensor, m: int) -> Tensor:
     return x[..., :height, :width]
 
 
+def mirrored_to(x: Tensor, height: int, width: int) -> Tensor:
+    """x (B, C, H, W) continued to the right and below by its mirror image, again and again."""
+    for dim, length in ((-2, height), (-1, width)):
+        side = x.shape[dim]
+        position = torch.arange(length, device=x.device) % (2 * side)
+        x = x.index_select(dim, torch.minimum(position, 2 * side - 1 - position))
+    return x
+
+
 def _operator(x: Tensor, k: Tensor, s: int, boundary: Boundary) -> Blur:
     check_form("blur", "x", x)
     return Blur(k.to(x), x.shape[-2:], s, boundary)

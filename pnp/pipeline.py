@@ -59,6 +59,10 @@ class Pipeline(nn.Module):
         fixed = (getattr(m, "channels", None) for m in self.parts.values() if _takes_image(m))
         return next((channels for channels in fixed if channels is not None), None)
 
+    def least_side(self, s: int) -> int:
+        """The least height and width of y, at scale s, with which all of its modules work."""
+        return max((module.least_side(s) for module in self.parts.values()), default=1)
+
     def prepare(self, dtype: torch.dtype = torch.float32, compile: bool = False) -> Pipeline:
         """Make ready for inference: channels_last, evaluation mode, image priors in `dtype`,
         optionally compiled.

@@ -80,6 +80,10 @@ class Protocol:
         text = json.dumps(facts, sort_keys=True) + own
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    def multiple_at(self, s: int) -> int:
+        """What the sides of the HR image are multiples of, at scale s."""
+        return math.lcm(s, self.multiple)
+
     def border(self, s: int) -> int:
         """Width of the border that PSNR omits at scale s."""
         return 0 if self.border_power is None else s**self.border_power

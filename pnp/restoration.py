@@ -21,14 +21,18 @@ import torch
 from torch import Tensor
 
 import pnp
+from pnp.checks import FILE_SUM_ERROR
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.kernel_files import make_kernel
+from pnp.kernel_words import is_words
+from pnp.kernels import cropped_kernel
 from pnp.language.reader import read_spec
 from pnp.masks import read_mask
-from pnp.metrics import psnr, psnr_lr, psnr_registered
+from pnp.observation import mirrored_to
 from pnp.options import read_noise
 from pnp.pipeline import Pipeline, build
+from pnp.quality import measure
 from pnp.result import Result, State
 from pnp.verdict import judge
 
@@ -138,8 +142,14 @@ class Restorer:
         default = next((g.default for g in spec.given if g.name == "s"), 1)
         self.scale = scale or (default if isinstance(default, int) else 1)
         self.given: dict[str, Any] = {"s": self.scale}
-        if kernel is not None:
-            self.given["k"] = self._kernel(kernel)
+        self.kernel: str | Tensor | None = None
+        if isinstance(kernel, (str, Path)):
+            made = make_kernel(str(kernel), say("kernel"))
+            # Words are made for each image, because the support depends on its size.
+            self.kernel = str(kernel) if is_words(str(kernel)) else made
+        elif kernel is not None:
+            taps = torch.as_tensor(kernel, dtype=torch.float32)
+            self.kernel = taps.reshape(1, 1, *taps.shape[-2:])
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
@@ -166,15 +176,20 @@ class Restorer:
                 f"{truth.shape[-1]}, but {name} at scale {s} becomes {height} x {width}; "
                 "pnp degrade writes a pair that fits"
             )
+        given = self.given
+        if (kernel := self._kernel((height, width))) is not None:
+            given = {**given, "k": kernel}
         read = time.perf_counter()
-        result = run_image(self.pipeline, y.to(self.device), self.given, trace)
+        result = run_image(self.pipeline, y.to(self.device), given, trace)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         ran = time.perf_counter()
         x = result["x"].float().cpu()
-        k = result.get("k", self.given.get("k"))
+        k = result.get("k", given.get("k"))
         levels = _levels(result)
+        explaining = None if "mask" in given else k
+        quality, notes = measure(x, explaining, y, truth, s)
         record = {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
@@ -184,7 +199,8 @@ class Restorer:
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
             "size": [height, width],
             "estimates": levels,
-            "quality": self._quality(x, k, y, truth),
+            "quality": quality,
+            "notes": notes,
             "kernel": self._verdict(x, result, y, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
@@ -219,39 +235,24 @@ class Restorer:
                 f"it takes {listed}"
             )
 
-    def _kernel(self, kernel: str | Path | Tensor | np.ndarray) -> Tensor:
-        if isinstance(kernel, (str, Path)):
-            return make_kernel(str(kernel), self.say("kernel")).to(self.device)
-        taps = torch.as_tensor(kernel, dtype=torch.float32)
-        return taps.reshape(1, 1, *taps.shape[-2:]).to(self.device)
+    def _kernel(self, size: tuple[int, int]) -> Tensor | None:
+        """The given kernel, cropped if it is too large for an image of this size."""
+        if isinstance(self.kernel, str):
+            return make_kernel(self.kernel, self.say("kernel"), size).to(self.device)
+        if self.kernel is None:
+            return None
+        return cropped_kernel(self.kernel, *size, loss=FILE_SUM_ERROR).to(self.device)
 
     def _verdict(
         self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]
     ) -> dict[str, Any] | None:
         """The verdict on an estimated kernel; None if the pipeline estimates none."""
-        if "k" not in result or "k" in self.given or x.shape[-1] != self.scale * y.shape[-1]:
+        if "k" not in result or self.kernel is not None or x.shape[-1] != self.scale * y.shape[-1]:
             return None
         sigma = levels["sigma"][-1] if "sigma" in levels else self.given.get("sigma")
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))
         k = result["k"][:1].float().cpu()
         return judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain).plain()
-
-    def _quality(
-        self, x: Tensor, k: Tensor | None, y: Tensor, truth: Tensor | None
-    ) -> dict[str, float]:
-        """Metrics, against the observation and against the ground truth."""
-        quality: dict[str, float] = {}
-        s = self.scale
-        if k is not None and "mask" not in self.given:
-            quality["psnr_lr"] = float(psnr_lr(x, k[:1].float().cpu(), y, s).mean())
-        if truth is not None:
-            border = s * s
-            first = pnp.initializers.build("bicubic")(y, s)
-            quality["psnr_before"] = float(psnr(first, truth, border=border).mean())
-            quality["psnr_after"] = float(psnr(x, truth, border=border).mean())
-            registered = psnr_registered(x, truth, border=border)
-            quality["psnr_after_registered"] = float(registered.mean())
-        return quality
 
 
 def run_image(
@@ -260,11 +261,12 @@ def run_image(
     given: Mapping[str, Any],
     trace: Callable[[State], None] | None = None,
 ) -> Result:
-    """A pipeline on pixels (1, C, H, W), without gradients, for grey and colour images with any
-    networks.
+    """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
+    networks are brought together, small images are continued.
 
     Grey is repeated for networks of three channels and the results are averaged; colours go one by
-    one through networks of one channel.
+    one through networks of one channel.  An image that is smaller than a module needs is continued
+    by its mirror image, to the right and below, and the results are cropped.
 
     Args:
         pipeline: The pipeline, on the device of the pixels.
@@ -283,6 +285,11 @@ def run_image(
         raise PnpError(
             f"the pipeline's networks work on {needed} channels, but the image has {channels}"
         )
+    height, width = y.shape[-2:]
+    least = pipeline.least_side(given.get("s", 1))
+    continued = min(height, width) < least
+    if continued:
+        y = mirrored_to(y, max(height, least), max(width, least))
     taken = dict(given)
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
@@ -291,6 +298,9 @@ def run_image(
     for name, value in values.items():
         if not isinstance(value, Tensor):
             continue
+        if continued and min(value.shape[-2:]) >= least and name not in ("k", "w"):
+            ratio = value.shape[-2] // y.shape[-2]
+            value = values[name] = value[..., : ratio * height, : ratio * width]
         if needed == 3 and channels == 1 and value.shape[1] == 3:
             values[name] = value.mean(1, keepdim=True)
         elif needed == 1 and channels == 3 and value.shape[0] == 3:

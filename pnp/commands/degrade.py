@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 import pnp
@@ -15,14 +14,15 @@ from pnp.errors import PnpError, fitted
 from pnp.files import check_results, make_folder, result_names, together, write_json
 from pnp.images import read_image, write_image
 from pnp.kernel_files import file_of_kernel, kernel_picture, make_kernel, write_kernel
+from pnp.observation import crop_to_multiple
 from pnp.options import read_noise
-from pnp.protocols import degrade
+from pnp.protocols import degrade, protocol
 
 
 def degrade_files(args: argparse.Namespace) -> int:
     """Simulate the observation of each image; the exit status is 1 if one of them failed."""
     sigma = read_noise(args.sigma, "--sigma")
-    k = make_kernel(args.kernel, "--kernel")
+    make_kernel(args.kernel, "--kernel")  # so that a wrong one is said before an image is read
     targets = {
         path: _paths(args.out, f"{name}_x{args.scale}")
         for path, name in result_names(args.images).items()
@@ -36,7 +36,7 @@ def degrade_files(args: argparse.Namespace) -> int:
         args.images, unit="image", disable=not sys.stderr.isatty() or len(args.images) == 1
     ):
         try:
-            tqdm.write(degrade_file(path, targets[path], k, sigma, args))
+            tqdm.write(degrade_file(path, targets[path], sigma, args))
         except PnpError as e:
             if args.debug:
                 raise
@@ -46,13 +46,14 @@ def degrade_files(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def degrade_file(
-    path: str, paths: dict[str, Path], k: Tensor, sigma: float, args: argparse.Namespace
-) -> str:
+def degrade_file(path: str, paths: dict[str, Path], sigma: float, args: argparse.Namespace) -> str:
     """Simulate the observation of one image and write its files; returns a summary to print."""
     image = read_image(path)
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
+    multiple = protocol(args.protocol).multiple_at(args.scale)
+    rows, columns = crop_to_multiple(image.pixels, multiple).shape[-2:]
+    k = make_kernel(args.kernel, "--kernel", (rows, columns))
     y, hr = degrade(image.visible(), k, args.scale, sigma, args.protocol, args.seed)
     record = {
         "input": path,

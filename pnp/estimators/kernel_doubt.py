@@ -63,6 +63,10 @@ class KernelDoubt(Estimator):
         )
         nn.init.zeros_(self.scale.weight)
 
+    def least_side(self, s: int) -> int:
+        """One window of the spectrum."""
+        return max(LEAST, super().least_side(s))
+
     def forward(self, y: Image, k: Kernel, s: Number) -> Level:
         """The noise level in y that corresponds to the error of k, (B, 1, 1, 1)."""
         check_scale(self, s)

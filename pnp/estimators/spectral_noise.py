@@ -51,6 +51,10 @@ class SpectralNoise(Estimator):
             nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)
         )
 
+    def least_side(self, s: int) -> int:
+        """One window of the spectrum."""
+        return max(LEAST, super().least_side(s))
+
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """The noise level of each observation, (B, 1, 1, 1); x and k are not used."""
         cure = "give the noise level (--sigma), or take a larger image"

@@ -57,7 +57,7 @@ class KernelEncoder(Initializer):
         normalise: bool = True,
     ) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.size = channels, size
         self.encoder = ImageEncoder(channels, latent, features)
         self.decoder = KernelDecoder(size, latent, normalise)
 

@@ -70,6 +70,10 @@ class SpectralKernel(Initializer):
         self.last = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, size**2))
         nn.init.zeros_(self.scale.weight)
 
+    def least_side(self, s: int) -> int:
+        """One window of the spectrum."""
+        return max(LEAST, super().least_side(s))
+
     def forward(self, y: Image, s: Number) -> Kernel:
         """The kernel of each observation, at the resolution of x, s times that of y."""
         check_scale(self, s)

@@ -42,6 +42,10 @@ class Extend(Transform):
         super().__init__()
         self.margin = margin
 
+    def least_side(self, s: int) -> int:
+        """Enough to be reflected into the margin."""
+        return 2 * self.margin + 1
+
     def forward(self, y: Image) -> Image:
         """The periodic image."""
         if min(y.shape[-2:]) <= 2 * self.margin:

@@ -1,0 +1,75 @@
+"""Kernels from words: `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`, `delta`.
+
+Their support is 25 x 25, or wider if a Gaussian needs three standard deviations to each side, but
+never larger than the image.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+from pnp.kernels import cropped_kernel, delta_kernel, gaussian_kernels
+from pnp.random_kernels import motion_kernels
+
+SIZE = 25
+"""Side of the support, in pixels, where the image has room for it."""
+
+
+def is_words(text: str) -> bool:
+    """True for words that describe a kernel, right or wrong; False for the name of a file."""
+    return text == "delta" or text.startswith(("gaussian:", "motion:"))
+
+
+def kernel_of_words(
+    text: str, where: str = "the kernel", size: tuple[int, int] | None = None
+) -> Tensor:
+    """The kernel (1, 1, K, L) that words describe.
+
+    A Gaussian has one standard deviation, or two and the angle of the first in degrees,
+    counter-clockwise from the horizontal.  `motion` has a seed; the motion is smaller where the
+    support is.
+
+    Args:
+        text: The words.
+        where: What messages begin with.
+        size: Height and width of the image x, or None for any.
+    """
+    word, _, rest = text.partition(":")
+    if word == "gaussian":
+        k = _gaussian_of(rest, f"{where} {text}")
+    elif word == "motion":
+        if not rest.isdecimal():
+            raise PnpError(
+                f"{where} {text}: write motion:SEED with a whole number, for example motion:1"
+            )
+        largest = SIZE if size is None else min(SIZE, _odd(min(size)))
+        k = motion_kernels(1, largest, generator=torch.Generator().manual_seed(int(rest)))
+    else:
+        k = delta_kernel(SIZE)
+    return k if size is None else cropped_kernel(k, *size)
+
+
+def _gaussian_of(numbers: str, where: str) -> Tensor:
+    parts = [part.strip() for part in numbers.split(",")]
+    if (
+        len(parts) not in (1, 3)
+        or not all(re.fullmatch(r"-?(\d*\.)?\d+", part) for part in parts)
+        or not all(0 < float(part) < SIZE for part in parts[:2])
+    ):
+        raise PnpError(
+            f"{where}: write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES; "
+            f"widths are in pixels, above 0 and below {SIZE}"
+        )
+    wide, narrow, degrees = map(float, parts if len(parts) == 3 else (*parts * 2, "0"))
+    std_u, std_v, angle = torch.tensor([[wide], [narrow], [math.radians(degrees)]])
+    side = max(SIZE, 2 * math.ceil(3 * max(wide, narrow)) + 1)
+    return gaussian_kernels(side, std_u, std_v, angle)
+
+
+def _odd(side: int) -> int:
+    return side - 1 + side % 2
