@@ -23,7 +23,8 @@ import yaml
 from pnp.checkpoints import PRETRAINED, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.errors import PipelineError, PnpError
-from pnp.images import write_image
+from pnp.fingerprints import beside, fingerprint, read_fingerprints
+from pnp.images import read_image, write_image
 from pnp.language.reader import PIPELINES
 from pnp.pipeline import build
 from pnp.training.recipe_reader import RECIPES, load_recipe
@@ -447,6 +448,10 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped", tmp_path / "pre_decay")
     shipped = read_manifest(tmp_path / "shipped")["test/mini"]
     assert shipped["sha256"] == sha256(target)
+    learnt = read_fingerprints(beside(target))
+    shown = [fingerprint(read_image(path).pixels[0]) for path in sorted(images.glob("*"))]
+    assert {f.pixels for f in learnt} < {f.pixels for f in shown}  # not those for validation
+    assert len(learnt) == len(shown) - 1 and (tmp_path / "run" / "weights.images.txt").is_file()
     assert shipped["pre_decay"] == sha256(tmp_path / "pre_decay" / "test" / "mini.safetensors")
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(PnpError, match="is not the file that"):

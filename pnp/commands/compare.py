@@ -14,6 +14,7 @@ from pnp.comparing.reader import read_comparison
 from pnp.comparing.run import Compared, compare
 from pnp.errors import PnpError
 from pnp.kernel_files import read_kernels
+from pnp.options import read_noise
 
 
 def compare_files(args: argparse.Namespace) -> int:
@@ -39,7 +40,8 @@ def _tell(compared: Compared) -> None:
     if compared.without_weights:
         print(f"no weights yet: {', '.join(compared.without_weights)}", file=sys.stderr)
     if compared.failures:
-        print(f"{len(compared.failures)} results could not be measured", file=sys.stderr)
+        count = len(compared.failures)
+        print(f"{count} result{'s' * (count > 1)} could not be measured", file=sys.stderr)
     print(f"comparison  {folder / 'comparison.yaml'}")
     print(f"rows        {compared.results.path} ({len(compared.results.rows)})")
     for method in comparison.methods:
@@ -66,7 +68,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     if args.data:
         named = args.data == "scikit-image" or args.data.startswith("PNP_")
         found["data.folder"] = args.data if named else str(Path(args.data).resolve())
-    if args.every:
+    if args.every is not None:
         found["data.every"] = args.every
     if args.kernels:
         count = len(read_kernels(args.kernels))
@@ -79,6 +81,8 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     if args.scale:
         found["scales"] = args.scale
     if args.sigma:
+        for level in args.sigma:
+            read_noise(level, "--sigma")
         found["sigmas"] = args.sigma
     if args.protocol:
         found["protocol"] = args.protocol

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from pnp.comparing.comparison import Case, Comparison
 from pnp.errors import PnpError
+from pnp.fingerprints import Fingerprint, fingerprint
 from pnp.images import read_image
 from pnp.kernel_files import make_kernel, read_kernels
 from pnp.protocols import protocol
@@ -26,8 +26,8 @@ class Observation:
     truth: Tensor
     k: Tensor
     """The kernel of y = (x * k)|s + n, up to the rounding and the boundary of the protocol."""
-    image_sha256: str
-    """Of the image's 8-bit pixels, before it is cropped."""
+    fingerprint: Fingerprint
+    """Of the image before it is cropped."""
 
 
 class Observer:
@@ -62,25 +62,18 @@ class Observer:
 
     def __call__(self, case: Case) -> Observation:
         """The observation of a case; PnpError if the image cannot be read or is too small."""
-        image, digest = _image(case.image, self.comparison.data.crop)
+        image, found = _image(case.image, self.comparison.data.crop)
         k = self.kernel(case.kernel, case.scale)
         y, truth = self.protocol.observe(image, k, case.scale, case.sigma)
-        return Observation(y, truth, self.protocol.effective_kernel(k, case.scale), digest)
+        return Observation(y, truth, self.protocol.effective_kernel(k, case.scale), found)
 
 
 @lru_cache(maxsize=1)
-def _image(path: Path, crop: int | None) -> tuple[Tensor, str]:
+def _image(path: Path, crop: int | None) -> tuple[Tensor, Fingerprint]:
     pixels = read_image(path).pixels
-    digest = digest_of(pixels)
+    found = fingerprint(pixels[0])
     if crop is not None:
         height, width = pixels.shape[-2:]
         top, left = max(0, (height - crop) // 2), max(0, (width - crop) // 2)
         pixels = pixels[..., top : top + crop, left : left + crop]
-    return pixels, digest
-
-
-def digest_of(pixels: Tensor) -> str:
-    """The first digits of the SHA-256 of an image's size and 8-bit pixels, (1, C, H, W)."""
-    levels = (pixels.clamp(0, 1) * 255).round().byte().cpu()
-    content = str(tuple(levels.shape[1:])).encode() + levels.numpy().tobytes()
-    return hashlib.sha256(content).hexdigest()[:12]
+    return pixels, found

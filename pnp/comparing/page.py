@@ -11,6 +11,7 @@ from pnp.comparing.comparison import Comparison
 from pnp.comparing.identity import identity_of, stale_column
 from pnp.comparing.reader import read_comparison
 from pnp.comparing.rows import IDENTITY, Results
+from pnp.comparing.statistics import differences, trained_on
 from pnp.comparing.tables import Table, markdown, noise
 from pnp.document import read_file
 from pnp.errors import PnpError
@@ -73,13 +74,13 @@ def section(comparison: Comparison, results: Results, beside: Path) -> list[str]
     parts += _left_out(comparison, results, done, len(images))
     if not done:
         return [*parts, *_references(comparison)]
-    stale = stale_methods(comparison, results, done)
-    parts.append(_methods(comparison, results, done, stale, beside))
+    notes = notes_of(comparison, results, done)
+    parts.append(_methods(comparison, results, done, notes, beside))
     average = ", average over kernels" if comparison.kernels else ""
     under = under_table(comparison)
 
     def shown(table: Table) -> str:
-        table.notes |= dict.fromkeys(stale, f" {tables.STALE}")
+        table.notes |= {m: f" {note.partition(':')[0]}" for m, note in notes.items()}
         return f"{table.markdown()}\n\n{under}"
 
     for metric in comparison.metrics:
@@ -98,7 +99,56 @@ def section(comparison: Comparison, results: Results, beside: Path) -> list[str]
                     f"Without a border of {border} pixels.",
                     *(shown(table) for table in made),
                 ]
-    return [*parts, *_references(comparison)]
+    return [*parts, *_differences(comparison, results, done), *_references(comparison)]
+
+
+def notes_of(comparison: Comparison, results: Results, methods: list[str]) -> dict[str, str]:
+    """What must be known of a method's numbers: stale, or trained on images of this comparison."""
+    stale = stale_methods(comparison, results, methods)
+    notes = {m: f"({tables.STALE}): another {column} now" for m, column in stale.items()}
+    for method in methods:
+        seen = trained_on(comparison, results, method)
+        if seen:
+            count = f"(trained on {len(seen)} of these images)"
+            notes[method] = f"{count}: {', '.join(seen[:8])}" + (" ..." if len(seen) > 8 else "")
+    return notes
+
+
+def _differences(comparison: Comparison, results: Results, done: list[str]) -> list[str]:
+    """The paired differences to the baseline."""
+    metric = comparison.metrics[0]
+    found = differences(comparison, results, done, metric)
+    if not found:
+        return []
+    header = [
+        "method",
+        "difference",
+        "95 % interval",
+        "wins",
+        "images",
+        "conclusion",
+        "worst images",
+    ]
+    lines = [
+        [
+            d.method,
+            f"{tables.scaled(d.mean, metric):+.2f}",
+            "-"
+            if d.low is None or d.high is None
+            else f"{tables.scaled(d.low, metric):+.2f} to {tables.scaled(d.high, metric):+.2f}",
+            str(d.wins),
+            str(d.images),
+            d.conclusion,
+            ", ".join(f"{i} ({tables.scaled(v, metric):+.2f})" for i, v in d.worst) or "-",
+        ]
+        for d in found
+    ]
+    return [
+        f"### Differences to {found[0].baseline}, {tables.TITLES[metric]}",
+        "Positive is better; images are the unit, and intervals are bootstrapped over them.",
+        markdown(header, lines, numbers=(1, 2, 3, 4)),
+        under_table(comparison),
+    ]
 
 
 def under_table(comparison: Comparison) -> str:
@@ -202,7 +252,7 @@ def _left_out(comparison: Comparison, results: Results, done: list[str], images:
 
 
 def _methods(
-    comparison: Comparison, results: Results, done: list[str], stale: dict[str, str], beside: Path
+    comparison: Comparison, results: Results, done: list[str], notes: dict[str, str], beside: Path
 ) -> str:
     header = [
         "method",
@@ -225,10 +275,9 @@ def _methods(
         dates = sorted({r["date"] for r in rows})
         when = " to ".join(dict.fromkeys((dates[0], dates[-1])))
         states = ", ".join(dict.fromkeys(r["commit"] for r in rows))
-        note = f" {tables.STALE}: another {stale[name]} now" if name in stale else ""
         lines.append(
             [
-                f"{name}{note}",
+                f"{name} {notes[name]}" if name in notes else name,
                 shown,
                 ", ".join(first["given"].split()) or "-",
                 weights if first["sha256"] else "-",

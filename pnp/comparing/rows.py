@@ -50,7 +50,7 @@ IDENTITY = (
 )
 """Rows of a method may be in one table only if these values are equal."""
 VERSIONS = ("commit", "pnp", "torch", "machine", "device", "threads", "date")
-COLUMNS = (*KEY, *MEASURED, "image_sha256", *IDENTITY, *VERSIONS)
+COLUMNS = (*KEY, *MEASURED, "image_sha256", "image_hash", *IDENTITY, *VERSIONS)
 
 Row = dict[str, str]
 

@@ -145,7 +145,11 @@ def _measure(
                     bar.update()
                     continue
                 values |= {"seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
-                more = {"image_sha256": seen.image_sha256, "verdict": outcome.verdict}
+                more = {
+                    "image_sha256": seen.fingerprint.pixels,
+                    "image_hash": seen.fingerprint.perceptual,
+                    "verdict": outcome.verdict,
+                }
                 compared.results.add(method.name, case, values, facts[method.name] | more)
                 bar.update()
 

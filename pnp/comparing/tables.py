@@ -21,7 +21,7 @@ TITLES = {
     "sigma_estimated": "estimated noise level",
     "seconds": "seconds",
 }
-STALE = "(stale)"
+STALE = "stale"
 PUBLISHED = "*published*"
 
 
@@ -39,9 +39,8 @@ class Table:
         """A number of the table."""
         if value is None:
             return "-"
-        factor = 1e5 if self.metric in METRICS_OF_KERNELS else 1
         form = {"ssim": "{:.4f}", "sigma_estimated": "{:.4f}", "seconds": "{:.2g}"}
-        return form.get(self.metric, "{:.2f}").format(factor * value)
+        return form.get(self.metric, "{:.2f}").format(scaled(value, self.metric))
 
     def best(self) -> list[str | None]:
         """The best number of each column, as text; None for metrics without a best."""
@@ -80,6 +79,11 @@ class Table:
             named = escaped(name.replace("*", ""))
             lines.append(" & ".join([named, *numbers]) + r" \\")
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def scaled(value: float, metric: str) -> float:
+    """A value as it is printed: errors of kernels times 1e5."""
+    return 1e5 * value if metric in METRICS_OF_KERNELS else value
 
 
 def markdown(

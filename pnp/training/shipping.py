@@ -24,6 +24,7 @@ from torch import Tensor
 from pnp.checkpoints import MANIFEST, PRETRAINED
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
+from pnp.fingerprints import beside
 from pnp.pipeline import Pipeline
 from pnp.training.run_folder import ENTRY, PRE_DECAY
 
@@ -115,6 +116,9 @@ def ship(
         )
     target = to / f"{name}.safetensors"
     _copy(source, target)
+    beside(target).unlink(missing_ok=True)  # it told of the weights that are replaced
+    if beside(source).is_file():
+        _copy(beside(source), beside(target))
     state, kept = Path(folder) / f"{PRE_DECAY}.safetensors", pre_decay / f"{name}.safetensors"
     kept.unlink(missing_ok=True)  # it belonged to the weights that are replaced
     if state.is_file() and pre_decay.is_dir():

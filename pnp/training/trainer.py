@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from pnp.degradations import ImagePool
 from pnp.errors import PnpError
+from pnp.fingerprints import Fingerprint, beside, fingerprint, write_fingerprints
 from pnp.machine import machine
 from pnp.pipeline import Pipeline
 from pnp.training.averaged import Averaged
@@ -103,6 +104,7 @@ class Trainer:
         began: float | None = None,
     ):
         self.recipe, self.data = recipe, [Path(d) for d in data]
+        self.trained_on: list[Fingerprint] = []
         self.fabric = fabric_for(device, recipe.batch)
         self.folder = Run(out)
         if self.folder.exists and not resume:
@@ -286,6 +288,8 @@ class Trainer:
         with self.averaged:
             path = self.folder.folder / "weights.safetensors"
             self.entry = export(path, self.pipeline, symbols, measure, facts)
+        if self.trained_on:
+            write_fingerprints(beside(path), self.trained_on)
 
     def _images(self) -> tuple[ImagePool | None, ImagePool | None]:
         """The images to train on, and those for validation."""
@@ -297,4 +301,5 @@ class Trainer:
         channels, crop = self.pipeline.channels or 3, max(recipe.crop, recipe.validation.crop)
         images = read_images(self.data, channels, crop, quiet=not self.fabric.is_global_zero)
         rest, validation_images = split(images, recipe.validation.images)
+        self.trained_on = [fingerprint(image) for image in rest]
         return ImagePool(rest, device), ImagePool(validation_images, device)
