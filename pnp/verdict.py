@@ -98,14 +98,7 @@ def judge(
     if sigma is None:
         sigma = float(estimator.build("wavelet-noise")(y))
     scores = {"border": border_mass(k)}
-    reasons = []
-    deviation = float(y.std(unbiased=False))
-    if deviation < DETAIL:
-        reasons.append("the image has hardly any detail")
-    elif sigma > NOISE * deviation:
-        reasons.append(f"noise ({100 * sigma:.1f} %) hides the detail")
-    if min(y.shape[-2:]) < SIDE:
-        reasons.append(f"{y.shape[-1]} x {y.shape[-2]} pixels are few for an estimate")
+    reasons = _weaknesses(y, sigma)
     r = _valid_residual(y, x, k, s)
     if r is not None:
         scores["whiteness"] = whiteness(r)
@@ -120,8 +113,7 @@ def judge(
             f"{100 * scores['border']:.0f} % of the kernel lies at its border, so the blur may be "
             "wider"
         )
-    width = _width(k)
-    expected = _width_from_spectrum(y, s)
+    width, expected = _width(k), _width_from_spectrum(y, s)
     if expected is not None:
         scores["width"] = width / expected
         if not 1 / WIDTHS <= scores["width"] <= WIDTHS:
@@ -129,13 +121,24 @@ def judge(
                 f"the spectrum of the observation suggests a kernel {expected:.1f} pixels wide, "
                 f"not {width:.1f}"
             )
-    if margin is not None:
-        scores["margin"] = margin
-    if ringing is not None:
-        scores["ringing"] = ringing
-        if ringing > RINGING:
-            reasons.append("the result rings with it")
+    given = {"margin": margin, "ringing": ringing}
+    scores |= {name: value for name, value in given.items() if value is not None}
+    if ringing is not None and ringing > RINGING:
+        reasons.append("the result rings with it")
     return Verdict(not reasons, tuple(reasons), s > 1 or width > SHARP, scores)
+
+
+def _weaknesses(y: Tensor, sigma: float) -> list[str]:
+    """The reasons to doubt any estimate from an observation."""
+    reasons = []
+    deviation = float(y.std(unbiased=False))
+    if deviation < DETAIL:
+        reasons.append("the image has hardly any detail")
+    elif sigma > NOISE * deviation:
+        reasons.append(f"noise ({100 * sigma:.1f} %) hides the detail")
+    if min(y.shape[-2:]) < SIDE:
+        reasons.append(f"{y.shape[-1]} x {y.shape[-2]} pixels are few for an estimate")
+    return reasons
 
 
 def border_mass(k: Tensor) -> float:

@@ -1,5 +1,6 @@
 """What the files around the code promise: the version that is cited, the commands that CI calls."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -46,3 +47,14 @@ def test_the_page_on_the_architecture_names_every_file():
     for folder in ("pnp", "pnp/commands", "pnp/comparing", "pnp/language", "pnp/training"):
         for file in (ROOT / folder).glob("[a-z]*.py"):
             assert re.search(rf"(?<![\w/]){file.name}\b", page), f"{folder}/{file.name}"
+
+
+def test_files_and_functions_are_short():
+    for folder in ("pnp", "solvers", "priors", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            assert text.count("\n") <= 350, file
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef):
+                    length = (node.end_lineno or 0) - node.lineno + 1
+                    assert length <= 60, f"{file}: {node.name} has {length} lines"

@@ -113,6 +113,7 @@ def test_no_blur_is_said():
 def test_difficult_observations_get_a_kernel_and_a_doubtful_verdict(pipeline, y):
     restored = pnp.restore(y, pipeline, scale=1)
     assert torch.isfinite(restored.image).all()
+    assert restored.kernel is not None
     assert float(restored.kernel.sum()) == pytest.approx(1, abs=1e-3)
     kernel = restored.record["kernel"]
     assert set(kernel["scores"]) >= {"border", "width"}

@@ -61,12 +61,7 @@ def comparison_of_pipelines(
             "(--data scikit-image: the photographs that come with scikit-image)"
         )
     names = [Path(p).stem for p in pipelines]
-    methods: dict[str, Any] = {}
-    for pipeline, name in zip(pipelines, names, strict=True):
-        spec = read_spec(pipeline)
-        needed = [g.name for g in spec.given if g.default is None and g.name in ("k", "sigma")]
-        entry: dict[str, Any] = {"pipeline": pipeline} | ({"given": needed} if needed else {})
-        methods[name if names.count(name) == 1 else pipeline] = entry
+    methods = _methods(pipelines, names)
     document = from_python(
         {
             "about": f"{', '.join(methods)} on {Path(overrides['data.folder']).name}",
@@ -99,6 +94,17 @@ def comparison_of_pipelines(
     with atomic(path) as temporary:
         temporary.write_text(f"{lines}\n", encoding="utf-8")
     return comparison_of(read_file(path), path, name)
+
+
+def _methods(pipelines: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The entries of `methods`, under the pipelines' names if these are unique."""
+    methods = {}
+    for pipeline, name in zip(pipelines, names, strict=True):
+        spec = read_spec(pipeline)
+        needed = [g.name for g in spec.given if g.default is None and g.name in ("k", "sigma")]
+        entry: dict[str, Any] = {"pipeline": pipeline} | ({"given": needed} if needed else {})
+        methods[name if names.count(name) == 1 else pipeline] = entry
+    return methods
 
 
 def _same(path: Path, lines: str) -> bool:
