@@ -28,6 +28,7 @@ from pnp.kernel_files import make_kernel
 from pnp.kernel_words import is_words
 from pnp.kernels import cropped_kernel
 from pnp.language.reader import read_spec
+from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.observation import mirrored_to
 from pnp.options import read_noise
@@ -133,14 +134,12 @@ class Restorer:
             "seed": seed,
             "dtype": dtype,
         }
-        takes = {g.name: g.default is None for g in spec.given}
-        self._check(spec.name, takes, self.facts["given"])
+        self._check(spec, self.facts["given"])
         self.device = choose_device(device, say("device"))
         torch.manual_seed(seed)
         self.pipeline = build(spec, random_weights=random_weights).to(self.device)
         self.pipeline.prepare(DTYPES[dtype], compile)
-        default = next((g.default for g in spec.given if g.name == "s"), 1)
-        self.scale = scale or (default if isinstance(default, int) else 1)
+        self.scale = scale or _default_scale(spec)
         self.given: dict[str, Any] = {"s": self.scale}
         self.kernel: str | Tensor | None = None
         if isinstance(kernel, (str, Path)):
@@ -215,8 +214,9 @@ class Restorer:
         }
         return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
 
-    def _check(self, name: str, takes: Mapping[str, bool], offered: Mapping[str, Any]) -> None:
+    def _check(self, spec: Spec, offered: Mapping[str, Any]) -> None:
         """PnpError, in the caller's words, for missing arguments and for those it does not take."""
+        name, takes = spec.name, {g.name: g.default is None for g in spec.given}
         words = {v: self.say(argument) for v, argument in TAKES.items()}
         listed = ", ".join(f"{v} ({words[v]})" if v in words else v for v in takes)
         missing = [
@@ -253,6 +253,11 @@ class Restorer:
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))
         k = result["k"][:1].float().cpu()
         return judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain).plain()
+
+
+def _default_scale(spec: Spec) -> int:
+    default = next((g.default for g in spec.given if g.name == "s"), 1)
+    return default if isinstance(default, int) else 1
 
 
 def run_image(
