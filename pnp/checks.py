@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.interfaces import as_level
+from pnp.kernels import unit_kernel
 from pnp.options import Count, Noise, convert
 
 HALF = (torch.float16, torch.bfloat16)
@@ -31,8 +32,6 @@ LARGEST_SUM = 2.0
 """Of a kernel in a pipeline: estimates need not be normalised; what is larger is grey levels."""
 SUM_ERROR = 0.01
 """Of a kernel that observations are simulated with."""
-FILE_SUM_ERROR = 1e-3
-"""Of a kernel file that is taken as it is; other kernels are divided by their sum."""
 FILE_NEGATIVE_TAPS = 0.05
 """Of a kernel file, as a share of its largest tap: estimates of kernels have such taps."""
 
@@ -48,7 +47,8 @@ def compute_dtype(t: Tensor) -> torch.dtype:
 
 
 def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) -> Any:
-    """A variable that is given to a pipeline, by its kind: checked, numbers made levels.
+    """A variable that is given to a pipeline, by its kind: checked, numbers made levels, kernels
+    divided by their sum.
 
     Tensors must have the dtype and device of `like`, the observation; levels are brought to them.
     """
@@ -59,7 +59,7 @@ def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) 
             refuse(where, f"{name} is given without an image", "give y too")
         return (as_noise if name == "sigma" else as_strength)(where, name, value, like)
     if kind == "kernel":
-        value = as_kernel(where, name, value)
+        value = unit_kernel(as_kernel(where, name, value), where)
     elif kind == "levels":
         check_form(where, name, value, kind)
         check_finite(where, name, float(value.detach().abs().max()))

@@ -21,7 +21,7 @@ from typing import NoReturn, TextIO
 
 from pnp import __version__
 from pnp.commands.actions import ACTIONS, LISTS, load_plugins
-from pnp.errors import OldSpelling, PnpError, fitted
+from pnp.errors import Notice, OldSpelling, PnpError, fitted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: names need not be UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with _old_spellings_on_stderr():
+        with _warnings_on_stderr():
             load_plugins(args)
             return ACTIONS[args.command](args)
     except PnpError as e:
@@ -60,11 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _old_spellings_on_stderr() -> Iterator[None]:
-    """Print each warning about an old spelling once, in the form of errors; others as usual."""
+def _warnings_on_stderr() -> Iterator[None]:
+    """Print each warning of pnp once, in the form of errors; others as usual."""
     shown: set[str] = set()
+    words = {OldSpelling: "warning", Notice: "note"}
     with warnings.catch_warnings():
-        warnings.simplefilter("always", OldSpelling)
+        for ours in words:
+            warnings.simplefilter("always", ours)
         show = warnings.showwarning
 
         def show_ours(
@@ -75,11 +77,11 @@ def _old_spellings_on_stderr() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if not issubclass(category, OldSpelling):
+            if category not in words:
                 show(message, category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(fitted(f"warning: {message}"), file=sys.stderr)
+                print(fitted(f"{words[category]}: {message}"), file=sys.stderr)
 
         warnings.showwarning = show_ours
         yield

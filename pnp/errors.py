@@ -107,6 +107,10 @@ class OldSpelling(FutureWarning):
     """An old spelling that is accepted for one more release; the message states the new one."""
 
 
+class Notice(UserWarning):
+    """Something that was changed or chosen for the user, who may not expect it."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """'did you mean ...?' for a misspelt name, or an empty string if no name is similar."""
     names = list(names)

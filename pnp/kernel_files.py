@@ -3,12 +3,13 @@
 A kernel from a file whose sum is within 0.1 % of one is used unchanged, because published kernels
 were cropped without normalising them again.  Any other kernel with a positive sum is divided by it,
 because a blur neither brightens nor darkens: grey levels on 0-1 or 0-255 and counts give the same
-kernel.  Small negative taps, down to 5 % of the peak, are kept, because estimates of kernels have
-them.
+kernel.  A `Notice` says so of floats, of which a sum of one is expected.  Small negative taps, down
+to 5 % of the peak, are kept, because estimates of kernels have them.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.checks import FILE_NEGATIVE_TAPS, FILE_SUM_ERROR
+from pnp.checks import FILE_NEGATIVE_TAPS
 from pnp.decoders import first_line
-from pnp.errors import PnpError
+from pnp.errors import Notice, PnpError
 from pnp.files import atomic
 from pnp.images import read_image
 from pnp.kernel_words import is_words, kernel_of_words
-from pnp.kernels import cropped_kernel
+from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
 
 LARGEST = 501
 """Arrays with a longer side are taken to be pictures, not kernels."""
@@ -41,7 +42,7 @@ def make_kernel(text: str, name: str = "the kernel", size: tuple[int, int] | Non
     if is_words(text):
         return kernel_of_words(text, name, size)
     k = read_kernel(text)
-    return k if size is None else cropped_kernel(k, *size, loss=FILE_SUM_ERROR)
+    return k if size is None else cropped_kernel(k, *size, loss=UNIT_ERROR)
 
 
 def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
@@ -217,7 +218,7 @@ def _from_picture(path: Path) -> np.ndarray:
                 f"{path}: this picture of a kernel is enlarged {side} times for viewing; "
                 "give the .npy from which it was made"
             )
-    return grey
+    return grey / (grey.sum() or 1)  # grey levels, of which no sum is expected
 
 
 def _unstack(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
@@ -258,6 +259,8 @@ def _interpret(where: str, array: np.ndarray) -> Tensor:
         )
     if total <= 0:
         raise PnpError(f"{where}: all taps of the kernel are zero")
-    if abs(total - 1) > FILE_SUM_ERROR:
+    if abs(total - 1) > UNIT_ERROR:
+        if array.dtype.kind == "f":  # whole numbers are grey levels or counts
+            warnings.warn(Notice(divided(float(total), where)), stacklevel=2)
         taps = taps / total
     return torch.from_numpy(taps.astype(np.float32))[None, None]

@@ -6,11 +6,17 @@ lie elsewhere.  Angles turn counter-clockwise from the horizontal, as seen on th
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.errors import PnpError
+from pnp.errors import Notice, PnpError
+
+UNIT_ERROR = 1e-3
+"""How far the sum of a given kernel may be from one: published kernels were cropped without
+normalising them again."""
 
 
 def delta_kernel(size: int) -> Tensor:
@@ -77,6 +83,31 @@ def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:
         after = size - k.shape[dim] - before
         k = F.pad(k, (before, after) if dim == -1 else (0, 0, before, after))
     return k
+
+
+def unit_kernel(k: Tensor, where: str) -> Tensor:
+    """Kernels (B, 1, K, L) that sum to one: k itself, or k divided by its sums with a `Notice`.
+
+    Raises:
+        PnpError: A sum is zero or negative; the message starts with `where`.
+    """
+    sums = k.sum((-2, -1), keepdim=True)
+    error = max(UNIT_ERROR, torch.finfo(k.dtype).eps)
+    wrong = sums.detach()[(sums.detach() - 1).abs() > error]
+    if not len(wrong):
+        return k
+    if bool((sums <= 0).any()):
+        raise PnpError(
+            f"{where}: the kernel sums to {float(sums.min()):.4g}, so it cannot be divided by its "
+            "sum; give a blur kernel"
+        )
+    warnings.warn(Notice(divided(float(wrong[0]), where)), stacklevel=2)
+    return k / sums
+
+
+def divided(total: float, where: str) -> str:
+    """What is said of a kernel that is divided by its sum."""
+    return f"{where}: the kernel sums to {total:.4g}, so it is divided by that"
 
 
 def cropped_kernel(k: Tensor, height: int, width: int, loss: float = 1.0) -> Tensor:

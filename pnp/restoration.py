@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 
 import pnp
-from pnp.checks import FILE_SUM_ERROR
+from pnp.checks import as_kernel
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.kernel_files import make_kernel
 from pnp.kernel_words import is_words
-from pnp.kernels import cropped_kernel
+from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
 from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
 from pnp.masks import read_mask
@@ -148,7 +148,8 @@ class Restorer:
             self.kernel = str(kernel) if is_words(str(kernel)) else made
         elif kernel is not None:
             taps = torch.as_tensor(kernel, dtype=torch.float32)
-            self.kernel = taps.reshape(1, 1, *taps.shape[-2:])
+            taps = as_kernel(say("kernel"), "k", taps[None] if taps.dim() == 3 else taps)
+            self.kernel = unit_kernel(taps, say("kernel"))
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
@@ -241,7 +242,7 @@ class Restorer:
             return make_kernel(self.kernel, self.say("kernel"), size).to(self.device)
         if self.kernel is None:
             return None
-        return cropped_kernel(self.kernel, *size, loss=FILE_SUM_ERROR).to(self.device)
+        return cropped_kernel(self.kernel, *size, loss=UNIT_ERROR).to(self.device)
 
     def _verdict(
         self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]

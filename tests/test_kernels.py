@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 import pnp
-from pnp.errors import PnpError
+from pnp.errors import Notice, PnpError
 from pnp.images import write_image
 from pnp.kernel_files import kernel_picture, make_kernel, read_kernel, read_kernels, write_kernel
-from pnp.kernels import centre_kernel, centre_of_mass, resize_kernel, second_moments
+from pnp.kernels import (
+    centre_kernel,
+    centre_of_mass,
+    resize_kernel,
+    second_moments,
+    unit_kernel,
+)
 
 rng = np.random.default_rng(0)
 
@@ -84,6 +90,62 @@ def test_the_sum_is_one_whatever_the_units(tmp_path_factory, factor):
     assert abs(float(read_kernel(path).sum()) - 1) <= 1.001e-3
     np.save(path, kernel() * 0.9995)
     assert abs(float(read_kernel(path).sum()) - 0.9995) < 1e-6  # as published
+
+
+@pytest.mark.parametrize("total", [0.5, 0.97, 1.002, 1.5, 2.0])
+@pytest.mark.parametrize("way", ["pipeline", "(K, K)", "restore", "file"])
+def test_a_given_kernel_is_divided_by_its_sum_and_it_is_said(tmp_path, total, way):
+    """One rule for Python and files, so that a blur neither brightens nor darkens."""
+    right = torch.from_numpy(kernel(5, 5)).float()[None, None]
+    k, y = total * right, torch.full((1, 3, 16, 16), 0.6)
+    np.save(tmp_path / "k.npy", k[0, 0].numpy())
+    with pytest.warns(Notice, match=rf"the kernel sums to {total:.4g}, so it is divided by that"):
+        if way == "file":
+            x = pnp.restore(y, "hqs-tv", scale=1, sigma=0.01, kernel=tmp_path / "k.npy").image
+        elif way == "restore":
+            restored = pnp.restore(y, "hqs-tv", scale=1, sigma=0.01, kernel=k.numpy())
+            x = restored.image
+            assert restored.kernel is not None and torch.allclose(restored.kernel, right, atol=1e-6)
+        else:
+            given_k = k[0, 0] if way == "(K, K)" else k
+            x = pnp.load("hqs-tv")(y=y, k=given_k, s=1, sigma=0.01).x
+    expected = pnp.load("hqs-tv")(y=y, k=right, s=1, sigma=0.01).x
+    assert torch.allclose(x, expected, atol=1e-5) and abs(float(x.mean()) - 0.6) < 1e-3
+
+
+@pytest.mark.parametrize("factor", [0.9995, 1.0, 1.0009])
+def test_a_kernel_that_sums_to_one_is_taken_as_it_is(recwarn, factor):
+    k = (factor * torch.from_numpy(kernel(5, 5))).float()[None, None]
+    assert unit_kernel(k, "D") is k
+    assert not [w for w in recwarn if w.category is Notice]
+
+
+def test_each_kernel_of_a_batch_is_divided_by_its_own_sum():
+    k = torch.from_numpy(np.stack([kernel(5, 5), 1.5 * kernel(5, 5)])).float()[:, None]
+    with pytest.warns(Notice, match=r"sums to 1\.5"):
+        assert unit_kernel(k, "D").sum((-2, -1)).flatten().tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("total", [0.0, -0.5])
+def test_a_given_kernel_without_a_sum_is_refused(total):
+    k = torch.zeros(1, 1, 3, 3)
+    k[..., 1, 1], k[..., 0, 0] = 1, total - 1
+    y = torch.rand(1, 3, 8, 8)
+    with pytest.raises(PnpError, match="cannot be divided by its sum"):
+        pnp.load("hqs-tv")(y=y, k=k, s=1, sigma=0.01)
+    with pytest.raises(PnpError, match="cannot be divided by its sum"):
+        pnp.restore(y, "hqs-tv", kernel=k)
+
+
+def test_grey_levels_are_refused_in_python_and_divided_without_a_word_in_files(tmp_path, recwarn):
+    taps = np.round(255 * kernel(5, 5) / kernel(5, 5).max()).astype(np.uint8)
+    with pytest.raises(PnpError, match=r"kernel: the kernel sums to .* divide it by its sum"):
+        pnp.restore(torch.rand(1, 3, 8, 8), "hqs-tv", kernel=taps)
+    np.save(tmp_path / "k.npy", taps)
+    write_image(tmp_path / "k.png", torch.from_numpy(taps / 255)[None, None].float())
+    for name in ("k.npy", "k.png"):
+        assert float(read_kernel(tmp_path / name).sum()) == pytest.approx(1, abs=1e-6)
+    assert not [w for w in recwarn if w.category is Notice]
 
 
 def test_bad_kernels_are_named_for_what_they_are(tmp_path):
