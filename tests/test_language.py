@@ -607,3 +607,39 @@ def test_a_step_that_gives_too_little_or_too_much_names_itself(write, gives):
         match=r"good.yaml:11: the step 'x = U\(y, s\)' failed .* a value for each of x",
     ):
         pipeline(y=Y)
+
+
+def steps_of(spec):
+    return [str(step) for stage in spec.stages for step in (*stage.start, *stage.steps)]
+
+
+def test_a_removed_module_takes_its_steps_along(write):
+    write("good.yaml", GOOD)
+    told = "extends: good.yaml\ngiven: [y, s = 1, k = G(y), alpha: levels, beta: levels]\n"
+    spec = read_spec(write("told.yaml", told + "modules: {H: null}\nreturn: [x]\n"))
+    assert steps_of(spec) == ["x = U(y, s)", "z = D(y, x, k, alpha[i])", "x = P(z, beta[i])"]
+    # Two at once, from stages as well as from a loop, by --set as well as by a layer.
+    longer = GOOD.replace("  - z = D", "  - w = B(x)\n  - w = M(w)\n  - z = D")
+    longer = longer.replace("  B: ", "  M: {prior: toy-blind}\n  B: ")
+    write("longer.yaml", longer)
+    for spec in (
+        read_spec(write("two.yaml", "extends: longer.yaml\nmodules: {B: null, M: null}\n")),
+        read_spec("longer.yaml", assignments=["modules={B: null, M: null}"]),
+    ):
+        assert steps_of(spec) == steps_of(read_spec("good.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [
+        ("U", "'x' is used before it has a value"),
+        ("H", "there is no module 'H'"),
+        ("D", "there is no module 'D'"),
+        ("P", "there is no module 'P'"),
+    ],
+)
+def test_a_module_that_others_need_is_missed(write, symbol, message):
+    """Its outputs would be read but not computed, or its inputs computed for nothing."""
+    write("good.yaml", GOOD)
+    with pytest.raises(pnp.PipelineError, match=message):
+        read_spec(write("over.yaml", f"extends: good.yaml\nmodules: {{{symbol}: null}}\n"))

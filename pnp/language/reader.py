@@ -23,6 +23,7 @@ from pnp.errors import Findings, OldSpelling, Problem, hint, nearest, with_artic
 from pnp.interfaces import KINDS, Kind
 from pnp.language.kinds import article, check_kinds
 from pnp.language.layers import Dialect, Merge, merge_maps
+from pnp.language.removal import removed_modules, without_calls
 from pnp.language.spec import KEYS, KIND_OF_NAME, Given, ModuleSpec, Spec, Step
 from pnp.language.stages import StageReader
 from pnp.language.steps import SYMBOL, VARIABLE, read_step, read_steps
@@ -76,8 +77,12 @@ def spec_of(document: Node, name: str) -> Spec:
 
 
 def _merge(base: Node, layer: Node) -> Node:
-    """A pipeline over another: modules are merged by symbol, any other key replaces."""
-    return merge_maps(base, layer, {"modules": _merge_modules}.get)
+    """A pipeline over another: modules are merged by symbol, any other key replaces.
+
+    A module that is removed takes the steps that call it along.
+    """
+    merged = merge_maps(base, layer, {"modules": _merge_modules}.get)
+    return without_calls(merged, removed_modules(base, layer))
 
 
 def _merge_modules(base: Node, layer: Node) -> Node:
