@@ -17,6 +17,7 @@ from pnp.observation import blur, downsample
 from pnp.priors.flow_kernel import FlowKernel
 from pnp.priors.kernel_auto_encoder import AutoEncodedKernel
 from pnp.priors.kernel_resunet import KernelResUNet
+from pnp.priors.kernel_update import KernelUpdate
 from pnp.testing import check_prior
 from pnp.transforms.flow_kernel import FlowKernelSearch
 from pnp.transforms.kernel_corrector import KernelCorrector
@@ -493,3 +494,38 @@ def test_flow_modules_refuse_what_does_not_fit():
         FlowKernel(rate=-1)
     with pytest.raises(PnpError, match="shift is 9"):
         FlowKernel(size=5, width=4, shift=9)
+
+
+class TestKernelUpdate:
+    def trained(self, nc=(4, 4, 8, 8)):
+        net = KernelUpdate(nc=nc)
+        nn.init.normal_(net.m_tail.weight, std=0.3)
+        return net
+
+    def test_before_training_it_keeps_the_last_kernel(self):
+        k, w = gaussian(25, 2.0, 1.0, 0.3), gaussian(25, 4.0)
+        assert (KernelUpdate()(w, k) - k).abs().max() < 1e-4
+
+    @pytest.mark.parametrize("size", [5, 8, 21, 25])
+    def test_the_result_is_a_kernel(self, size):
+        w = gaussian(size).repeat(2, 1, 1, 1) + 0.02 * torch.randn(2, 1, size, size)
+        for k in (None, gaussian(size).repeat(2, 1, 1, 1)):
+            result = self.trained()(w, k)
+            assert result.shape == w.shape and result.min() >= 0
+            assert torch.allclose(result.sum((1, 2, 3)), torch.ones(2))
+
+    def test_it_depends_on_both_inputs_and_each_kernel_on_its_own(self):
+        net = self.trained()
+        w, k = torch.rand(2, 1, 9, 9) / 81, gaussian(9).repeat(2, 1, 1, 1)
+        both = net(w, k)
+        assert (net(w.flip(-1), k) - both).abs().max() > 1e-4
+        assert (net(w, gaussian(9, 3.0).repeat(2, 1, 1, 1)) - both).abs().max() > 1e-4
+        assert torch.allclose(net(w[1:], k[1:]), both[1:], atol=1e-6)
+
+    def test_every_parameter_learns(self):
+        net = self.trained()
+        every_parameter_learns(net, net(torch.rand(1, 1, 25, 25) / 625, gaussian(25)))
+
+    def test_an_image_is_refused(self):
+        with pytest.raises(PnpError, match="kernel-update"):
+            KernelUpdate()(torch.rand(1, 3, 9, 9))

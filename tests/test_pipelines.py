@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "scunet": {"config": [1] * 7, "dim": 8, "head_dim": 4, "window": 4},
     "scunet-level": {"config": [1] * 7, "dim": 8, "head_dim": 4, "window": 4},
     "kernel-resunet": {"nb": 1},
+    "kernel-update": {"nc": [4, 4, 4, 4]},
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
     "residual-noise": {"features": 4},

@@ -47,6 +47,7 @@ TINY: dict[str, dict[str, Any]] = {  # sizes with which a step takes millisecond
     "resunet": {"nc": UNET, "nb": 1},
     "drunet": {"nc": UNET, "nb": 1},
     "kernel-resunet": {"nc": UNET, "nb": 1},
+    "kernel-update": {"nc": UNET},
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
     "residual-noise": {"features": 4},
