@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pnp.testing as testing  # noqa: F401 (the alias exports it)
     import pnp.transforms as transforms  # noqa: F401 (the alias exports it)
     from pnp.checkpoints import load_weights as load_weights
+    from pnp.comparing.report import report as report
     from pnp.comparing.run import compare as compare
     from pnp.degradations import Degradations as Degradations
     from pnp.degradations import ImagePool as ImagePool
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "checkpoints": ["load_weights"],
+    "comparing.report": ["report"],
     "comparing.run": ["compare"],
     "degradations": ["Degradations", "ImagePool"],
     "errors": ["PipelineError", "PnpError"],

@@ -70,6 +70,13 @@ def compare(args: argparse.Namespace) -> int:
     return compare_files(args)
 
 
+def report(args: argparse.Namespace) -> int:
+    """Render a comparison as a page or as tables."""
+    from pnp.commands.report import report_folder
+
+    return report_folder(args)
+
+
 def list_(args: argparse.Namespace) -> int:
     """List pipelines and modules, or describe a module."""
     if args.what is None or args.what in LISTS:
@@ -142,6 +149,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": demo,
     "train": train,
     "compare": compare,
+    "report": report,
     "list": list_,
     "show": show_,
     "check": check,

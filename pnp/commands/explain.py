@@ -12,7 +12,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from pnp.commands.show import bibtex
+from pnp.citations import bibtex
 from pnp.errors import PnpError, nearest, with_article
 from pnp.interfaces import Module, signature_of
 from pnp.language.reader import PIPELINES

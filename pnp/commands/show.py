@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 import shutil
 import textwrap
-from collections.abc import Iterable
-from importlib.resources import files
 
+from pnp.citations import bibtex, keys_of
 from pnp.cost import cost_of, read_size
 from pnp.document import Node, from_python
-from pnp.errors import PnpError
 from pnp.language.emit import emit
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import KEYS, Spec
@@ -91,38 +88,8 @@ def difference(a: str, b: str) -> str:
 
 def citations(spec: Spec) -> str:
     """BibTeX of a pipeline and of the modules that it calls."""
-    name, keys = spec.name, dict.fromkeys(spec.cite)
-    for symbol, module in spec.modules.items():
-        if symbol in spec.called:
-            keys.update(dict.fromkeys(REGISTRIES[module.role].get(module.name).cite))
-    return bibtex(keys, name) if keys else f"% {name} and its modules cite nothing"
-
-
-def bibtex(keys: Iterable[str], name: str) -> str:
-    """The BibTeX entries of `keys`, which `name` cites.
-
-    A key is one of references.bib, or a BibTeX entry itself.
-    """
-    known = _references()
-    missing = [key for key in keys if key not in known and not key.lstrip().startswith("@")]
-    if missing:
-        raise PnpError(
-            f"{name} cites {', '.join(missing)}, which is not in references.bib; "
-            "write the whole BibTeX entry in `cite`"
-        )
-    return "\n\n".join(known.get(key, key) for key in keys)
-
-
-def _references() -> dict[str, str]:
-    """The entries of references.bib by key."""
-    text = files("pnp").joinpath("references.bib").read_text(encoding="utf-8")
-    entries = re.split(r"\n(?=@)", "\n" + text)
-    found = {}
-    for entry in entries:
-        match = re.match(r"@\w+\{([^,\s]+),", entry.strip())
-        if match:
-            found[match[1]] = entry.strip()
-    return found
+    keys = keys_of(spec)
+    return bibtex(keys, spec.name) if keys else f"% {spec.name} and its modules cite nothing"
 
 
 def _ordered(document: Node) -> Node:

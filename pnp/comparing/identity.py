@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -32,16 +33,21 @@ def identity_of(comparison: Comparison, method: Method) -> dict[str, str]:
 def stale_column(row: dict[str, str], now: dict[str, str], columns: Iterable[str]) -> str | None:
     """The first column in which a row differs from what it would be now; None if there is none.
 
-    Rows of earlier versions have no hash of the protocol, and are compared by its name.
+    Files and folders are compared by their names, wherever they are.  Rows of earlier versions have
+    no hash of the protocol, and are compared by its name.
     """
     for name in columns:
-        if (
-            name in now
-            and row[name] != now[name]
-            and not (name == "protocol_hash" and not row[name])
-        ):
+        if name not in now or (name == "protocol_hash" and not row[name]):
+            continue
+        before, after = row[name], now[name]
+        if name in _PLACES:
+            before, after = (" ".join(Path(w).name for w in v.split()) for v in (before, after))
+        if before != after:
             return name
     return None
+
+
+_PLACES = ("pipeline", "weights", "data", "kernels")
 
 
 def versions(device: torch.device) -> dict[str, str]:

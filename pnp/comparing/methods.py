@@ -37,6 +37,10 @@ class Method:
     pipeline: str | list[str] = ""
     set: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
+    first: str | None = None
+    """A pipeline that the observation goes through before."""
+    then: str | None = None
+    """A pipeline that the result goes through afterwards."""
     given: tuple[Literal["k", "sigma"], ...] | dict[str, Noise | bool] = ()
     """The true values that it receives, or a map of values, in which `true` is the true one."""
     external: str | None = None
@@ -55,7 +59,16 @@ class Method:
             return self.call
         named = [self.pipeline] if isinstance(self.pipeline, str) else self.pipeline
         real = [self.base.value if n == BASE and self.base is not None else n for n in named]
-        return " with ".join(real)
+        chain = [self.first, " with ".join(real), self.then]
+        return ", then ".join(name for name in chain if name)
+
+    def specs(self) -> list[Spec]:
+        """The pipelines that it runs, one after the other."""
+        around = [
+            [spec_within(node, None, self.name)] if node is not None else []
+            for node in map(self.document.value.get, ("first", "then"))
+        ]
+        return [*around[0], self.spec(), *around[1]]
 
     def spec(self) -> Spec:
         """The pipeline, checked."""
@@ -80,9 +93,10 @@ class Method:
             file = Path(self.call.rpartition(":")[0])
             beside = (self.document.origin.folder or Path()) / file
             return [f for f in (beside, file) if f.is_file()][:1]
-        spec = self.spec()
-        sources = {m.weights.value for m in spec.modules.values() if m.weights is not None}
-        sources |= set() if spec.weights is None else {spec.weights.value}
+        specs = self.specs()
+        named = [m.weights for spec in specs for m in spec.modules.values()]
+        named += [spec.weights for spec in specs]
+        sources = {node.value for node in named if node is not None}
         files = [find_weights(source)[0] for source in sorted(sources)]
         missing = [file for file in files if not file.is_file()]
         if missing:
@@ -93,7 +107,7 @@ class Method:
         """False if weights that it needs do not exist (yet)."""
         if self.external is not None or self.call is not None:
             return True
-        self.spec()  # raises any other problem
+        self.specs()  # raises any other problem
         try:
             self.files()
         except PnpError:
@@ -109,9 +123,15 @@ class Method:
         told = {n: v for n, v in self.told().items() if v is not False}
         files = self.files()
         if self.external is not None or self.call is not None:
-            document = {"external": self.external, "pattern": self.pattern, "call": self.call}
+            document: Any = {
+                "external": self.external,
+                "pattern": self.pattern,
+                "call": self.call,
+            }
         else:
-            document = _without(self.spec().document.plain(), ("weights", "about", "cite"))
+            plain = [spec.document.plain() for spec in self.specs()]
+            documents = [_without(text, ("weights", "about", "cite")) for text in plain]
+            document = documents[0] if len(documents) == 1 else documents
         return {
             "method": self.name,
             "pipeline": self.shown,

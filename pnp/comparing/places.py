@@ -13,7 +13,7 @@ FOLDERS = {"PNP_DATA": "data", "PNP_PARITY": "parity"}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy")
 SCIKIT_IMAGE = "scikit-image"
 """As a folder: the colour photographs that come with scikit-image."""
-PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -35,7 +35,8 @@ def images_in(node: Node) -> list[Path]:
     if node.value == SCIKIT_IMAGE:
         import skimage.data
 
-        return [Path(skimage.data.__file__).parent / name for name in PHOTOGRAPHS]
+        found = [Path(skimage.data.__file__).parent / name for name in PHOTOGRAPHS]
+        return [path for path in found if path.is_file()]
     folder = expand(node)
     found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     if found:

@@ -115,6 +115,13 @@ def _read_methods(document: Node, findings: Findings) -> dict[str, Method]:
         findings.say((node or document).origin, "methods should be a map of pipelines", cure)
         return {}
     methods = {}
+    if (named := document.value.get("base")) is not None and isinstance(named.value, str):
+        try:
+            PIPELINES.find(named.value, named.origin.folder)
+        except PnpError as e:
+            message, _, cure = str(e).partition("; ")
+            findings.say(named.origin, message, cure)
+            return {}
     base, changes = document.value.get("base"), document.value.get("set")
     for name, entry in node.value.items():
         if not entry.is_map:
@@ -122,9 +129,9 @@ def _read_methods(document: Node, findings: Findings) -> dict[str, Method]:
             findings.say(entry.origin, f"{name} should be a map of keys", cure)
             continue
         method = _read_method(name, entry, base, changes, findings)
-        other = entry.value.get("otherwise")
-        if method is not None and other is not None and other.is_map and not _fits(method):
-            method = _read_method(name, other, base, changes, findings)
+        while method is not None and "otherwise" in entry.value and not _fits(method):
+            entry = entry.value["otherwise"]
+            method = _read_method(name, entry, base, changes, findings)
         if method is not None:
             methods[name] = method
     return methods

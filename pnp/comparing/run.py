@@ -209,7 +209,8 @@ def _check_rows(
 
 def _write_description(comparison: Comparison, folder: Path) -> None:
     """The comparison as it was measured, with all that it extends: what the report is made of."""
-    lines = [f"# {shlex.join(['pnp', 'compare', str(folder / 'comparison.yaml')])}"]
+    again = ["pnp", "compare", str(folder / "comparison.yaml"), "-o", str(folder)]
+    lines = [f"# {shlex.join(again)}"]
     lines += [line for line, _ in emit(portable(comparison))]
     with atomic(folder / "comparison.yaml") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

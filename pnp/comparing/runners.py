@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from pnp.metrics import kernel_error, psnr
 from pnp.pipeline import build
 from pnp.restoration import DTYPES, run_image
 from pnp.result import State
+from pnp.verdict import judge
 
 Runner = Callable[[Case, Observation, bool], Outcome]
 """A case, what is seen of it, whether curves over the iterations are of interest."""
@@ -41,7 +42,10 @@ def runner_of(method: Method, dtype: str, device: torch.device) -> Runner:
 class _Pipeline:
     def __init__(self, method: Method, dtype: str, device: torch.device):
         self.device, self.told = device, method.told()
-        self.pipeline = build(method.spec()).to(device).prepare(DTYPES[dtype])
+        made = [build(spec).to(device).prepare(DTYPES[dtype]) for spec in method.specs()]
+        self.first = made.pop(0) if method.first is not None else None
+        self.then = made.pop() if method.then is not None else None
+        self.pipeline = made[0]
         self.takes = {g.name: g.default is None for g in self.pipeline.spec.given}
         for name in self.told:
             if name not in self.takes:
@@ -61,23 +65,50 @@ class _Pipeline:
         given: dict[str, Any] = {"s": case.scale} if "s" in self.takes else {}
         given |= {n: true[n] if v is True else v for n, v in self.told.items() if v is not False}
         y = seen.y.to(self.device)
-        result, seconds, peak = measured(lambda: run_image(self.pipeline, y, given), self.device)
+
+        def run(trace: Callable[[State], None] | None = None) -> dict[str, Any]:
+            observed = y if self.first is None else run_image(self.first, y, {"s": 1})["x"]
+            result = dict(run_image(self.pipeline, observed, given, trace))
+            if self.then is not None:
+                result["x"] = run_image(self.then, result["x"], {"s": 1})["x"]
+            return result
+
+        result, seconds, peak = measured(run, self.device)
         curve: list[dict[str, float]] = []
         if curves:  # in a second run, so that metrics do not count as its time
-            run_image(self.pipeline, y, given, lambda state: _point(curve, state, seen, case.scale))
+            run(lambda state: _point(curve, state, seen, case.scale, set(given)))
         sigma = result.get("sigma") if "sigma" not in given else None
+        k = None if "k" in given else result.get("k")
         return Outcome(
             x=result["x"],
-            k=None if "k" in given else result.get("k"),
+            k=k,
             sigma=float(torch.as_tensor(sigma).float().mean()) if sigma is not None else None,
-            verdict=str(result.get("verdict", "")),
+            verdict="" if k is None else _verdict(result, k, seen, case, given.get("sigma")),
             seconds=seconds,
             peak_mb=peak,
             curve=curve,
         )
 
 
-def _point(curve: list[dict[str, float]], state: State, seen: Observation, s: int) -> None:
+def _verdict(
+    result: dict[str, Any], k: Tensor, seen: Observation, case: Case, sigma: float | None
+) -> str:
+    """What pnp says of an estimated kernel without the ground truth."""
+    x = result["x"].float().cpu()
+    if tuple(x.shape[-2:]) != tuple(case.scale * side for side in seen.y.shape[-2:]):
+        return ""
+    margin, ringing, level = (
+        float(torch.as_tensor(result[name]).flatten()[-1]) if name in result else None
+        for name in ("margin", "gain", "sigma")
+    )
+    level = sigma if level is None else level
+    found = judge(seen.y, x, k[:1].float().cpu(), case.scale, level, margin=margin, ringing=ringing)
+    return str(found)
+
+
+def _point(
+    curve: list[dict[str, float]], state: State, seen: Observation, s: int, given: Collection[str]
+) -> None:
     """PSNR, error of the kernel and noise level after an iteration."""
     if state.iteration is None and curve:
         return
@@ -89,9 +120,9 @@ def _point(curve: list[dict[str, float]], state: State, seen: Observation, s: in
         point["psnr"] = float(
             psnr(same, seen.truth.expand_as(same), min(s * s, min(x.shape[-2:]) // 4))
         )
-    if isinstance(k, Tensor):
+    if isinstance(k, Tensor) and "k" not in given:
         point["kernel_error"] = float(kernel_error(k[:1].float().cpu(), seen.k))
-    if sigma is not None:
+    if sigma is not None and "sigma" not in given:
         point["sigma"] = float(torch.as_tensor(sigma).float().mean())
     curve.append(point)
 
