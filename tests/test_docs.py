@@ -25,6 +25,7 @@ from pnp.document import read_text
 from pnp.errors import PnpError
 from pnp.language.reader import read_spec
 from pnp.pipeline import build
+from pnp.protocols import PROTOCOLS
 from pnp.registry import REGISTRIES
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +59,7 @@ def test_snippets(document, tmp_path, monkeypatch):
     for registry in REGISTRIES.values():
         registry.names()
         monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    monkeypatch.setattr("pnp.protocols.PROTOCOLS", dict(PROTOCOLS))
     torch.manual_seed(0)
     namespace = {"__name__": "snippet"}
     expected = None
