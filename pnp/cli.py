@@ -133,17 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=main)
     _add_train(command("train", "train networks with a recipe"))
     _add_compare(command("compare", "compare pipelines on images: a CSV row for every result"))
-    report = command("report", "render a comparison as a page or as tables")
-    report.add_argument("folder", metavar="DIR", help="where pnp compare wrote its rows")
-    report.add_argument(
-        "--format",
-        choices=["html", "markdown", "latex"],
-        default="html",
-        help=f"a page, or tables ({_DEFAULT})",
-    )
-    report.add_argument(
-        "-o", "--out", metavar="FILE", help="default: report.html in DIR, or stdout"
-    )
+    _add_report(command("report", "render a comparison as a page or as tables"))
     show_list = command("list", "list pipelines and modules, or describe a module")
     what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
@@ -258,6 +248,18 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
     how = f"exact: in floats, also written as .npy; the others: as in the papers' code ({_DEFAULT})"
     add("--protocol", metavar="NAME", default="exact", help=how)
     add("--seed", type=int, default=0, help=f"seed of the noise ({_DEFAULT})")
+
+
+def _add_report(report: argparse.ArgumentParser) -> None:
+    add = report.add_argument
+    add("folder", metavar="DIR", help="where pnp compare wrote its rows")
+    add(
+        "--format",
+        choices=["html", "markdown", "latex"],
+        default="html",
+        help=f"a page, or tables ({_DEFAULT})",
+    )
+    add("-o", "--out", metavar="FILE", help="default: report.html in DIR, or stdout")
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
