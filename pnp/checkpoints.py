@@ -9,16 +9,25 @@ method `translate(state) -> state` that renames or merges the tensors of the che
 
 from __future__ import annotations
 
-import pickle
+import functools
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 import yaml
 from torch import Tensor, nn
 
+from pnp.checkpoint_files import (
+    SUFFIXES,
+    is_averaged,
+    plain_name,
+    read_checkpoint,
+    read_part,
+    say_averaged,
+)
 from pnp.errors import PnpError
 from pnp.files import atomic, check_results
 
@@ -26,62 +35,7 @@ PRETRAINED = Path(__file__).parent / "weights"
 MANIFEST = "manifest.yaml"
 """In `PRETRAINED`: for each name of pretrained weights a mapping; its `recipe` trained them."""
 
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state", "model")
-"""Keys under which training programs store the weights, in order of preference."""
-
-WRAPPING_SEGMENTS = {"module", "_orig_mod"}
-"""Segments that DataParallel and torch.compile insert into names."""
-
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 LISTED = 4
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, on the CPU.
-
-    Wrapping dictionaries and `module.` prefixes are removed.  Formats are .safetensors, and
-    PyTorch's .pth, .pt, .ckpt; code in a file is never run.
-
-    Raises:
-        PnpError: The file does not exist, is damaged, contains objects other than tensors and plain
-            values, or contains no tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise PnpError(f"{path}: there is no such file")
-    if path.suffix not in SUFFIXES:
-        raise PnpError(f"{path}: weights are read from files that end in {', '.join(SUFFIXES)}")
-    content: Any
-    try:
-        if path.suffix == ".safetensors":
-            content = safetensors.torch.load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as e:
-        raise PnpError(
-            f"{path}: not read: the file is damaged, or holds Python objects, "
-            "which could run any code when read; "
-            "where it was made, save only the state_dict() of the network"
-        ) from e
-    except Exception as e:  # a damaged file can cause any exception
-        raise PnpError(
-            f"{path}: not a readable checkpoint ({e or type(e).__name__}); is the file complete?"
-        ) from e
-    while isinstance(content, Mapping):
-        inner = next((content[w] for w in WRAPPERS if isinstance(content.get(w), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    tensors = {}
-    if isinstance(content, Mapping):
-        tensors = {
-            _plain(key): value for key, value in content.items() if isinstance(value, Tensor)
-        }
-    if not tensors:
-        raise PnpError(
-            f"{path}: the file holds no named tensors; save the state_dict() of the network"
-        )
-    return tensors
 
 
 def load_weights(
@@ -110,22 +64,80 @@ def load_weights(
     """
     try:
         path, part = find_weights(source, base)
-        state = read_checkpoint(path)
+        check_pretrained(path)
+        state, part = read_part(path, part)
         translate = getattr(type(module), "translate", None)
         _fill(module, state if translate is None else translate(state), str(source), part, symbol)
     except PnpError as e:
         raise PnpError(f"{where}: {e}" if where else str(e)) from e
 
 
+def split_source(source: str | Path) -> tuple[str, str | None]:
+    """A file or a name, and the part after its last '#' if there is one.
+
+    A folder's name may hold a '#' too: "run#3/plain.pth" is a file.
+    """
+    text = str(source)
+    if text.lower().endswith(SUFFIXES):
+        return text, None
+    file, _, part = text.rpartition("#")
+    return (file, part or None) if file else (text, None)
+
+
 def find_weights(source: str | Path, base: Path | None = None) -> tuple[Path, str | None]:
     """The file that `source` refers to, and the prefix after its '#' if there is one."""
-    text, _, part = str(source).partition("#")
-    if text.endswith(SUFFIXES):
-        return (base or Path()) / Path(text).expanduser(), part or None
-    ours = PRETRAINED / f"{text}.safetensors"
-    if ".." not in Path(text).parts and not Path(text).is_absolute() and ours.is_file():
-        return ours, part or None
+    text, part = split_source(source)
+    if text.lower().endswith(SUFFIXES):
+        return (base or Path()) / Path(text).expanduser(), part
+    if is_name(text) and (ours := PRETRAINED / f"{text}.safetensors").is_file():
+        return ours, part
     raise PnpError(_unknown_weights(text))
+
+
+def check_source(source: str | Path) -> Path | None:
+    """The file of weights if it does not exist, else None; nothing is read.
+
+    Raises:
+        PnpError: The source is neither a file of weights nor a name in the package's manifest.
+    """
+    text, _ = split_source(source)
+    if is_name(text) and text in _manifest(PRETRAINED / MANIFEST):
+        return None
+    path, _ = find_weights(source)
+    return None if path.is_file() else path
+
+
+def is_name(text: str) -> bool:
+    """True for what can be the name of pretrained weights: it cannot leave their folder."""
+    return re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", text, re.ASCII) is not None
+
+
+def check_pretrained(path: Path) -> None:
+    """PnpError if a file of the package is not the one that its manifest describes."""
+    if path.is_relative_to(PRETRAINED):
+        name = path.relative_to(PRETRAINED).with_suffix("").as_posix()
+        expected = _manifest(PRETRAINED / MANIFEST).get(name, {}).get("sha256")
+        state = path.stat()
+        if expected and _sha256_of(path, state.st_mtime_ns, state.st_size) != expected:
+            raise PnpError(
+                f"{path}: the file is not the one that the package describes (its sha256 differs); "
+                "install pnp again"
+            )
+
+
+@functools.cache
+def _sha256_of(path: Path, changed: int, size: int) -> str:
+    """The checksum of a file, computed once for as long as it does not change."""
+    return sha256(path)
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _manifest(path: Path) -> dict[str, dict[str, Any]]:
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 def convert(source: str | Path, target: str | Path) -> None:
@@ -146,7 +158,7 @@ def convert(source: str | Path, target: str | Path) -> None:
 def _fill(
     module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, symbol: str
 ) -> None:
-    wanted = {_plain(key): (key, value) for key, value in module.state_dict().items()}
+    wanted = {plain_name(key): (key, value) for key, value in module.state_dict().items()}
     prefix = _prefix(wanted, state, source, symbol) if part is None else part.rstrip(".") + "."
     given = {
         key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
@@ -199,12 +211,20 @@ def _prefix(
     | USRNet's networks | `p.m_head.weight`, `h.mlp.0.weight` | `p.` |
     | several of one kind | `p_init.m_head.weight`, `p.m_head.weight` | the user must choose |
 
-    The order of preference: no prefix, if all tensors are found without one; the prefix that equals
-    the module's symbol, first with the same case, then with any case; the prefix under which most
-    tensors match.
+    The order of preference: averaged weights, if all tensors are found among them and among others;
+    no prefix, if all are found without one; the prefix that equals the module's symbol, first with
+    the same case, then with any case; the prefix under which most tensors match.
     """
     candidates = _candidates(wanted, state)
-    if "" in candidates and _fits(wanted, state, "") == _everything(wanted):
+    whole = {p for p in candidates if _fits(wanted, state, p) == _everything(wanted)}
+    averaged = {p for p in whole if any(map(is_averaged, p.split(".")))}
+    if averaged and whole - averaged:
+        first = next(iter(averaged)) if len(averaged) == 1 else None
+        if (prefix := first or _prefix_of_symbol(averaged, symbol)) is not None:
+            other = min(whole - averaged, key=len).rstrip(".")
+            say_averaged(source, prefix.rstrip("."), other)
+            return prefix
+    if "" in whole:
         return ""
     of_symbol = _prefix_of_symbol(candidates, symbol)
     return of_symbol or _fitting_prefix(candidates, wanted, state, source)
@@ -259,10 +279,6 @@ def _fitting_prefix(
     return prefixes[0] if prefixes else ""
 
 
-def _plain(key: str) -> str:
-    return ".".join(segment for segment in key.split(".") if segment not in WRAPPING_SEGMENTS)
-
-
 def _some(lines: list[str]) -> list[str]:
     return lines if len(lines) <= LISTED else [*lines[:LISTED], f"{len(lines) - LISTED} more"]
 
@@ -272,9 +288,7 @@ def _described(key: str, value: Tensor) -> str:
 
 
 def _unknown_weights(name: str) -> str:
-    manifest = PRETRAINED / MANIFEST
-    known = (yaml.safe_load(manifest.read_text()) or {}) if manifest.is_file() else {}
-    recipe = known.get(name, {}).get("recipe")
+    recipe = _manifest(PRETRAINED / MANIFEST).get(name, {}).get("recipe")
     files = PRETRAINED.rglob("*.safetensors")
     known_names = sorted(p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in files)
     return (

@@ -22,7 +22,7 @@ from PIL import Image as Pillow
 
 from pnp import deep_png
 from pnp.errors import PnpError
-from pnp.limits import array_shape, check_pixels
+from pnp.limits import check_array, check_pixels
 from pnp.transparency import unpremultiplied, with_colour_key
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -144,7 +144,7 @@ def _decode_with_pillow(path: Path) -> Decoded:
 
 def _decode_npy(path: Path) -> Decoded:
     with path.open("rb") as file:
-        shape, _ = array_shape(file)
+        shape = check_array(path, file, path.stat().st_size)
     if len(shape) > 1:
         check_pixels(path, shape[1], shape[0])
     return Decoded(np.load(path, allow_pickle=False))

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from pnp.errors import Origin, PipelineError, PnpError, Problem
+from pnp.limits import LARGEST_TEXT
 
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
@@ -50,6 +51,11 @@ class Node:
 def read_file(path: Path, name: str | None = None) -> Node:
     """Read a YAML file; PipelineError if it is not one."""
     try:
+        if (size := path.stat().st_size) > LARGEST_TEXT:
+            raise PnpError(
+                f"{name or path}: the file has {size / 1e6:.3g} MB, but the limit is "
+                f"{LARGEST_TEXT // 1000} kB; is it a pipeline?"
+            )
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as e:
         raise PnpError(

@@ -25,6 +25,7 @@ from pnp.files import atomic
 from pnp.images import read_image
 from pnp.kernel_words import is_words, kernel_of_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
+from pnp.limits import check_array, check_matlab, check_unpacked, check_zip
 
 LARGEST = 501
 """Arrays with a longer side are taken to be pictures, not kernels."""
@@ -140,10 +141,13 @@ def _kernels_in(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_npy(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as opened:
+        check_array(path, opened, path.stat().st_size)
     return _unstack("", np.load(path, allow_pickle=False))
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
+    check_zip(path)
     # Opened here, because NumPy does not close a damaged file.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {
@@ -156,6 +160,7 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
 def _from_mat(path: Path) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
 
+    check_matlab(path)
     try:
         content = {
             name: value for name, value in loadmat(path).items() if not name.startswith("__")
@@ -184,11 +189,14 @@ def _from_hdf5(path: Path) -> dict[str, np.ndarray]:
         ) from e
 
     def value(entry: Any, file: Any) -> np.ndarray:
+        check_unpacked(path, [entry.nbytes])
         array = entry[()]
         if array.dtype != object:
             return array.T  # HDF5 has MATLAB's axes in reverse
         cells = np.empty(array.size, object)
-        cells[:] = [file[reference][()].T for reference in array.ravel()]
+        inside = [file[reference] for reference in array.ravel()]
+        check_unpacked(path, (cell.nbytes for cell in inside))
+        cells[:] = [cell[()].T for cell in inside]
         return cells
 
     with h5py.File(path) as file:

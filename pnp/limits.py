@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -24,6 +26,7 @@ LARGEST_UNPACKED = 2**28
 """Bytes that an archive may unpack to, if that is more than four times its own size."""
 LARGEST_TEXT = 100_000
 """Bytes of a pipeline or recipe; those of the package have less than 3000."""
+_PACKED = 15  # the type of a compressed element in a MATLAB file
 
 
 def check_pixels(path: str | Path, width: int, height: int) -> None:
@@ -62,16 +65,57 @@ def check_unpacked(path: Path, sizes: Iterable[int]) -> None:
 
 def check_zip(path: Path) -> None:
     """Refuse a ZIP archive (.npz, .pth) that unpacks to too much, by its table of contents."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            check_unpacked(path, (member.file_size for member in archive.infolist()))
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        check_unpacked(path, (member.file_size for member in members))
+        for member in members:
+            if member.filename.endswith(".npy"):
+                with archive.open(member) as file:
+                    check_array(path, file, member.file_size)
 
 
-def array_shape(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype in the header of a .npy file; ValueError if it is not one."""
+def check_matlab(path: Path) -> None:
+    """Refuse a MATLAB file of version 5 to 7 that unpacks to too much, by unpacking up to the
+    limit; earlier ones are not packed, later ones are HDF5.
+    """
+    with path.open("rb") as file:
+        head = file.read(128)
+        order = ">" if head.endswith(b"MI") else "<"
+        if len(head) == 128 and struct.unpack(f"{order}H", head[124:126]) == (0x0100,):
+            check_unpacked(path, _unpacked_sizes(file, order))
+
+
+def _unpacked_sizes(file: IO[bytes], order: str) -> Iterator[int]:
+    """The sizes of the elements of a MATLAB file; packed ones are unpacked piece by piece."""
+    while len(tag := file.read(8)) == 8:
+        kind, left = struct.unpack(f"{order}II", tag)
+        if kind != _PACKED:
+            yield left
+            file.seek(left, os.SEEK_CUR)
+            continue
+        unpack = zlib.decompressobj()
+        while (left or unpack.unconsumed_tail) and not unpack.eof:
+            packed = unpack.unconsumed_tail
+            if not packed:
+                packed = file.read(min(left, 2**16))
+                left = left - len(packed) if packed else 0
+            yield len(unpack.decompress(packed, 2**22))
+        file.seek(left, os.SEEK_CUR)
+
+
+def check_array(path: Path, file: IO[bytes], size: int) -> tuple[int, ...]:
+    """The shape in the header of a .npy file; refuses one that needs more than its `size` bytes."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0
     if version != (1, 0):
         read = np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    return shape, dtype
+    stated = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and stated > size:
+        raise PnpError(
+            f"{path}: the header states {stated / 1e6:.3g} MB, but there are {size / 1e6:.3g} MB; "
+            "is the file damaged or cut off?"
+        )
+    return shape

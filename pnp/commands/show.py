@@ -7,13 +7,15 @@ import inspect
 import shutil
 import textwrap
 
+from pnp.checkpoints import check_source
 from pnp.citations import bibtex, keys_of
 from pnp.cost import cost_of, read_size
 from pnp.document import Node, from_python
+from pnp.errors import PipelineError, PnpError, Problem
 from pnp.language.emit import emit
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import KEYS, Spec
-from pnp.pipeline import build
+from pnp.pipeline import Pipeline, build
 from pnp.registry import REGISTRIES
 
 
@@ -56,11 +58,34 @@ def cost(spec: Spec, size: str = "1024x1024") -> str:
 def verdict(spec: Spec) -> str:
     """One line about a valid pipeline; PipelineError with all problems of an invalid one."""
     pipeline = build(spec, random_weights=True)
+    absent = _absent_weights(spec, pipeline)
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
     learned = f", {parameters:,} parameters" if parameters else ""
     returned = ", ".join(spec.returns)
-    return f"{spec.name}: ok: ({given}) -> {returned}, {spec.iterations} iterations{learned}"
+    missing = f"; there is no {' and no '.join(absent)}" if absent else ""
+    ok = f"{spec.name}: ok: ({given}) -> {returned}, {spec.iterations} iterations"
+    return f"{ok}{learned}{missing}"
+
+
+def _absent_weights(spec: Spec, pipeline: Pipeline) -> list[str]:
+    """The files of weights that do not exist; PipelineError for what cannot be weights."""
+    absent, problems = [], []
+    for symbol, module in spec.modules.items():
+        learned = next(pipeline.parts[symbol].parameters(), None) is not None
+        source = module.weights or (spec.weights if learned else None)
+        if source is None:
+            continue
+        try:
+            file = check_source(source.value)
+        except PnpError as e:
+            message, _, cure = str(e).partition("; ")
+            problems.append(Problem(source.origin, f"{symbol}: {message}", cure))
+        else:
+            absent += [] if file is None else [str(file)]
+    if problems:
+        raise PipelineError(problems)
+    return list(dict.fromkeys(absent))
 
 
 def difference(a: str, b: str) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pnp.checkpoints import split_source
 from pnp.document import Node, scalar
 from pnp.errors import Findings, OldSpelling, Problem, hint, nearest, with_article
 from pnp.interfaces import KINDS, Kind
@@ -116,7 +117,7 @@ def _with_weights_found(document: Node) -> Node:
         if weights is None or not isinstance(weights.value, str) or weights.origin.folder is None:
             return holder
         folder = weights.origin.folder
-        if not (folder / weights.value.partition("#")[0]).is_file():
+        if not (folder / split_source(weights.value)[0]).is_file():
             return holder
         located = Node(str(folder / weights.value), weights.origin)
         return Node({**holder.value, "weights": located}, holder.origin)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
+from pnp.checkpoints import split_source
 from pnp.degradations import Degradations
 from pnp.document import Node
 from pnp.errors import Origin
@@ -136,7 +137,7 @@ class Recipe:
         nodes = [node for node in (self.spec.weights, *modules) if node is not None]
         named = [(node, "weights") for node in nodes]
         named += [(node, "starting weights") for node in self.start.values()]
-        files = [(str(node.value).partition("#")[0], role) for node, role in named]
+        files = [(split_source(str(node.value))[0], role) for node, role in named]
         return [(self.document.origin.file, "recipe"), *files]
 
     def line(self, *keys: str) -> Origin:

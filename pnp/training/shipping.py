@@ -11,7 +11,6 @@ names the recipe that makes the weights, for the message to users of a pipeline 
 from __future__ import annotations
 
 import copy
-import hashlib
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from pnp.checkpoints import MANIFEST, PRETRAINED
+from pnp.checkpoints import MANIFEST, PRETRAINED, sha256
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.fingerprints import beside
@@ -141,11 +140,6 @@ def read_manifest(folder: Path = PRETRAINED) -> dict[str, dict[str, Any]]:
     """The entries by name."""
     path = folder / MANIFEST
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _half(value: Tensor) -> Tensor:

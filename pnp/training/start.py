@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from pnp.checkpoints import load_weights
+from pnp.checkpoints import load_weights, split_source
 from pnp.errors import Origin, PipelineError, PnpError, Problem
 from pnp.pipeline import Pipeline, build
 from pnp.training.recipe import Recipe
@@ -90,6 +90,6 @@ def _is_part(name: str, parts: Mapping[str, object]) -> bool:
 
 def _recipe_that_makes(source: str) -> str:
     """A hint for weights of an earlier stage, which are in runs/RECIPE."""
-    parts = Path(source.partition("#")[0]).parts
+    parts = Path(split_source(source)[0]).parts
     missing = parts[:1] == ("runs",) and len(parts) > 1 and not Path(*parts).exists()
     return f"'pnp train {parts[1]}' makes it" if missing else ""
