@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pnp.testing as testing  # noqa: F401 (the alias exports it)
     import pnp.transforms as transforms  # noqa: F401 (the alias exports it)
     from pnp.checkpoints import load_weights as load_weights
+    from pnp.comparing.figures import figure as figure
     from pnp.comparing.report import report as report
     from pnp.comparing.run import compare as compare
     from pnp.degradations import Degradations as Degradations
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "checkpoints": ["load_weights"],
+    "comparing.figures": ["figure"],
     "comparing.report": ["report"],
     "comparing.run": ["compare"],
     "degradations": ["Degradations", "ImagePool"],

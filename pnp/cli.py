@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        unfinished = args.command in ("run", "degrade", "train", "demo", "compare")
+        unfinished = args.command in ("run", "degrade", "train", "demo", "compare", "figure")
         return 141 if unfinished else 0
     except Exception as e:
         if args.debug:
@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=main)
     _add_train(command("train", "train networks with a recipe"))
     _add_compare(command("compare", "compare pipelines on images: a CSV row for every result"))
+    _add_figure(command("figure", "draw figure 7, 8, 11, 12 or 13 of the paper with our results"))
     _add_report(command("report", "render a comparison as a page or as tables"))
     show_list = command("list", "list pipelines and modules, or describe a module")
     what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
@@ -295,26 +296,38 @@ def _add_compare(compare: argparse.ArgumentParser) -> None:
     add = compare.add_argument
     what = "a comparison (table-1 ... table-9, or a YAML file), or pipelines"
     add("what", metavar="COMPARISON", nargs="+", help=what)
+    _add_measured(compare)
     add("-o", "--out", metavar="DIR", help="folder of the rows (default: comparisons/NAME)")
-    add("--data", metavar="DIR", help="folder of images; scikit-image: the photographs in it")
     add("--every", metavar="N", type=int, help="every n-th image")
     add("--limit", metavar="N", type=int, help="the first N images")
-    add("--kernels", metavar="FILE", help="file of kernels (.npy, .mat ...)")
-    add(
-        "--kernel", metavar="KERNEL", action="append", default=[], help="gaussian:1.6, motion:1 ..."
-    )
+    words = "gaussian:1.6, motion:1 and others"
+    add("--kernel", metavar="KERNEL", action="append", default=[], help=words)
     add("--scale", metavar="S", type=_whole, action="append", default=[], help="1, 2, 3 or 4 ...")
     add("--sigma", metavar="LEVEL", action="append", default=[], help=_LEVEL)
     add("--protocol", metavar="NAME", help="how observations are simulated: exact, usrnet ...")
     add("--only", metavar="METHOD", nargs="+", default=[], help="measure these methods only")
-    add("--base", metavar="PIPELINE", help="the pipeline in place of the comparison's own base")
-    add("--small", action="store_true", help="the comparison's small form, minutes on a laptop")
     again = "delete and measure again rows made with other pipelines, weights or precision"
     add("--again", action="store_true", help=again)
     keep = f"keep pictures and curves of the first N images ({_DEFAULT})"
     add("--keep", metavar="N", type=int, default=2, help=keep)
-    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
     add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision ({_DEFAULT})")
+
+
+def _add_figure(figure: argparse.ArgumentParser) -> None:
+    add = figure.add_argument
+    add("number", metavar="N", type=int, help="7, 8, 11, 12 or 13")
+    _add_measured(figure)
+    add("-o", "--out", metavar="FILE", help="PNG (default: figures/figure-N.png)")
+
+
+def _add_measured(command: argparse.ArgumentParser) -> None:
+    """The options that `compare` and `figure` have in common."""
+    add = command.add_argument
+    add("--data", metavar="DIR", help="folder of images; scikit-image: the photographs in it")
+    add("--kernels", metavar="FILE", help="file of kernels (.npy, .mat ...)")
+    add("--base", metavar="PIPELINE", help="the pipeline in place of the comparison's own base")
+    add("--small", action="store_true", help="the comparison's small form, minutes on a laptop")
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
     change = "change the comparison (scales=[2]), or its base (weights=FILE, modules.P.nb=1)"
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 

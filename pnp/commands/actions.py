@@ -77,6 +77,13 @@ def report(args: argparse.Namespace) -> int:
     return report_folder(args)
 
 
+def figure(args: argparse.Namespace) -> int:
+    """Draw a figure of the paper."""
+    from pnp.commands.report import draw_figure
+
+    return draw_figure(args)
+
+
 def list_(args: argparse.Namespace) -> int:
     """List pipelines and modules, or describe a module."""
     if args.what is None or args.what in LISTS:
@@ -150,6 +157,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": train,
     "compare": compare,
     "report": report,
+    "figure": figure,
     "list": list_,
     "show": show_,
     "check": check,

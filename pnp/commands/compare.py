@@ -51,8 +51,9 @@ def _tell(compared: Compared) -> None:
 
 
 def _comparison(args: argparse.Namespace) -> Comparison:
-    changes = _overrides(args)
-    if len(args.what) == 1 and is_comparison(args.what[0]):
+    named = len(args.what) == 1 and is_comparison(args.what[0])
+    changes = overrides_of(args, args.what[0] if named else None) | _conditions(args)
+    if named:
         return read_comparison(args.what[0], args.assignments, small=args.small, overrides=changes)
     if args.small or args.base:
         raise PnpError("compare: --small and --base are for comparisons, such as table-7")
@@ -62,22 +63,33 @@ def _comparison(args: argparse.Namespace) -> Comparison:
     return comparison_of_pipelines(args.what, changes, args.out, args.assignments)
 
 
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    """What the options change, by key of the comparison."""
+def overrides_of(args: argparse.Namespace, name: str | None) -> dict[str, Any]:
+    """What the options change, by key of the comparison of this name.
+
+    Kernels of another file keep the groups of the comparison if it has numbered ones.
+    """
     found: dict[str, Any] = {}
     if args.data:
         named = args.data == "scikit-image" or args.data.startswith("PNP_")
         found["data.folder"] = args.data if named else str(Path(args.data).resolve())
-    if args.every is not None:
-        found["data.every"] = args.every
     if args.kernels:
         count = len(read_kernels(args.kernels))
-        found["kernels"] = {
-            "file": str(Path(args.kernels).resolve()),
-            "groups": {"kernels": list(range(1, count + 1))},
-        }
-    elif args.kernel:
-        found["kernels"] = {"groups": {"kernels": args.kernel}}
+        found["kernels.file"] = str(Path(args.kernels).resolve())
+        own = None if name is None or args.small else read_comparison(name).kernels
+        if own is None or own.file is None:
+            found["kernels.groups"] = {"kernels": list(range(1, count + 1))}
+    if args.base:
+        found["base"] = args.base
+    return found
+
+
+def _conditions(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of the observations."""
+    found: dict[str, Any] = {}
+    if args.every is not None:
+        found["data.every"] = args.every
+    if args.kernel and not args.kernels:
+        found["kernels"] = {"file": None, "groups": {"kernels": args.kernel}}
     if args.scale:
         found["scales"] = args.scale
     if args.sigma:
@@ -86,6 +98,4 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         found["sigmas"] = args.sigma
     if args.protocol:
         found["protocol"] = args.protocol
-    if args.base:
-        found["base"] = args.base
     return found

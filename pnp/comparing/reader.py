@@ -42,6 +42,7 @@ COMPARISONS = Dialect(
     merge=_merge,
     complete=("data", "scales", "sigmas", "methods"),
     package="pnp.comparing.comparisons",
+    dotted=("set",),
     inner=PIPELINES,
 )
 

@@ -187,7 +187,7 @@ def _shown(title: str, table: Table) -> dict[str, Any]:
     return {"title": title, "columns": table.columns, "rows": rows}
 
 
-def _methods(measured: Measured) -> list[dict[str, str]]:
+def _methods(measured: Measured) -> list[dict[str, Any]]:
     found = []
     for name in measured.done:
         rows = measured.results.of(name)
@@ -204,8 +204,7 @@ def _methods(measured: Measured) -> list[dict[str, str]]:
                 "set": first["set"],
                 "document": first["document"],
                 "given": ", ".join(first["given"].split()) or "nothing",
-                "weights": first["weights"],
-                "sha256": first["sha256"],
+                "weights": _pairs(first["weights"], first["sha256"]),
                 "seconds": f"{seconds[len(seconds) // 2]:.2g}" if seconds else "-",
                 "memory": f"{max(memory):.0f}" if memory else "-",
                 "doubtful": f"{doubtful} of {judged}" if judged else "-",
@@ -215,6 +214,12 @@ def _methods(measured: Measured) -> list[dict[str, str]]:
             }
         )
     return found
+
+
+def _pairs(names: str, digests: str) -> list[tuple[str, str]]:
+    """The files of weights, each with its digest."""
+    listed, hashes = names.split(), digests.split()
+    return list(zip(listed if len(listed) == len(hashes) else [names], hashes, strict=False))
 
 
 @dataclass

@@ -1,0 +1,135 @@
+"""Figures 7, 8, 11, 12 and 13 of the paper, on one image, as PNG.
+
+7   results and kernels without noise (Table 1)      8   the same with noise (Table 3)
+11  the noise level known, estimated, zero, largest  12  denoising before, after, within
+13  image and kernel over the iterations of the base
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pnp.comparing.comparison import Case, Comparison
+from pnp.comparing.observing import Observer
+from pnp.comparing.pictures import file_name, name_of_case
+from pnp.comparing.reader import read_comparison
+from pnp.comparing.run import compare
+from pnp.errors import PnpError
+from pnp.files import atomic, make_folder
+from pnp.images import read_image
+from pnp.kernel_files import read_kernel
+from pnp.pipeline import build
+from pnp.restoration import choose_device, run_image
+from pnp.trace import Recorder
+
+TABLES = {7: "table-1", 8: "table-3", 11: "table-6", 12: "table-7", 13: "table-3"}
+
+
+def figure(
+    number: int,
+    *,
+    out: str | Path | None = None,
+    small: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    assignments: tuple[str, ...] = (),
+    device: str = "auto",
+) -> Path:
+    """Draw a figure of the paper with our results.
+
+    Args:
+        number: 7, 8, 11, 12 or 13.
+        out: The PNG; by default `figures/figure-N.png`, with the measured results beside it.
+        small: True for an image that comes with scikit-image, at scale 2.
+        overrides: As of `read_comparison`, for example `{"base": "ikrnet"}`.
+        assignments: As of `read_comparison`.
+        device: As of `compare`.
+    Raises:
+        PnpError: There is no such figure, or nothing could be measured.
+    """
+    if number not in TABLES:
+        listed = ", ".join(map(str, TABLES))
+        raise PnpError(f"figure {number}: only figures {listed} can be drawn from measurements")
+    target = Path(out) if out is not None else Path("figures") / f"figure-{number}.png"
+    comparison = read_comparison(
+        TABLES[number], assignments, small=small, overrides=dict(overrides or {})
+    )
+    firsts = {name: group[:1] for name, group in comparison.groups.items()}
+    changes = {
+        **(overrides or {}),
+        "data.first": 1,
+        "scales": comparison.scales[:1],
+        "kernels.groups": {
+            n: [int(k) if k.isdecimal() else k for k in g] for n, g in firsts.items()
+        },
+    }
+    comparison = read_comparison(TABLES[number], assignments, small=small, overrides=changes)
+    make_folder(target.parent)
+    if number == 13:
+        _iterations(comparison, target, device)
+        return target
+    compared = compare(comparison, out=target.with_suffix(""), device=device, keep=1)
+    cases = list(comparison.cases())
+    methods = [m for m in comparison.methods if compared.results.of(m)]
+    if not methods:
+        raise PnpError(f"figure {number}: no method has weights; choose another base with --base")
+    _draw(compared.folder / "pictures", cases, methods, target)
+    return target
+
+
+def _iterations(comparison: Comparison, target: Path, device: str) -> None:
+    """Figure 13: x and k over the iterations, for the last kernel."""
+    base = next(m for m in comparison.methods.values() if m.pipeline == "base")
+    if not base.has_weights():
+        raise PnpError(
+            f"figure 13: {base.shown} has no weights yet; choose another base with --base"
+        )
+    case = list(comparison.cases())[-1]
+    seen, place = Observer(comparison)(case), choose_device(device)
+    pipeline = build(base.spec()).to(place)
+    given: dict[str, Any] = {"s": case.scale}
+    given |= {g.name: seen.k.to(place) for g in pipeline.spec.given if g.name == "k"}
+    recorder = Recorder()
+    run_image(pipeline, seen.y.to(place), given, recorder)
+    recorder.draw(target)
+
+
+def _draw(pictures: Path, cases: list[Case], methods: list[str], target: Path) -> None:
+    """A row for each kernel: ground truth, observation, results with PSNR and kernels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = ["ground truth", "observation", *methods]
+    files = {"ground truth": "truth", "observation": "observation"}
+    figure = Figure(figsize=(2.5 * len(columns), 2.75 * len(cases)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(cases), len(columns), squeeze=False)
+    for line, case in zip(axes, cases, strict=True):
+        folder = pictures / name_of_case(case)
+        for place, column in zip(line, columns, strict=True):
+            name = files.get(column, file_name(column))
+            place.set_axis_off()
+            title, kernel = column, folder / f"{name}_kernel.npy"
+            if column == "observation":
+                kernel = folder / "kernel.npy"
+            elif column in methods:
+                psnr = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["psnr"]
+                title = f"{column}\n{psnr:.2f} dB"
+            place.set_title(title, fontsize=9)
+            pixels = read_image(folder / f"{name}.png").pixels[0].numpy()
+            grey = len(pixels) == 1
+            place.imshow(
+                pixels[0] if grey else pixels.transpose(1, 2, 0),
+                cmap="gray" if grey else None,
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+            )
+            if kernel.is_file():
+                inset = place.inset_axes((0.72, 0.72, 0.27, 0.27))
+                inset.set(xticks=[], yticks=[])
+                inset.imshow(read_kernel(kernel)[0, 0].numpy(), cmap="gray", vmin=0)
+    with atomic(target) as temporary:
+        figure.savefig(temporary, format="png")

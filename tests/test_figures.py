@@ -1,0 +1,32 @@
+"""The figures of the paper, drawn with our results on a corner of one photograph."""
+
+import pytest
+from PIL import Image
+
+import pnp
+from pnp.cli import main
+
+TINY = ["--small", "--device", "cpu", "--set", "data.crop=72"]
+FEW = ["--set", "kernels.groups={gaussian: ['gaussian:1.2']}"]
+
+
+@pytest.mark.parametrize(("number", "methods"), [(7, 4), (12, 4)])
+def test_results_side_by_side(tmp_path, monkeypatch, number, methods):
+    monkeypatch.chdir(tmp_path)
+    base = ["--base", "blind-classical", "--set", "stages.0.repeat=1", "--set", "stages.1.repeat=5"]
+    words = base if number == 7 else []
+    assert main(["figure", str(number), *TINY, *FEW, *words]) == 0
+    with Image.open(tmp_path / "figures" / f"figure-{number}.png") as drawn:
+        assert drawn.width / drawn.height == pytest.approx((2 + methods) * 2.5 / 2.75, rel=0.02)
+
+
+def test_the_iterations(tmp_path):
+    overrides = {"base": "blind-classical", "data.crop": 72}
+    out = pnp.figure(13, out=tmp_path / "13.png", small=True, overrides=overrides, device="cpu")
+    with Image.open(out) as drawn:
+        assert drawn.width > drawn.height > 300
+
+
+def test_other_figures_are_refused(capsys):
+    assert main(["figure", "3"]) == 1
+    assert "only figures 7, 8, 11, 12, 13 can be drawn" in " ".join(capsys.readouterr().err.split())
