@@ -140,12 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
     show = command("show", "print a pipeline, merged with what it extends, and its cost", chosen)
     show.add_argument("pipeline", metavar="PIPELINE")
-    show.add_argument(
-        "--size",
-        metavar="HxW",
-        default="1024x1024",
-        help=f"size of the result for which the cost is computed ({_DEFAULT})",
-    )
+    size = f"size of the result for which the cost is computed ({_DEFAULT})"
+    show.add_argument("--size", metavar="HxW", default="1024x1024", help=size)
     check = command("check", "check pipelines and print all their problems", chosen)
     check.add_argument("pipelines", metavar="PIPELINE", nargs="+", help="YAML files or names")
     diff = command("diff", "show how two pipelines differ, after merging what they extend")
@@ -318,6 +314,14 @@ def _add_figure(figure: argparse.ArgumentParser) -> None:
     add("number", metavar="N", type=int, help="7, 8, 11, 12 or 13")
     _add_measured(figure)
     add("-o", "--out", metavar="FILE", help="PNG (default: figures/figure-N.png)")
+
+
+def _add_report(report: argparse.ArgumentParser) -> None:
+    add = report.add_argument
+    add("folder", metavar="DIR", help="where pnp compare wrote its rows")
+    forms = f"a page, or tables ({_DEFAULT})"
+    add("--format", choices=["html", "markdown", "latex"], default="html", help=forms)
+    add("-o", "--out", metavar="FILE", help="default: report.html in DIR, or stdout")
 
 
 def _add_measured(command: argparse.ArgumentParser) -> None:
