@@ -316,14 +316,6 @@ def _add_figure(figure: argparse.ArgumentParser) -> None:
     add("-o", "--out", metavar="FILE", help="PNG (default: figures/figure-N.png)")
 
 
-def _add_report(report: argparse.ArgumentParser) -> None:
-    add = report.add_argument
-    add("folder", metavar="DIR", help="where pnp compare wrote its rows")
-    forms = f"a page, or tables ({_DEFAULT})"
-    add("--format", choices=["html", "markdown", "latex"], default="html", help=forms)
-    add("-o", "--out", metavar="FILE", help="default: report.html in DIR, or stdout")
-
-
 def _add_measured(command: argparse.ArgumentParser) -> None:
     """The options that `compare` and `figure` have in common."""
     add = command.add_argument
