@@ -164,20 +164,21 @@ _LEVEL = "noise level, for example 2%%, 5/255 or 0.02"
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
+    run.usage = "pnp run [PIPELINE] IMAGE [IMAGE ...] [-o DIR] [-s S] [-k KERNEL] [further options]"
     add = run.add_argument
-    add("pipeline", metavar="PIPELINE", help="a name (see pnp list) or a YAML file")
     add(
-        "images",
+        "words",
         metavar="IMAGE",
         nargs="+",
-        help="the observations y: PNG, TIFF, JPEG, WebP, .npy ...",
+        help="a pipeline (a name, see pnp list, or a YAML file; without it, a blind one that fits "
+        "photographs), then the observations y: PNG, TIFF, JPEG, WebP, .npy ..., or folders",
     )
     add(
         "-o",
         "--out",
         metavar="DIR",
-        required=True,
-        help="folder for NAME_xS.png, the kernel and a JSON record",
+        default="restored",
+        help=f"folder for NAME_xS.png, the kernel and a JSON record ({_DEFAULT})",
     )
     add(
         "-s",
@@ -194,6 +195,16 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="ground truth, for one image: print the PSNR before and after",
     )
+    pair = "also write the image before and after as one picture"
+    add("--compare", action="store_true", help=pair)
+    add(
+        "--format",
+        choices=["png", "same"],
+        default="png",
+        help=f"file type of the result: PNG, or that of the input ({_DEFAULT})",
+    )
+    add("--jobs", metavar="N", type=_jobs, default=1, help=f"images at the same time ({_DEFAULT})")
+    add("--overwrite", action="store_true", help="restore finished images once more")
     add("--trace", action="store_true", help="also save and draw the variables of every iteration")
     add(
         "--trace-also",
@@ -332,6 +343,14 @@ def _whole(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 16:
         raise argparse.ArgumentTypeError(
             f"the scale is '{text}', but it must be a whole number from 1 to 16"
+        )
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(
+            f"the number of images is '{text}', but it must be a whole number from 1 to 256"
         )
     return int(text)
 

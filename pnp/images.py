@@ -25,6 +25,10 @@ from pnp.errors import PnpError
 from pnp.files import atomic
 from pnp.transparency import enlarge, extend_colours
 
+WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".npy")
+"""Endings of the formats that are written."""
+WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
+
 
 @dataclass(frozen=True)
 class ImageFile:
@@ -85,7 +89,7 @@ def write_image(
         raise PnpError(f"{path}: the image holds NaN or infinite values, so it was not written")
     bits = _depth(path, like, bits)
     if like is not None and like.alpha is not None:
-        if path.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
+        if path.suffix.lower() in WITHOUT_ALPHA:
             raise PnpError(
                 f"{path}: the image has an alpha channel, which {path.suffix} cannot hold; "
                 "write .png or .tif"

@@ -236,7 +236,7 @@ def test_the_same_seed_gives_the_same_files(run):
 
 
 BAD_RUNS = [
-    ("hqs-tv photo.png -k k.npy", 2, "the following arguments are required: -o/--out"),
+    ("", 2, "the following arguments are required: IMAGE"),
     (
         "hqs-tv photo.png -o out",
         1,
@@ -542,4 +542,4 @@ def test_the_demo_is_commands_that_can_be_typed_wherever_its_folder_is(tmp_path,
     printed = [shlex.split(line[2:]) for line in capsys.readouterr().out.splitlines()]
     assert printed == [["pnp", *arguments] for arguments in typed]
     degraded, restored = (_parser().parse_args(arguments) for arguments in typed)
-    assert Path(degraded.out) == Path(restored.images[0]).parent
+    assert Path(degraded.out) == Path(restored.words[1]).parent

@@ -37,7 +37,7 @@ def _spec(args: argparse.Namespace, name: str) -> Spec:
 
 def run(args: argparse.Namespace) -> int:
     """Restore images."""
-    from pnp.commands.run import restore_files
+    from pnp.commands.batch import restore_files
 
     return restore_files(args)
 

@@ -1,4 +1,4 @@
-"""`pnp run`: restores image files; writes the results and a record of each run."""
+"""`pnp run` on one image: restores the file; writes the results and a record."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from pnp.errors import PnpError, fitted, hint
-from pnp.files import check_results, make_folder, result_names, together, write_json
-from pnp.images import read_image, write_image
+from pnp.errors import PnpError, hint
+from pnp.files import together, write_json
+from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
+from pnp.initializers import build
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
 from pnp.restoration import Restorer
@@ -22,73 +26,44 @@ from pnp.result import State
 from pnp.trace import Recorder
 
 
-def restore_files(args: argparse.Namespace) -> int:
-    """Restore each image; the exit status is 1 if one of them failed."""
-    if args.reference and len(args.images) > 1:
-        raise PnpError(
-            "--reference is the ground truth of one image, "
-            f"but {len(args.images)} images are given; restore them one at a time"
-        )
-    restorer = Restorer(
-        args.pipeline,
-        scale=args.scale,
-        kernel=args.kernel,
-        sigma=args.sigma,
-        mask=args.mask,
-        assignments=tuple(args.assignments),
-        overlays=tuple(args.overlays),
-        device=args.device,
-        dtype=args.dtype,
-        compile=args.compile,
-        seed=args.seed,
-        random_weights=args.random_weights,
-        say=lambda argument: f"--{argument}",
-    )
-    also = args.trace_also if args.trace or args.trace_also else None
-    _check_traced(args.trace_also, restorer.pipeline.spec.kinds)
-    targets = {
-        path: Path(args.out, f"{name}_x{restorer.scale}")
-        for path, name in result_names(args.images).items()
-    }
-    check_results({path: _paths(t).values() for path, t in targets.items()}, _given(args))
-    make_folder(args.out)
-    failed = 0
-    several = len(args.images) > 1
-    for path in tqdm(args.images, desc="images", unit="image", disable=_silent() or not several):
-        try:
-            print_restored = restore_file(restorer, path, targets[path], args.reference, also)
-            tqdm.write(print_restored)
-        except PnpError as e:
-            if args.debug:
-                raise
-            told = str(e) if str(path) in str(e) else f"{path}: {e}"
-            tqdm.write(fitted(told), file=sys.stderr)
-            failed += 1
-    if failed and several:
-        print(f"{failed} of {len(args.images)} images could not be restored", file=sys.stderr)
-    return 1 if failed else 0
+@dataclass(frozen=True)
+class Options:
+    """What is written beside the restored image."""
+
+    reference: str | None = None
+    also: list[str] | None = None
+    format: str = "png"
+    compare: bool = False
+
+    def ending(self, path: str | Path, image: ImageFile) -> str:
+        """The ending of the restored image: that of the input for `same`, if it can be written."""
+        own = Path(path).suffix.lower()
+        able = own in WRITTEN and not (image.alpha is not None and own in WITHOUT_ALPHA)
+        return own if self.format == "same" and able else ".png"
 
 
 def restore_file(
     restorer: Restorer,
     path: str | Path,
+    image: ImageFile,
     target: Path,
-    reference: str | None = None,
-    trace_also: list[str] | None = None,
+    options: Options | None = None,
+    identity: str = "",
 ) -> str:
     """Restore one file and write image, kernel, trace and record; returns a summary to print.
 
     Args:
         restorer: The pipeline.
         path: The observation.
+        image: What was read from it.
         target: Path of the results without their endings (`.png`, `_kernel.npy` ...).
-        reference: File of the ground truth.
-        trace_also: Variables to trace in addition to x, k and the levels; None writes no trace.
+        options: What is compared, traced and written.
+        identity: A hash of all that determines the result, for the record.
     """
-    image = read_image(path)
+    options = options or Options()
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
-    recorder = None if trace_also is None else Recorder(trace_also)
+    recorder = None if options.also is None else Recorder(options.also)
     with _progress(restorer.pipeline.spec.iterations, Path(path).name) as bar:
 
         def trace(state: State) -> None:
@@ -97,11 +72,16 @@ def restore_file(
             if recorder is not None:
                 recorder(state)
 
-        restored = restorer(image, reference=reference, trace=trace, name=str(path))
+        restored = restorer(image, reference=options.reference, trace=trace, name=str(path))
     written = time.perf_counter()
-    paths = _paths(target, restored.kernel is not None, recorder is not None)
+    named = result_files(target, options.ending(path, image))
+    absent = {"kernel", "kernel picture"} if restored.kernel is None else set()
+    absent |= {"trace", "trace picture"} if recorder is None else set()
+    absent |= set() if options.compare else {"comparison"}
+    paths = {what: name for what, name in named.items() if what not in absent}
     record = restored.record
     record["files"] = {what: str(p) for what, p in paths.items()}
+    record["identity"] = identity
     with together():
         write_image(paths["image"], restored.image, like=image)
         if restored.kernel is not None:
@@ -110,33 +90,49 @@ def restore_file(
         if recorder is not None:
             recorder.save(paths["trace"])
             recorder.draw(paths["trace picture"])
+        if options.compare:
+            write_image(paths["comparison"], beside_bicubic(image.visible(), restored.image))
         record["seconds"]["write"] = time.perf_counter() - written
         write_json(paths["record"], record)
     return _summary(path, paths, record)
 
 
-def _paths(target: Path, kernel: bool = True, trace: bool = True) -> dict[str, Path]:
-    """The files that are made of one image."""
-    names = {"image": ".png"}
-    if kernel:
-        names |= {"kernel": "_kernel.npy", "kernel picture": "_kernel.png"}
-    if trace:
-        names |= {"trace": "_trace.npz", "trace picture": "_trace.png"}
-    names["record"] = ".json"
-    return {what: Path(f"{target}{end}") for what, end in names.items()}
+def beside_bicubic(y: Tensor, x: Tensor) -> Tensor:
+    """The observation, enlarged by bicubic interpolation, on the left, and the result beside it."""
+    s = max(1, x.shape[-1] // y.shape[-1])
+    before = build("bicubic")(y, s) if s > 1 else y
+    before = before[..., : x.shape[-2], : x.shape[-1]].clamp(0, 1)
+    line = torch.ones(*x.shape[:-1], max(2, x.shape[-1] // 200))
+    return torch.cat((before, line, x), -1)
 
 
-def _given(args: argparse.Namespace) -> list[tuple[str | Path, str]]:
+def result_files(target: Path, ending: str = ".png") -> dict[str, Path]:
+    """The files that can be made of one image, by what they hold."""
+    endings = {
+        "image": ending,
+        "kernel": "_kernel.npy",
+        "kernel picture": "_kernel.png",
+        "trace": "_trace.npz",
+        "trace picture": "_trace.png",
+        "comparison": "_compare.png",
+        "record": ".json",
+    }
+    return {what: Path(f"{target}{end}") for what, end in endings.items()}
+
+
+def given_files(
+    args: argparse.Namespace, pipeline: str, images: list[str]
+) -> list[tuple[str | Path, str]]:
     """The files that the command reads, and what they are."""
-    given = [(path, "observation") for path in args.images]
+    given: list[tuple[str | Path, str]] = [(path, "observation") for path in images]
     given += [(args.mask, "mask")] if args.mask else []
     given += [(args.reference, "reference")] if args.reference else []
     given += [(file_of_kernel(args.kernel), "kernel")] if args.kernel else []
-    given += [(name, "pipeline") for name in (args.pipeline, *args.overlays)]
+    given += [(name, "pipeline") for name in (pipeline, *args.overlays)]
     return [*given, *((file, "plugin") for file in args.plugin)]
 
 
-def _check_traced(names: list[str], kinds: Mapping[str, Kind]) -> None:
+def check_traced(names: list[str], kinds: Mapping[str, Kind]) -> None:
     """PnpError if a variable that should be traced is not one of the pipeline."""
     tensors = [name for name, kind in kinds.items() if kind.name != "number"]
     for name in names:
@@ -165,11 +161,12 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     return "\n".join([*lines, *(f"  {name:{width_of_name}}  {p}" for name, p in paths.items())])
 
 
-def _silent() -> bool:
+def silent() -> bool:
+    """True if nobody looks at progress bars."""
     return not sys.stderr.isatty()
 
 
 @contextmanager
 def _progress(iterations: int, name: str) -> Iterator[Any]:
-    with tqdm(total=iterations, desc=name, unit="iteration", leave=False, disable=_silent()) as bar:
+    with tqdm(total=iterations, desc=name, unit="iteration", leave=False, disable=silent()) as bar:
         yield bar

@@ -1,0 +1,202 @@
+"""`pnp run` on several images: finished ones are skipped, a bad file does not stop the others."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr
+from copy import copy
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pnp.commands.inputs import (
+    DEFAULT,
+    SCALES,
+    find_images,
+    hash_of,
+    identity,
+    is_finished,
+    names_of,
+    pipeline_and_images,
+    usual_scale,
+)
+from pnp.commands.run import Options, check_traced, given_files, restore_file, result_files, silent
+from pnp.errors import PnpError, fitted
+from pnp.files import check_results, make_folder
+from pnp.images import read_image
+from pnp.restoration import Restorer
+
+
+def restore_files(args: argparse.Namespace) -> int:
+    """Restore images and folders of images; the exit status is 1 if one of them failed."""
+    batch = _Batch(args)
+    failed = 0
+    several = len(batch.images) > 1
+    for done, failure in tqdm(
+        batch.run(),
+        desc="images",
+        unit="image",
+        total=len(batch.images),
+        disable=silent() or not several,
+    ):
+        if done:
+            tqdm.write(done)
+        if failure:
+            tqdm.write(fitted(failure), file=sys.stderr)
+            failed += 1
+    if failed and several:
+        print(f"{failed} of {len(batch.images)} images could not be restored", file=sys.stderr)
+    return 1 if failed else 0
+
+
+class _Batch:
+    """The images of a command, and one pipeline for all of them."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args, self.out = args, Path(args.out)
+        name, words = pipeline_and_images(args.words)
+        self.plain = name is None
+        self.name = DEFAULT if name is None else name
+        if not words:
+            raise PnpError(f"no image is named; write: pnp run {args.words[0]} IMAGE")
+        self.images, left_out = find_images(words, self.out)
+        if left_out:
+            print(f"{_listed(left_out)}: results of earlier runs, not restored", file=sys.stderr)
+        if args.reference and len(self.images) > 1:
+            raise PnpError(
+                "--reference is the ground truth of one image, "
+                f"but {len(self.images)} images are given; restore them one at a time"
+            )
+        self.restorer = self._restorer()
+        self.pipeline = hash_of(self.restorer)
+        self.scales = SCALES if self.plain and args.scale is None else (self.restorer.scale,)
+        self.also = args.trace_also if args.trace or args.trace_also else None
+        if self.also is not None and not self.restorer.pipeline.spec.iterations:
+            raise PnpError(f"--trace: {self.name} has no iterations; leave --trace out")
+        check_traced(args.trace_also, self.restorer.pipeline.spec.kinds)
+        self._check_results()
+        if self.plain:
+            why = "" if len(self.scales) == 1 else " for a result of at most 4 megapixels"
+            scale = " or ".join(map(str, self.scales))
+            print(
+                f"no pipeline is named: {DEFAULT}, scale {scale}{why} (-s chooses; pnp list shows "
+                "other pipelines)",
+                file=sys.stderr,
+            )
+
+    def _restorer(self) -> Restorer:
+        args = self.args
+        return Restorer(
+            self.name,
+            scale=args.scale,
+            kernel=args.kernel,
+            sigma=args.sigma,
+            mask=args.mask,
+            assignments=tuple(args.assignments),
+            overlays=tuple(args.overlays),
+            device=args.device,
+            dtype=args.dtype,
+            compile=args.compile,
+            seed=args.seed,
+            random_weights=args.random_weights,
+            say=lambda argument: f"--{argument}",
+        )
+
+    def _check_results(self) -> None:
+        """Name the results of each image, and make their folders."""
+        self.names: dict[str, tuple[Path, str]] = {}
+        for folder in {found.folder for found in self.images}:
+            inside = [found for found in self.images if found.folder == folder]
+            for path, name in names_of(inside).items():
+                self.names[path] = (self.out / folder, name)
+        results = {
+            path: [
+                file
+                for scale in self.scales
+                for ending in (".png", Path(path).suffix.lower())
+                for file in result_files(self._target(path, scale), ending).values()
+            ]
+            for path in self.names
+        }
+        given = given_files(self.args, self.name, [found.path for found in self.images])
+        check_results(results, given)
+        for folder in {folder for folder, _ in self.names.values()}:
+            make_folder(folder)
+
+    def _target(self, path: str, scale: int) -> Path:
+        folder, name = self.names[path]
+        return folder / f"{name}_x{scale}"
+
+    def run(self) -> Iterator[tuple[str, str]]:
+        """For each image a summary and the reason of a failure; one of them is empty."""
+        jobs = min(self.args.jobs, len(self.images))
+        paths = [found.path for found in self.images]
+        if jobs == 1:
+            yield from map(self.restore, paths)
+            return
+        share = max(1, (os.cpu_count() or 1) // jobs)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, _prepare_worker, (self.args, share)) as pool:
+            try:
+                yield from pool.map(_restore_in_worker, paths)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def restore(self, path: str) -> tuple[str, str]:
+        """Restore one image, unless that was done already."""
+        try:
+            image = read_image(path)
+            scale = self.scales[0]
+            if len(self.scales) > 1:
+                scale = usual_scale(*image.pixels.shape[-2:])
+            target = self._target(path, scale)
+            restorer = _at(self.restorer, scale)
+            options = Options(self.args.reference, self.also, self.args.format, self.args.compare)
+            made = identity(path, self.pipeline, scale, vars(options))
+            if not self.args.overwrite and is_finished(Path(f"{target}.json"), made):
+                return f"{path}: restored already, to {target}.json (--overwrite repeats it)", ""
+            return restore_file(restorer, path, image, target, options, made), ""
+        except PnpError as e:
+            if self.args.debug:
+                raise
+            return "", str(e) if str(path) in str(e) else f"{path}: {e}"
+
+
+_worker: _Batch
+
+
+def _prepare_worker(args: argparse.Namespace, threads: int) -> None:
+    """Build the pipeline in a process of `--jobs`."""
+    global _worker
+    import torch
+
+    from pnp.commands.actions import load_plugins
+
+    torch.set_num_threads(threads)
+    load_plugins(args)
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        _worker = _Batch(args)
+
+
+def _restore_in_worker(path: str) -> tuple[str, str]:
+    return _worker.restore(path)
+
+
+def _at(restorer: Restorer, scale: int) -> Restorer:
+    """The same pipeline for results of another scale."""
+    if restorer.scale == scale:
+        return restorer
+    other = copy(restorer)
+    other.scale, other.given = scale, {**restorer.given, "s": scale}
+    return other
+
+
+def _listed(paths: list[str]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(paths[:3]) + more

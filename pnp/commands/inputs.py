@@ -1,0 +1,170 @@
+"""Which images `pnp run` restores: files and folders, without results of earlier runs; and which of
+them are finished already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pnp
+from pnp.errors import PnpError
+from pnp.files import result_names
+from pnp.language.reader import PIPELINES
+from pnp.restoration import Restorer
+from pnp.training.data import SUFFIXES
+
+DEFAULT = "spectral-usrnet"
+"""The pipeline of a plain `pnp run PHOTO`."""
+MEGAPIXELS = 4.0
+"""A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""
+SCALES = (4, 2, 1)
+_TEXT = (".yaml", ".yml", ".json", ".txt", "")
+_ADDED = ("_kernel", "_trace", "_compare")
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image to restore."""
+
+    path: str
+    """As the user wrote it, or below the folder that the user wrote."""
+    folder: Path
+    """Where its results belong, relative to the folder of all results."""
+    searched: bool = False
+    """True if it was found in a folder that the user wrote."""
+
+
+def pipeline_and_images(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Separate the words of the command: a pipeline, if the first one is none of the images.
+
+    The first word is an image if it has the ending of one, or is a folder, or a file that is no
+    text; everything else is a pipeline, perhaps one that is misspelled.
+    """
+    first, file = words[0], Path(words[0])
+    ending = file.suffix.lower()
+    image = ending in SUFFIXES or file.is_dir() or (file.is_file() and ending not in _TEXT)
+    if first in PIPELINES.names() or not image:
+        return first, list(words[1:])
+    return None, list(words)
+
+
+def find_images(words: Iterable[str], out: Path) -> tuple[list[Found], list[str]]:
+    """The images among files and folders, and what was left out: results of earlier runs.
+
+    Folders are searched with their subfolders, but without `out`.
+
+    Raises:
+        PnpError: A folder holds no images.
+    """
+    found: dict[str, Found] = {}
+    left_out: list[str] = []
+    for word in words:
+        path = Path(word)
+        if not path.is_dir():
+            files = [path]
+        else:
+            files = sorted(
+                p
+                for p in path.rglob("*")
+                if p.suffix.lower() in SUFFIXES and p.is_file() and not _within(p, out, path)
+            )
+            if not files:
+                raise PnpError(
+                    f"{word}: there are no images in this folder ({', '.join(SUFFIXES)})"
+                )
+        for file in files:
+            if is_result(file):
+                left_out.append(str(file))
+                continue
+            name = word if file is path else str(file)
+            inside = Path() if file is path else file.parent.relative_to(path)
+            found.setdefault(name, Found(name, inside, file is not path))
+    return list(found.values()), left_out
+
+
+def is_result(path: Path) -> bool:
+    """True if a record of an earlier run beside the file names it among its results."""
+    stem = path.stem
+    for end in _ADDED:
+        stem = stem.removesuffix(end)
+    try:
+        record = json.loads((path.parent / f"{stem}.json").read_text(encoding="utf-8"))
+        names = record["files"].values()
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False
+    return path.name in {Path(name).name for name in names if isinstance(name, str)}
+
+
+def is_finished(record: Path, identity: str) -> bool:
+    """True if the record of an earlier run has this identity and all its files exist."""
+    try:
+        old: Any = json.loads(record.read_text(encoding="utf-8"))
+        return old["identity"] == identity and all(
+            (record.parent / Path(name).name).is_file() for name in old["files"].values()
+        )
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False
+
+
+def names_of(images: Iterable[Found]) -> dict[str, str]:
+    """The base name of the results of each image of one folder.
+
+    Images of a searched folder that differ only in their ending keep it in the name.
+
+    Raises:
+        PnpError: Two images that the user named would have the same results.
+    """
+    images = list(images)
+    named = result_names(found.path for found in images if not found.searched)
+    stems = Counter(Path(found.path).stem.casefold() for found in images)
+    for found in images:
+        if found.searched:
+            path = Path(found.path)
+            named[found.path] = path.stem if stems[path.stem.casefold()] == 1 else path.name
+    return named
+
+
+def hash_of(restorer: Restorer) -> str:
+    """A hash of a pipeline, its weights and what it is given, except the image."""
+    facts = {name: value for name, value in restorer.facts.items() if name != "given"}
+    facts["document"] = restorer.pipeline.spec.document.plain()
+    facts["version"] = pnp.__version__
+    digest = sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    given = {**restorer.given, "k": restorer.kernel, "s": 0}
+    for name, value in sorted({**restorer.pipeline.state_dict(), **given}.items()):
+        content = value.detach().cpu() if isinstance(value, Tensor) else torch.tensor(0)
+        digest.update(f"{name} {value if not isinstance(value, Tensor) else ''}".encode())
+        digest.update(content.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def identity(path: str, *facts: Any) -> str:
+    """A hash of the bytes of a file and of all that determines its result."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as e:
+        raise PnpError(f"{path}: cannot be read: {e.strerror or e}") from e
+    told = json.dumps(facts, sort_keys=True, default=str)
+    return sha256(sha256(content).digest() + told.encode()).hexdigest()
+
+
+def usual_scale(height: int, width: int) -> int:
+    """The scale of a plain run: the largest of 4, 2, 1 whose result has at most 4 megapixels."""
+    fits = (s for s in SCALES if s * s * height * width <= 1e6 * MEGAPIXELS)
+    return next(fits, SCALES[-1])
+
+
+def _within(path: Path, out: Path, searched: Path) -> bool:
+    """True if the path is in the folder of results, which itself is below the searched folder."""
+    results = out.resolve()
+    below = results != searched.resolve()
+    return below and path.resolve().is_relative_to(results)

@@ -1,0 +1,179 @@
+"""`pnp run` on folders and on many images, and without the name of a pipeline."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pnp.cli import main
+from pnp.commands.inputs import (
+    Found,
+    find_images,
+    is_result,
+    names_of,
+    pipeline_and_images,
+    usual_scale,
+)
+from pnp.errors import PnpError
+from pnp.images import read_image, write_image
+
+QUICK = ["median"]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder with a subfolder, a damaged file, and two names that differ in their ending."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    (folder / "trip").mkdir(parents=True)
+    for i, name in enumerate(["a.png", "b.png", "b.jpg", "trip/a.tif"]):
+        x = torch.rand(3, 24 + i, 20, generator=torch.Generator().manual_seed(i))
+        write_image(folder / name, x)
+    (folder / "broken.png").write_bytes(b"\x89PNG and then nothing")
+    (folder / "notes.txt").write_text("no image")
+    pipeline = (
+        "given: [y, s = 1]\nmodules: {M: {prior: median}}\nafter: ['x = M(y)']\nreturn: [x]\n"
+    )
+    (tmp_path / "median.yaml").write_text(pipeline)
+    return folder
+
+
+def run(*words):
+    return main(["run", "median.yaml", *map(str, words)])
+
+
+def results(folder):
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_is_walked_and_a_damaged_file_does_not_stop_the_rest(photos, capsys):
+    assert run("photos", "-o", "out") == 1
+    said = capsys.readouterr()
+    assert "broken.png" in said.err and "1 of 5 images could not be restored" in said.err
+    expected = {"a_x1", "b.jpg_x1", "b.png_x1", "trip/a_x1"}
+    found = results(photos.parent / "out")
+    assert found == {f"{name}{end}" for name in expected for end in (".png", ".json")}
+
+
+def test_finished_images_are_skipped_until_something_changes(photos, capsys):
+    (photos / "broken.png").unlink()
+    assert run("photos", "-o", "out") == 0
+    record = photos.parent / "out" / "a_x1.json"
+    first = record.read_text()
+    capsys.readouterr()
+    assert run("photos", "-o", "out") == 0
+    assert capsys.readouterr().out.count("restored already") == 4
+    assert record.read_text() == first
+    # another input, another option, a missing result, --overwrite
+    write_image(photos / "a.png", torch.zeros(3, 24, 20))
+    assert run("photos", "-o", "out") == 0
+    assert capsys.readouterr().out.count("restored already") == 3
+    assert run("photos", "-o", "out", "--set", "modules.M.size=5") == 0
+    assert capsys.readouterr().out.count("restored already") == 0
+    record.with_suffix(".png").unlink()
+    assert run("photos", "-o", "out", "--set", "modules.M.size=5") == 0
+    assert capsys.readouterr().out.count("restored already") == 3
+    assert run("photos", "-o", "out", "--set", "modules.M.size=5", "--overwrite") == 0
+    assert capsys.readouterr().out.count("restored already") == 0
+
+
+def test_results_of_earlier_runs_are_not_restored(photos, capsys):
+    (photos / "broken.png").unlink()
+    traced = ["-k", "gaussian:1", "--set", "repeat=1", "--trace", "-o", "photos"]
+    assert main(["run", "hqs-tv", "photos/a.png", *traced]) == 0
+    made = {"a_x1.png", "a_x1.json", "a_x1_trace.npz", "a_x1_trace.png"}
+    assert made <= results(photos)
+    assert is_result(photos / "a_x1_trace.png") and not is_result(photos / "a.png")
+    capsys.readouterr()
+    assert run("photos", "-o", "photos") == 0
+    said = capsys.readouterr()
+    assert "results of earlier runs" in said.err and "a_x1_x1.png" not in results(photos)
+    assert run("photos", "-o", "photos/results") == 0
+    before = results(photos)
+    assert run("photos", "-o", "photos/results") == 0
+    assert results(photos) == before
+
+
+def test_several_processes_give_the_same_files(photos, capsys):
+    (photos / "broken.png").unlink()
+    assert run("photos", "-o", "one") == 0
+    assert run("photos", "-o", "two", "--jobs", "2") == 0
+    for name in ("a_x1.png", "b.png_x1.png", "b.jpg_x1.png", "trip/a_x1.png"):
+        one, two = (photos.parent / folder / name for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_formats_and_the_picture_before_and_after(photos):
+    (photos / "broken.png").unlink()
+    assert run("photos", "-o", "out", "--format", "same", "--compare") == 0
+    found = results(photos.parent / "out")
+    assert {"a_x1.png", "b.jpg_x1.jpg", "trip/a_x1.tif", "a_x1_compare.png"} <= found
+    pair = read_image(photos.parent / "out" / "a_x1_compare.png").pixels
+    assert pair.shape[-1] > 2 * 20 and torch.equal(
+        pair[..., :20], read_image("photos/a.png").pixels
+    )
+    rgba = np.full((9, 9, 4), 128, np.uint8)
+    from PIL import Image
+
+    Image.fromarray(rgba).save(photos / "clear.webp")
+    assert run(photos / "clear.webp", "-o", "out", "--format", "same") == 0
+    assert (photos.parent / "out" / "clear_x1.webp").is_file()
+
+
+def test_without_a_pipeline_the_default_is_taken_and_named(photos, capsys):
+    few = ["--set", "stages.0.repeat=1", "--set", "stages.1.repeat=1"]
+    quick = [*few, "--set", "modules.H.n=1", "--set", "modules.G.n=1", "--random-weights"]
+    assert main(["run", "photos/a.png", *quick]) == 0
+    said = capsys.readouterr()
+    assert "no pipeline is named: spectral-usrnet, scale 4 or 2 or 1" in said.err
+    record = json.loads((photos.parent / "restored" / "a_x4.json").read_text())
+    assert record["pipeline"] == "spectral-usrnet" and record["given"]["s"] == 4
+    assert record["size"] == [96, 80]
+
+
+def test_the_scale_of_a_plain_run_limits_the_result_to_4_megapixels():
+    assert [usual_scale(*size) for size in ((500, 500), (1000, 1000), (3000, 4000))] == [4, 2, 1]
+    assert usual_scale(501, 500) == 2 and usual_scale(1001, 1000) == 1
+
+
+def test_words_are_a_pipeline_and_images_or_images_alone(photos):
+    assert pipeline_and_images(["hqs-tv", "a.png"]) == ("hqs-tv", ["a.png"])
+    assert pipeline_and_images(["my.yaml", "a.png"]) == ("my.yaml", ["a.png"])
+    assert pipeline_and_images(["hqs-vt", "a.png"]) == ("hqs-vt", ["a.png"])
+    assert pipeline_and_images(["missing.png"]) == (None, ["missing.png"])
+    assert pipeline_and_images(["photos", "a.png"]) == (None, ["photos", "a.png"])
+
+
+def test_two_images_of_one_name_are_refused_only_if_they_are_named(photos):
+    searched, _ = find_images(["photos"], photos.parent / "out")
+    names = names_of([found for found in searched if not found.folder.parts])
+    assert set(names.values()) == {"a", "b.png", "b.jpg", "broken"}
+    with pytest.raises(PnpError, match="would both be called b"):
+        names_of([Found("photos/b.png", photos), Found("photos/b.jpg", photos)])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["hqs-tv"], "no image is named"),
+        (["hqs-tvv", "photos/a.png"], "there is no pipeline called 'hqs-tvv'"),
+        (["missing.png"], "missing.png: there is no such file"),
+        (["median.yaml", "empty"], "empty: there are no images in this folder"),
+    ],
+)
+def test_wrong_words_get_a_message(photos, capsys, words, message):
+    (photos.parent / "empty").mkdir()
+    assert main(["run", *words, "-o", "out"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_trace_of_a_pipeline_without_iterations_is_refused(photos, capsys):
+    assert run("photos", "-o", "out", "--trace") == 1
+    assert "--trace: median.yaml has no iterations" in capsys.readouterr().err
+
+
+def test_a_wrong_number_of_jobs_is_refused(photos, capsys):
+    with pytest.raises(SystemExit):
+        run("photos", "--jobs", "0")
+    assert "from 1 to 256" in capsys.readouterr().err
