@@ -206,6 +206,10 @@ def test_a_full_disk_leaves_whole_rows(here, capsys):
         (("hqs-tw", "--data", "photos"), "there is no pipeline called 'hqs-tw'"),
         (("my.yaml", "--small", "--data", "photos"), "--small and --base are for comparisons"),
         (("my.yaml", "--data", "photos", "--every", "0"), "every is 0"),
+        (("my.yaml", "--data", "photos", "--keep", "-1"), "keep is -1, but should be"),
+        (("my.yaml", "--data", "photos", "--limit", "-1"), "limit is -1, but should be"),
+        (("table-1", "--data", "photos", "--set", "kernels.file=none.npy"), "with --kernels"),
+        (("table-1", "my.yaml", "--data", "photos"), "table-1 is a comparison; run it alone"),
     ],
 )
 def test_bad_words_are_one_message(here, capsys, words, message):

@@ -350,3 +350,13 @@ def test_an_editable_installation_is_a_path_that_type_checkers_follow(source, tm
     call(*PIP, "install", *OFFLINE, "--target", tmp_path / "target", "-e", source, cwd=tmp_path)
     (link,) = (tmp_path / "target").glob("*.pth")
     assert Path(link.read_text().strip()).resolve() == source.resolve()
+
+
+def test_the_comparisons_of_the_paper_run_where_pnp_is_installed(installed, tmp_path):
+    """Without a checkout and without data: descriptions, weights and the template are there."""
+    words = ["--small", "--limit", "1", "--keep", "1", "--only", "original", "--device", "cpu"]
+    small = ["--set", "data.crop=64", "--set", "kernels.groups={gaussian: ['gaussian:1']}"]
+    said = pnp("compare", "table-7", *words, *small, cwd=tmp_path, path=[installed])
+    assert "rows.csv (1)" in said
+    made = pnp("report", "comparisons/table-7-small", cwd=tmp_path, path=[installed])
+    assert (tmp_path / made.strip()).stat().st_size > 10_000

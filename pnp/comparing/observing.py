@@ -37,6 +37,8 @@ class Observer:
         self.comparison = comparison
         self.protocol = protocol(comparison.protocol)
         file = comparison.kernel_file()
+        if file is not None and not file.is_file():
+            raise PnpError(f"{file}: there is no such file; name a file of kernels with --kernels")
         self.kernels = [] if file is None else read_kernels(file)
         for group in comparison.groups.values():
             for name in group:

@@ -73,6 +73,9 @@ def compare(
     Raises:
         PnpError: The comparison cannot be read, or existing rows are of other pipelines or weights.
     """
+    for name, number in (("keep", keep), ("limit", limit)):
+        if number is not None and number < 0:
+            raise PnpError(f"{name} is {number}, but should be a whole number of at least 0")
     if not isinstance(comparison, Comparison):
         comparison = read_comparison(comparison, **changes)
     elif changes:
