@@ -20,6 +20,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from pnp import __version__
+from pnp.commands import comparing
 from pnp.commands.actions import ACTIONS, LISTS, load_plugins
 from pnp.errors import Notice, OldSpelling, PnpError, fitted
 
@@ -132,9 +133,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--out", metavar="DIR", default="out/demo", help=_DEFAULT)
     demo.set_defaults(run=main)
     _add_train(command("train", "train networks with a recipe"))
-    _add_compare(command("compare", "compare pipelines on images: a CSV row for every result"))
-    _add_figure(command("figure", "draw figure 7, 8, 11, 12 or 13 of the paper with our results"))
-    _add_report(command("report", "render a comparison as a page or as tables"))
+    comparing.add_compare(
+        command("compare", "compare pipelines on images: a CSV row for every result")
+    )
+    comparing.add_figure(
+        command("figure", "draw figure 7, 8, 11, 12 or 13 of the paper with our results")
+    )
+    comparing.add_report(command("report", "render a comparison as a page or as tables"))
     show_list = command("list", "list pipelines and modules, or describe a module")
     what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
@@ -184,7 +189,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "-s",
         "--scale",
         metavar="S",
-        type=_whole,
+        type=comparing.scale,
         help="factor by which the image is enlarged; 1 for deblurring",
     )
     add("-k", "--kernel", metavar="KERNEL", help=f"blur kernel: {_KERNEL}")
@@ -251,23 +256,11 @@ def _add_degrade(degrade: argparse.ArgumentParser) -> None:
         default="gaussian:1.6",
         help=f"{_KERNEL}, motion:SEED ({_DEFAULT})",
     )
-    add("-s", "--scale", metavar="S", type=_whole, default=4, help=_DEFAULT)
+    add("-s", "--scale", metavar="S", type=comparing.scale, default=4, help=_DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({_DEFAULT})")
     how = f"exact: in floats, also written as .npy; the others: as in the papers' code ({_DEFAULT})"
     add("--protocol", metavar="NAME", default="exact", help=how)
     add("--seed", type=int, default=0, help=f"seed of the noise ({_DEFAULT})")
-
-
-def _add_report(report: argparse.ArgumentParser) -> None:
-    add = report.add_argument
-    add("folder", metavar="DIR", help="where pnp compare wrote its rows")
-    add(
-        "--format",
-        choices=["html", "markdown", "latex"],
-        default="html",
-        help=f"a page, or tables ({_DEFAULT})",
-    )
-    add("-o", "--out", metavar="FILE", help="default: report.html in DIR, or stdout")
 
 
 def _add_train(train: argparse.ArgumentParser) -> None:
@@ -297,54 +290,6 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
     over = "apply another recipe's changes on top"
     add("--with", metavar="RECIPE", action="append", default=[], dest="overlays", help=over)
-
-
-def _add_compare(compare: argparse.ArgumentParser) -> None:
-    add = compare.add_argument
-    what = "a comparison (table-1 ... table-9, or a YAML file), or pipelines"
-    add("what", metavar="COMPARISON", nargs="+", help=what)
-    _add_measured(compare)
-    add("-o", "--out", metavar="DIR", help="folder of the rows (default: comparisons/NAME)")
-    add("--every", metavar="N", type=int, help="every n-th image")
-    add("--limit", metavar="N", type=int, help="the first N images")
-    words = "gaussian:1.6, motion:1 and others"
-    add("--kernel", metavar="KERNEL", action="append", default=[], help=words)
-    add("--scale", metavar="S", type=_whole, action="append", default=[], help="1, 2, 3 or 4 ...")
-    add("--sigma", metavar="LEVEL", action="append", default=[], help=_LEVEL)
-    add("--protocol", metavar="NAME", help="how observations are simulated: exact, usrnet ...")
-    add("--only", metavar="METHOD", nargs="+", default=[], help="measure these methods only")
-    again = "delete and measure again rows made with other pipelines, weights or precision"
-    add("--again", action="store_true", help=again)
-    keep = f"keep pictures and curves of the first N images ({_DEFAULT})"
-    add("--keep", metavar="N", type=int, default=2, help=keep)
-    add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision ({_DEFAULT})")
-
-
-def _add_figure(figure: argparse.ArgumentParser) -> None:
-    add = figure.add_argument
-    add("number", metavar="N", type=int, help="7, 8, 11, 12 or 13")
-    _add_measured(figure)
-    add("-o", "--out", metavar="FILE", help="PNG (default: figures/figure-N.png)")
-
-
-def _add_measured(command: argparse.ArgumentParser) -> None:
-    """The options that `compare` and `figure` have in common."""
-    add = command.add_argument
-    add("--data", metavar="DIR", help="folder of images; scikit-image: the photographs in it")
-    add("--kernels", metavar="FILE", help="file of kernels (.npy, .mat ...)")
-    add("--base", metavar="PIPELINE", help="the pipeline in place of the comparison's own base")
-    add("--small", action="store_true", help="the comparison's small form, minutes on a laptop")
-    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
-    change = "change the comparison (scales=[2]), or its base (weights=FILE, modules.P.nb=1)"
-    add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
-
-
-def _whole(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 16:
-        raise argparse.ArgumentTypeError(
-            f"the scale is '{text}', but it must be a whole number from 1 to 16"
-        )
-    return int(text)
 
 
 def _jobs(text: str) -> int:
