@@ -127,6 +127,10 @@ def _unwrapped(
     if averaged and len(averaged) < len(sets):
         left = next(key for key in sets if key not in averaged)
         say_averaged(where, averaged[0], left)
+    unnamed = [key for key in content if _is_averaged_list(key, content[key])]
+    if unnamed and not averaged:
+        told = f"the averaged weights '{unnamed[0]}' have no names, so the others are taken"
+        warnings.warn(Notice(f"{where}: {told}"), stacklevel=2)
     names = averaged or [key for key in WRAPPERS if key in sets][:1] or list(sets)[:SETS]
     if len(names) == 1:
         return _unwrapped(sets[names[0]], part, where, depth + 1)
@@ -157,6 +161,17 @@ def _holds_weights(key: Any, value: Any, seen: set[int]) -> bool:
         return False
     seen.add(id(value))
     return any(_is_named(k, v) or _holds_weights(k, v, seen) for k, v in value.items())
+
+
+def _is_averaged_list(key: Any, value: Any) -> bool:
+    """True for averaged weights in a list, as torch-ema stores them."""
+    lists = value.values() if isinstance(value, Mapping) else (value,)
+    found = (v for v in lists if isinstance(v, (list, tuple)))
+    return isinstance(key, str) and is_averaged(key) and any(map(_all_tensors, found))
+
+
+def _all_tensors(values: list[Any] | tuple[Any, ...]) -> bool:
+    return bool(values) and all(isinstance(value, Tensor) for value in values)
 
 
 def _is_named(key: Any, value: Any) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from pnp.decoders import decode
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
-from pnp.images import existing_file
+from pnp.images import as_image, existing_file
 
 FEW = 64
 """Up to this many levels or colours are labels, if whole numbers are small or colours are vivid."""
@@ -35,8 +35,11 @@ def read_mask(mask: Any, where: str = "mask") -> Tensor:
     Raises:
         PnpError: No pixel is known, or the mask can be understood in two ways.
     """
-    if isinstance(mask, (str, Path)) and Path(mask).suffix.lower() == ".npy":
-        mask = decode(existing_file(mask)).pixels
+    if isinstance(mask, (str, Path)):
+        decoded = decode(existing_file(mask))
+        of_image = decoded.pixels.dtype in (np.uint8, np.uint16) and decoded.pixels.ndim < 4
+        is_npy = Path(mask).suffix.lower() == ".npy"
+        mask = as_image(str(mask), decoded) if of_image and not is_npy else decoded.pixels
     if isinstance(mask, Tensor):
         mask = mask[0] if mask.dim() == 4 and len(mask) == 1 else mask
         mask = mask.detach().cpu().to(torch.float64).numpy()

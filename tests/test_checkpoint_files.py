@@ -115,6 +115,14 @@ def test_averaged_weights_are_taken_and_it_is_said(tmp_path, kind):
         assert kind == "in the names of one"
 
 
+def test_averaged_weights_without_names_are_not_taken_and_it_is_said(tmp_path):
+    """As torch-ema stores them."""
+    ema = {"decay": 0.99, "shadow_params": list(WRONG.values()), "collected_params": None}
+    torch.save({"model": RIGHT, "ema": ema}, tmp_path / "w.pth")
+    with pytest.warns(Notice, match="'ema' have no names, so the others are taken"):
+        assert equal(loaded(tmp_path / "w.pth"), RIGHT)
+
+
 def test_the_command_says_it_once(tmp_path, capsys):
     image = tmp_path / "a.png"
     pnp.write_image(image, torch.rand(1, 3, 24, 24))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,13 @@ def test_every_kind_of_image_gives_the_same_mask(tmp_path, kind, suffix):
     mask = read_mask(image if suffix == "PIL" else tmp_path / f"a{suffix}")
     assert mask.shape == (1, 1, *KNOWN.shape) and mask.dtype == torch.float32
     assert np.array_equal(mask[0, 0].numpy(), KNOWN)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64", "float32", "float64"])
+@pytest.mark.parametrize("top", [1, 255])
+def test_labels_in_TIFFs_of_any_numbers(tmp_path, dtype, top):
+    tifffile.imwrite(tmp_path / "a.tif", (top * LABELS).astype(dtype), photometric="minisblack")
+    assert np.array_equal(read_mask(tmp_path / "a.tif")[0, 0].numpy(), KNOWN)
 
 
 @pytest.mark.parametrize("kind", ARRAYS)

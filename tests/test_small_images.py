@@ -12,13 +12,14 @@ import pnp
 from pnp.cli import main
 from pnp.errors import PnpError
 from pnp.images import write_image
+from pnp.inference import run_image
 from pnp.interfaces import signature_of
 from pnp.kernel_files import make_kernel
 from pnp.kernels import cropped_kernel, second_moments
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.observation import mirrored_to
 from pnp.registry import REGISTRIES
-from pnp.restoration import Restorer, run_image
+from pnp.restoration import Restorer
 
 SIZES = [(1, 1), (30, 1), (2, 3), (8, 8), (16, 17)]
 

@@ -20,9 +20,9 @@ from pnp.comparing.run import compare
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.images import read_image
+from pnp.inference import choose_device, run_image
 from pnp.kernel_files import read_kernel
 from pnp.pipeline import build
-from pnp.restoration import choose_device, run_image
 from pnp.trace import Recorder
 
 TABLES = {7: "table-1", 8: "table-3", 11: "table-6", 12: "table-7", 13: "table-3"}

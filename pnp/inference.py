@@ -1,0 +1,92 @@
+"""One run of a pipeline without gradients: channels, small images, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pnp.errors import PnpError
+from pnp.observation import mirrored_to
+from pnp.pipeline import Pipeline
+from pnp.result import Result, State
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""The precisions of image networks."""
+
+
+def run_image(
+    pipeline: Pipeline,
+    pixels: Tensor,
+    given: Mapping[str, Any],
+    trace: Callable[[State], None] | None = None,
+) -> Result:
+    """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
+    networks are brought together, small images are continued.
+
+    Grey is repeated for networks of three channels and the results are averaged; colours go one by
+    one through networks of one channel.  An image that is smaller than a module needs is continued
+    by its mirror image, to the right and below, and the results are cropped.
+
+    Args:
+        pipeline: The pipeline, on the device of the pixels.
+        pixels: The observation y.
+        given: The other variables; s may be among them although the pipeline does not take it.
+        trace: Called with a `State` after every iteration.
+    Raises:
+        PnpError: The networks work on another number of channels.
+    """
+    y, needed, channels = pixels, pipeline.channels, pixels.shape[1]
+    if needed == 3 and channels == 1:
+        y = y.expand(-1, 3, -1, -1)
+    elif needed == 1 and channels == 3:
+        y = y.transpose(0, 1)
+    elif needed is not None and needed != channels:
+        raise PnpError(
+            f"the pipeline's networks work on {needed} channels, but the image has {channels}"
+        )
+    height, width = y.shape[-2:]
+    least = pipeline.least_side(given.get("s", 1))
+    continued = min(height, width) < least
+    if continued:
+        y = mirrored_to(y, max(height, least), max(width, least))
+    taken = dict(given)
+    if continued and "mask" in taken:  # nothing is known of what is continued
+        more = (0, y.shape[-1] - width, 0, y.shape[-2] - height)
+        taken["mask"] = F.pad(taken["mask"], more)
+    if all(g.name != "s" for g in pipeline.spec.given):
+        taken.pop("s", None)
+    with torch.inference_mode():
+        values = dict(pipeline(y=y.contiguous(), trace=trace, **taken))
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            continue
+        if continued and min(value.shape[-2:]) >= least and name not in ("k", "w"):
+            ratio = value.shape[-2] // y.shape[-2]
+            value = values[name] = value[..., : ratio * height, : ratio * width]
+        if needed == 3 and channels == 1 and value.shape[1] == 3:
+            values[name] = value.mean(1, keepdim=True)
+        elif needed == 1 and channels == 3 and value.shape[0] == 3:
+            of_image = value.shape[-1] > 1 and name not in ("k", "w")
+            values[name] = value.transpose(0, 1) if of_image else value.mean(0, keepdim=True)
+    return Result(values)
+
+
+def choose_device(name: str, argument: str = "device") -> torch.device:
+    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is its
+    name in messages.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        reason = str(e).splitlines()[0]
+        raise PnpError(
+            f"{argument} {name}: cannot be used here ({reason}); try auto or cpu"
+        ) from None
+    return device
