@@ -224,6 +224,12 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not load weights; networks stay random, to test a pipeline",
     )
+    _add_computing(run)
+
+
+def _add_computing(run: argparse.ArgumentParser) -> None:
+    """Where and how networks compute."""
+    add = run.add_argument
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({_DEFAULT})")
     add(
         "--dtype",

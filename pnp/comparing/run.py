@@ -73,9 +73,7 @@ def compare(
     Raises:
         PnpError: The comparison cannot be read, or existing rows are of other pipelines or weights.
     """
-    for name, number in (("keep", keep), ("limit", limit)):
-        if number is not None and number < 0:
-            raise PnpError(f"{name} is {number}, but should be a whole number of at least 0")
+    _check_counts(keep=keep, limit=limit)
     if not isinstance(comparison, Comparison):
         comparison = read_comparison(comparison, **changes)
     elif changes:
@@ -86,7 +84,6 @@ def compare(
     place = choose_device(_device_of_process(device))
     methods = [_method(comparison, name) for name in only or comparison.methods]
     ready = [m for m in methods if m.has_weights()]
-    missing = [m.name for m in methods if m not in ready]
     facts = {m.name: _facts(comparison, m, dtype, place) for m in ready}
     observe = Observer(comparison)
     cases = list(comparison.cases(limit))
@@ -97,13 +94,19 @@ def compare(
     if rank == 0:
         _write_description(comparison, folder)
     pictures = Pictures(folder, comparison, keep)
-    compared = Compared(comparison, folder, results, missing)
+    compared = Compared(comparison, folder, results, [m.name for m in methods if m not in ready])
     share = [c for i, c in enumerate(cases) if i % world == rank]
     todo = [(c, left) for c in share if (left := [m for m in ready if not results.has(m.name, c)])]
     if todo:
         runners = {m.name: runner_of(m, dtype, place) for m in ready}
         _measure(compared, todo, observe, runners, facts, pictures, say, quiet=rank > 0)
     return compared
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, number in counts.items():
+        if number is not None and number < 0:
+            raise PnpError(f"{name} is {number}, but should be a whole number of at least 0")
 
 
 def _measure(
