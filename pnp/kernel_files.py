@@ -208,7 +208,9 @@ def _from_hdf5(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_picture(path: Path) -> np.ndarray:
-    image = read_image(path).pixels[0]
+    file = read_image(path)
+    # A tap that is transparent is zero, whatever colour is stored under it.
+    image = (file.pixels if file.alpha is None else file.pixels * file.alpha)[0]
     if (image != image[:1]).any():
         raise PnpError(
             f"{path}: a picture of a kernel must be grey, but this one has colours; "

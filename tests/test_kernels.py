@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.io import savemat
 
 import pnp
@@ -81,6 +82,16 @@ def test_a_picture_is_read_in_proportion_to_its_grey_levels(tmp_path, bits):
     assert np.allclose(
         read_kernel(tmp_path / "k.png")[0, 0], levels / levels.sum(), rtol=1e-5, atol=0
     )
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (255, 0, 0)])
+def test_a_tap_of_a_picture_that_is_transparent_is_zero(tmp_path, hidden):
+    levels = rng.integers(1, 256, (9, 9))
+    seen = rng.random((9, 9)) > 0.4
+    colours = np.where(seen[..., None], levels[..., None], hidden)
+    Image.fromarray(np.dstack([colours, 255 * seen]).astype(np.uint8)).save(tmp_path / "k.png")
+    expected = levels * seen / (levels * seen).sum()
+    assert np.allclose(read_kernel(tmp_path / "k.png")[0, 0], expected, rtol=1e-5, atol=1e-9)
 
 
 @given(st.floats(0.01, 1000))

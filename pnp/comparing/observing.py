@@ -72,7 +72,7 @@ class Observer:
 
 @lru_cache(maxsize=1)
 def _image(path: Path, crop: int | None) -> tuple[Tensor, Fingerprint]:
-    pixels = read_image(path).pixels
+    pixels = read_image(path).visible()
     found = fingerprint(pixels[0])
     if crop is not None:
         height, width = pixels.shape[-2:]
