@@ -23,7 +23,7 @@ from pnp.kernels import centre_of_mass, gaussian_kernels, resize_kernel
 from pnp.metrics import psnr
 from pnp.observation import add_noise, blur, observe
 from pnp.protocols import degrade
-from pnp.random_kernels import disturb, motion_kernels, random_kernels
+from pnp.random_blur import disturb, motion_kernels, random_kernels
 from pnp.restoration import Restorer
 
 matplotlib.use("Agg")

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from pnp.protocols import Protocol as Protocol
     from pnp.protocols import add_protocol as add_protocol
     from pnp.protocols import degrade as degrade
-    from pnp.random_kernels import random_kernels as random_kernels
+    from pnp.random_blur import random_kernels as random_kernels
     from pnp.registry import estimator as estimator
     from pnp.registry import initializer as initializer
     from pnp.registry import load_plugin as load_plugin
@@ -103,7 +103,7 @@ _HOME = {
     "pipeline": ["Pipeline", "load"],
     "result": ["Result", "State"],
     "protocols": ["Protocol", "add_protocol", "degrade"],
-    "random_kernels": ["random_kernels"],
+    "random_blur": ["random_kernels"],
     "restoration": ["Restored", "Restorer", "restore"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],
     "trace": ["Recorder"],

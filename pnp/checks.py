@@ -19,6 +19,7 @@ from pnp.errors import PnpError
 from pnp.interfaces import as_level
 from pnp.kernels import unit_kernel
 from pnp.options import Count, Noise, convert
+from pnp.tensors import check_tensor, dtype_of
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -73,7 +74,8 @@ def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) 
 
 def as_kernel(where: str, name: str, value: Any, error: float | None = None) -> Tensor:
     """A kernel (B, 1, K, K) or (K, K), finite, its sum at most 2, or within `error` of one."""
-    if isinstance(value, Tensor) and value.dim() == 2:
+    check_tensor(where, name, value)
+    if value.dim() == 2:
         value = value[None, None]
     check_form(where, name, value, "kernel")
     check_kernel(where, value, error)
@@ -84,7 +86,7 @@ def as_noise(where: str, name: str, value: Any, like: Tensor) -> Tensor:
     """A noise level as a tensor (B or 1, 1, 1, 1): a standard deviation on [0, 1]."""
     if not isinstance(value, Tensor):
         value = as_option(where, name, Noise, value)
-    level = as_level(value, like)
+    level = _level_of(where, name, value, like)
     wrong = _first_wrong(level, (level >= 0) & (level <= 1))
     if wrong is not None:
         problem = f"{name} is {wrong:g}, but should be a noise level on [0, 1]"
@@ -96,11 +98,22 @@ def as_strength(where: str, name: str, value: Any, like: Tensor) -> Tensor:
     """Any other level or weight as a tensor (B or 1, 1, 1, 1), finite and not negative."""
     if not isinstance(value, Tensor):
         value = as_option(where, name, float, value)
-    level = as_level(value, like)
+    level = _level_of(where, name, value, like)
     wrong = _first_wrong(level, (level >= 0) & (level < math.inf))
     if wrong is not None:
         refuse(where, f"{name} is {wrong:g}", "it must be a finite number, not negative")
     return level
+
+
+def _level_of(where: str, name: str, value: Any, like: Tensor) -> Tensor:
+    """A number, or a tensor that has one or one for each image, as (B or 1, 1, 1, 1)."""
+    if isinstance(value, Tensor):
+        whole = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
+        check_tensor(where, name, value.float() if whole else value)
+        if value.numel() not in (1, *value.shape[:1]):
+            problem = f"{name} has shape {tuple(value.shape)}"
+            refuse(where, problem, "give a number, or one for each image, (B, 1, 1, 1)")
+    return as_level(value, like)
 
 
 def as_option(where: str, name: str, annotation: Any, value: Any) -> Any:
@@ -116,12 +129,7 @@ def as_option(where: str, name: str, annotation: Any, value: Any) -> Any:
 
 def check_form(where: str, name: str, t: Any, kind: str = "image") -> None:
     """Refuse anything but a tensor of floating point numbers of the shape of its kind."""
-    if not isinstance(t, Tensor):
-        refuse(
-            where,
-            f"{name} is of type {type(t).__name__}",
-            "give a tensor, for example torch.from_numpy(...)",
-        )
+    check_tensor(where, name, t)
     shape = tuple(t.shape)
     if t.dim() != 4:
         refuse(
@@ -134,16 +142,6 @@ def check_form(where: str, name: str, t: Any, kind: str = "image") -> None:
             where,
             f"{name} has shape {shape}, with the channels last",
             "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
-        )
-    if not t.is_floating_point():
-        refuse(
-            where,
-            f"{name} is {_dtype(t)}",
-            "give floating point numbers; divide an 8-bit image by 255",
-        )
-    if 0 in shape:
-        refuse(
-            where, f"{name} is empty, its shape is {shape}", "look at where it was read or cropped"
         )
     if kind == "kernel" and shape[1] != 1:
         refuse(
@@ -184,7 +182,7 @@ def check_alike(where: str, name: str, t: Tensor, y: Tensor, exactly: bool = Fal
     if t.dtype != y.dtype and (exactly or compute_dtype(t) != compute_dtype(y)):
         refuse(
             where,
-            f"y is {_dtype(y)} but {name} is {_dtype(t)}",
+            f"y is {dtype_of(y)} but {name} is {dtype_of(t)}",
             f"convert one of them, for example {name}.to(y.dtype)",
         )
     if t.device != y.device:
@@ -299,7 +297,7 @@ def check_kernel(where: str, k: Tensor, error: float | None = None) -> None:
 
 def check_weight(where: str, weight: Tensor | float, x: Tensor) -> Tensor:
     """The weight of the pull as a tensor (B or 1, 1, 1, 1), finite and above zero."""
-    alpha = as_level(weight, x)
+    alpha = _level_of(where, "weight", weight, x)
     check_count(where, "weight", alpha, x)
     wrong = _first_wrong(alpha, (alpha > 0) & (alpha < math.inf))
     if wrong is not None:
@@ -333,7 +331,3 @@ def _first_wrong(values: Tensor, right: Tensor) -> float | None:
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}" + ("" if n == 1 else "s")
-
-
-def _dtype(t: Tensor) -> str:
-    return str(t.dtype).removeprefix("torch.")

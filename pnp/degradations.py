@@ -22,7 +22,7 @@ from torch import Tensor
 from pnp.errors import PnpError
 from pnp.interfaces import Noise
 from pnp.operators import Blur
-from pnp.random_kernels import Range, check_kinds, random_kernels
+from pnp.random_blur import Range, check_kinds, random_kernels
 
 
 class Batch(NamedTuple):

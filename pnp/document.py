@@ -132,6 +132,9 @@ class _Source:
         if isinstance(node, yaml.MappingNode):
             return Node(self.convert_map(node), here)
         if isinstance(node, yaml.SequenceNode):
+            for item in filter(_is_empty, node.value):
+                where = self.origin(item.start_mark)
+                self.problems.append(Problem(where, "an entry of this list has no value"))
             return Node([self.convert(item) for item in node.value], here)
         assert isinstance(node, yaml.ScalarNode)
         return Node(scalar(node.value, quoted=node.style in ("'", '"', "|", ">")), here)
@@ -150,12 +153,20 @@ class _Source:
                 cure = f"the first is on line {first[key].line}; keep one"
                 self.problems.append(Problem(here, f"'{key}' is written twice", cure))
                 continue
+            if _is_empty(value_node):
+                cure = "write the value, or null to remove what a file below has"
+                self.problems.append(Problem(here, f"'{key}' has no value", cure))
             value = self.convert(value_node)
             # For the user, a mapping or list on the lines below belongs to the line of its key.
             if value.origin.line != here.line and not isinstance(value_node, yaml.ScalarNode):
                 value = Node(value.value, here)
             result[key], first[key] = value, here
         return result
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    """True where nothing is written, which YAML reads as null."""
+    return isinstance(node, yaml.ScalarNode) and not node.value and node.style is None
 
 
 def scalar(text: str, quoted: bool = False) -> str | int | float | bool | None:

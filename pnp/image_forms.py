@@ -12,6 +12,7 @@ from torch import Tensor
 from pnp.decoders import Decoded, from_pillow
 from pnp.errors import PnpError
 from pnp.images import ImageFile, as_image, read_image
+from pnp.tensors import check_tensor
 
 
 def as_image_file(image: Any) -> ImageFile:
@@ -21,14 +22,13 @@ def as_image_file(image: Any) -> ImageFile:
     if isinstance(image, (str, Path)):
         return read_image(image)
     if isinstance(image, Tensor):
+        check_tensor("restore", "the image", image)
         pixels = image if image.dim() == 4 else image[None] if image.dim() == 3 else None
         if pixels is None or len(pixels) != 1 or pixels.shape[1] not in (1, 3):
             raise PnpError(
                 f"an image is a tensor (C, H, W) or (1, C, H, W) with one channel or three, not "
                 f"{tuple(image.shape)}; a batch goes to pnp.load(...)(y=...)"
             )
-        if not pixels.is_floating_point():
-            raise PnpError(f"an image is a tensor of floats on [0, 1], not {pixels.dtype}")
         return ImageFile(pixels.detach().float().cpu())
     if not isinstance(image, np.ndarray):
         if not hasattr(image, "__array_interface__"):

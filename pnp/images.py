@@ -23,6 +23,7 @@ from pnp.checks import FILE_VALUES
 from pnp.decoders import Decoded, decode
 from pnp.errors import PnpError
 from pnp.files import atomic
+from pnp.tensors import check_tensor
 from pnp.transparency import enlarge, extend_colours
 
 WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".npy")
@@ -78,6 +79,7 @@ def write_image(
     unchanged.
     """
     path = Path(path)
+    check_tensor(str(path), "the image", x)
     image = x.detach().float().cpu()
     image = image[None] if image.dim() == 3 else image
     if image.dim() != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.observation import mirrored_to
 from pnp.pipeline import Pipeline
@@ -83,10 +84,9 @@ def choose_device(name: str, argument: str = "device") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
-        reason = str(e).splitlines()[0]
+        torch.zeros(1, device=device).item()  # which the device 'meta' cannot do
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as e:
         raise PnpError(
-            f"{argument} {name}: cannot be used here ({reason}); try auto or cpu"
+            f"{argument} {name}: cannot be used here ({first_line(e)}); try auto or cpu"
         ) from None
     return device

@@ -9,6 +9,8 @@ to 5 % of the peak, are kept, because estimates of kernels have them.
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.checks import FILE_NEGATIVE_TAPS
+from pnp.checks import FILE_NEGATIVE_TAPS, check_finite, check_form
 from pnp.decoders import first_line
 from pnp.errors import Notice, PnpError
 from pnp.files import atomic
@@ -26,6 +28,7 @@ from pnp.images import read_image
 from pnp.kernel_words import is_words, kernel_of_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
 from pnp.limits import check_array, check_matlab, check_unpacked, check_zip
+from pnp.tensors import check_tensor
 
 LARGEST = 501
 """Arrays with a longer side are taken to be pictures, not kernels."""
@@ -67,7 +70,7 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
     names = list(found)
     if str(index) in found:
         name = str(index)
-    elif str(index).isdecimal() and 1 <= int(index) <= len(names):
+    elif re.fullmatch("[0-9]{1,9}", str(index)) and 1 <= int(index) <= len(names):
         name = names[int(index) - 1]
     else:
         raise PnpError(
@@ -75,6 +78,25 @@ def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
             f"by number, from 1, or by name: {', '.join(names[:12])}"
         )
     return _interpret(f"{path}#{name}" if len(names) > 1 else str(path), found[name])
+
+
+def kernel_of_taps(taps: Any, where: str = "kernel") -> Tensor:
+    """The kernel (1, 1, K, L), float32, of a tensor, an array or nested lists, as it is."""
+    if isinstance(taps, Tensor):
+        check_tensor(where, "the kernel", taps)
+        array = taps.detach().double().cpu().numpy()
+    else:
+        try:
+            array = np.asarray(taps)
+        except ValueError as e:  # rows of several lengths
+            raise PnpError(f"{where}: the taps are no array (K, L); {first_line(e)}") from None
+    one = array.ndim >= 2 and array.size == math.prod(array.shape[-2:])
+    if not one or array.dtype.kind not in "fiub":
+        raise PnpError(
+            f"{where}: one kernel is an array (K, L) of real numbers, "
+            f"but this one is {array.shape} of {array.dtype}"
+        )
+    return torch.from_numpy(array.astype(np.float32)).reshape(1, 1, *array.shape[-2:])
 
 
 def file_of_kernel(text: str | Path) -> Path:
@@ -95,6 +117,8 @@ def write_kernel(path: str | Path, k: Tensor) -> None:
             f"{path}: kernels are written as .npy; "
             "write_image(path, kernel_picture(k)) writes a picture of one"
         )
+    check_form(str(path), "the kernel", k, "kernel")
+    check_finite(str(path), "the kernel", float(k.detach().abs().max()))
     array = k.detach().float().cpu().numpy()[:, 0]
     with atomic(path) as temporary:
         np.save(temporary, array[0] if len(array) == 1 else array)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.kernels import cropped_kernel, delta_kernel, gaussian_kernels
-from pnp.random_kernels import motion_kernels
+from pnp.options import LARGEST_SEED
+from pnp.random_blur import motion_kernels
 
 SIZE = 25
 """Side of the support, in pixels, where the image has room for it."""
@@ -43,9 +44,10 @@ def kernel_of_words(
     if word == "gaussian":
         k = _gaussian_of(rest, f"{where} {text}")
     elif word == "motion":
-        if not rest.isdecimal():
+        if not re.fullmatch("[0-9]{1,10}", rest) or int(rest) > LARGEST_SEED:
             raise PnpError(
-                f"{where} {text}: write motion:SEED with a whole number, for example motion:1"
+                f"{where} {text}: write motion:SEED with a whole number from 0 to {LARGEST_SEED}, "
+                "for example motion:1"
             )
         largest = SIZE if size is None else min(SIZE, _odd(min(size)))
         k = motion_kernels(1, largest, generator=torch.Generator().manual_seed(int(rest)))

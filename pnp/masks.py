@@ -17,6 +17,7 @@ from pnp.decoders import decode
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.images import as_image, existing_file
+from pnp.tensors import check_tensor
 
 FEW = 64
 """Up to this many levels or colours are labels, if whole numbers are small or colours are vivid."""
@@ -41,6 +42,8 @@ def read_mask(mask: Any, where: str = "mask") -> Tensor:
         is_npy = Path(mask).suffix.lower() == ".npy"
         mask = as_image(str(mask), decoded) if of_image and not is_npy else decoded.pixels
     if isinstance(mask, Tensor):
+        whole = not (mask.is_floating_point() or mask.is_complex() or mask.is_quantized)
+        check_tensor(where, "the mask", mask.float() if whole else mask)
         mask = mask[0] if mask.dim() == 4 and len(mask) == 1 else mask
         mask = mask.detach().cpu().to(torch.float64).numpy()
         mask = np.moveaxis(mask, 0, -1) if mask.ndim == 3 else mask

@@ -23,7 +23,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any
 
 from pnp.document import Node
-from pnp.errors import PnpError, Problem, hint
+from pnp.errors import PnpError, Problem, hint, shown
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Range:
 
     def __str__(self) -> str:
         if self.at_least is not None and self.at_most is not None:
-            return f"from {self.at_least:g} to {self.at_most:g}"
+            return f"from {_number(self.at_least)} to {_number(self.at_most)}"
         limits = {
             "of at least": self.at_least,
             "of at most": self.at_most,
@@ -54,6 +54,10 @@ class Range:
             "below": self.below,
         }
         return " and ".join(f"{word} {n:g}" for word, n in limits.items() if n is not None)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ _NOISE = _NoiseRange(0, 1)
 
 Count = Annotated[int, Range(at_least=1)]
 """A whole number of at least 1."""
+LARGEST_SEED = 2**32 - 1
+Seed = Annotated[int, Range(0, LARGEST_SEED)]
+"""The seed of random numbers."""
 Positive = Annotated[float, Range(above=0)]
 """A number above 0."""
 Fraction = Annotated[float, Range(0, 1)]
@@ -251,7 +258,7 @@ _WORDS = {
 def _problem(annotation: Any, value: Any) -> tuple[str, str]:
     """The problem, as the text after the name of an option, and the cure."""
     cure = _noise_cure(value) if _is_noise(annotation) else ""
-    return f"is {value!r}, but should be {describe(annotation)}", cure
+    return f"is {shown(value)}, but should be {describe(annotation)}", cure
 
 
 def _convert(annotation: Any, value: Any) -> Any:

@@ -38,7 +38,7 @@ from pnp.checks import (
 from pnp.errors import PnpError, hint
 from pnp.kernels import mirror_kernel
 from pnp.observation import blur, crop_to_multiple, downsample
-from pnp.options import Count
+from pnp.options import Count, Seed
 from pnp.resampling import keys
 
 GREY = "-grey"
@@ -102,6 +102,7 @@ class Protocol:
             )
         sigma = float(as_noise("degrade", "sigma", sigma, hr))
         s = as_option("degrade", "the scale", Count, s)
+        seed = as_option("degrade", "the seed", Seed, seed)
         if self.grey and hr.shape[1] == 3:
             hr = _in_8_bits((hr * hr.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True))
         hr = crop_to_multiple(hr, math.lcm(s, self.multiple))

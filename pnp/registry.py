@@ -16,14 +16,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pnp.bibliography import check_cited
 from pnp.document import from_python
 from pnp.errors import OldSpelling, Origin, PnpError, hint, with_article
 from pnp.interfaces import (
@@ -59,6 +61,8 @@ class Registry:
         """The decorator that registers a class under `name`."""
 
         def register(cls: T) -> T:
+            if not isinstance(name, str) or not name:
+                raise PnpError(f"{_where(cls)}: the name of a {self.role} is text, not {name!r}")
             if not (inspect.isclass(cls) and issubclass(cls, self.base)):
                 role = with_article(self.role)
                 needed = f"so it must derive from pnp.{self.base.__name__}"
@@ -69,8 +73,11 @@ class Registry:
                 raise PnpError(f"two {self.role}s are called '{name}': {where}; rename one of them")
             try:
                 signature_of(cls)
-                options_of(cls)
-            except (TypeError, NameError) as e:
+                _check_options(options_of(cls))
+                if isinstance(cls.cite, str):
+                    raise PnpError(f"`cite` is a tuple; write cite = ({cls.cite!r},)")
+                check_cited(cls.cite)
+            except (TypeError, NameError, PnpError) as e:
                 raise PnpError(f"{_where(cls)}: {self.role} '{name}': {e}") from e
             if not getattr(cls, "exact", True):
                 warnings.warn(OldSpelling(_exact_is_gone(cls, name)), stacklevel=2)
@@ -129,7 +136,7 @@ class Registry:
                 loaded = point.load()
             except PnpError as e:
                 raise PnpError(f"plugin '{point.name}' of {owner}: {e}") from e
-            except Exception as e:
+            except (Exception, SystemExit) as e:
                 raise PnpError(
                     f"plugin '{point.name}' ({point.value}) cannot be imported: "
                     f"{type(e).__name__}: {e}; repair {owner}, or uninstall it"
@@ -140,6 +147,13 @@ class Registry:
                 and loaded not in self._classes.values()
             ):
                 self(point.name)(loaded)
+
+
+def _check_options(options: Iterable[str]) -> None:
+    """PnpError if an option has the name of a key that every module has in YAML."""
+    taken = [option for option in options if option == "weights" or option in REGISTRIES]
+    if taken:
+        raise PnpError(f"'{taken[0]}' is a key of every module in YAML; rename this option")
 
 
 def _where(thing: Any) -> str:
@@ -185,8 +199,9 @@ def _exact_is_gone(cls: type[Module], name: str) -> str:
 def load_plugin(path: str | Path) -> None:
     """Run a plugin file, so that the modules in it are registered (`--plugin file.py`)."""
     path = Path(path)
-    if not path.is_file():
-        raise PnpError(f"--plugin {path}: there is no such file")
+    if not os.path.isfile(path):
+        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
+        raise PnpError(f"--plugin {path}: {reason}; name a Python file")
     name = f"pnp_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -197,5 +212,5 @@ def load_plugin(path: str | Path) -> None:
         spec.loader.exec_module(module)
     except PnpError:
         raise
-    except Exception as e:
-        raise PnpError(f"--plugin {path}: {type(e).__name__}: {e}") from e
+    except (Exception, SystemExit) as e:
+        raise PnpError(f"--plugin {path}: {type(e).__name__}: {e}; repair the file") from e

@@ -14,24 +14,24 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import pnp
-from pnp.checks import as_kernel
+from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.inference import DTYPES, choose_device, run_image
-from pnp.kernel_files import make_kernel
+from pnp.kernel_files import kernel_of_taps, make_kernel
 from pnp.kernel_words import is_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
 from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
 from pnp.masks import read_mask
-from pnp.options import read_noise
+from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
 from pnp.quality import measure
 from pnp.result import Result, State
@@ -135,20 +135,14 @@ class Restorer:
         }
         self._check(spec, self.facts["given"])
         self.device = choose_device(device, say("device"))
-        torch.manual_seed(seed)
+        precision = DTYPES[as_option(spec.name, say("dtype"), Literal["fp32", "bf16"], dtype)]
+        torch.manual_seed(as_option(spec.name, say("seed"), Seed, seed))
         self.pipeline = build(spec, random_weights=random_weights).to(self.device)
-        self.pipeline.prepare(DTYPES[dtype], compile)
-        self.scale = scale or _default_scale(spec)
+        self.pipeline.prepare(precision, compile)
+        scale = _default_scale(spec) if scale is None else scale
+        self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}
-        self.kernel: str | Tensor | None = None
-        if isinstance(kernel, (str, Path)):
-            made = make_kernel(str(kernel), say("kernel"))
-            # Words are made for each image, because the support depends on its size.
-            self.kernel = str(kernel) if is_words(str(kernel)) else made
-        elif kernel is not None:
-            taps = torch.as_tensor(kernel, dtype=torch.float32)
-            taps = as_kernel(say("kernel"), "k", taps[None] if taps.dim() == 3 else taps)
-            self.kernel = unit_kernel(taps, say("kernel"))
+        self.kernel = None if kernel is None else _given_kernel(kernel, say("kernel"))
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
@@ -258,6 +252,14 @@ class Restorer:
 def _default_scale(spec: Spec) -> int:
     default = next((g.default for g in spec.given if g.name == "s"), 1)
     return default if isinstance(default, int) else 1
+
+
+def _given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | Tensor:
+    """Words, whose support depends on the size of each image, or the kernel (1, 1, K, L)."""
+    if isinstance(kernel, (str, Path)):
+        made = make_kernel(str(kernel), name)
+        return str(kernel) if is_words(str(kernel)) else made
+    return unit_kernel(as_kernel(name, "k", kernel_of_taps(kernel, name)), name)
 
 
 def _levels(result: Result) -> dict[str, list[float]]:

@@ -12,7 +12,7 @@ import pnp.transforms
 from pnp.errors import PnpError
 from pnp.kernels import mirror_kernel
 from pnp.observation import observe
-from pnp.random_kernels import random_kernels
+from pnp.random_blur import random_kernels
 from pnp.training.objective import kernel_distance
 
 

@@ -13,7 +13,7 @@ from pnp.degradations import Degradations, ImagePool, random_levels
 from pnp.errors import PnpError
 from pnp.kernels import centre_of_mass, gaussian_kernels, second_moments
 from pnp.observation import observe
-from pnp.random_kernels import (
+from pnp.random_blur import (
     KINDS,
     dan_setting1_kernels,
     dan_setting2_kernels,

@@ -1,6 +1,7 @@
 """What the files around the code promise: the version that is cited, the commands that CI calls."""
 
 import ast
+import pkgutil
 import re
 from pathlib import Path
 
@@ -58,3 +59,9 @@ def test_files_and_functions_are_short():
                 if isinstance(node, ast.FunctionDef):
                     length = (node.end_lineno or 0) - node.lineno + 1
                     assert length <= 60, f"{file}: {node.name} has {length} lines"
+
+
+def test_no_public_name_is_that_of_a_file():
+    """Python puts an imported file into the package, where it would hide the public object."""
+    files = {module.name for module in pkgutil.iter_modules(pnp.__path__)}
+    assert not files & (set(pnp.__all__) - set(pnp._MODULES))

@@ -13,7 +13,7 @@ import torch
 import pnp.training
 from pnp.errors import PipelineError, PnpError
 from pnp.language.reader import read_spec
-from pnp.random_kernels import random_kernels
+from pnp.random_blur import random_kernels
 from pnp.training.recipe_reader import KEYS, RECIPES, load_recipe
 from pnp.training.shipping import read_manifest
 from pnp.training.validation import draw

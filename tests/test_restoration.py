@@ -78,7 +78,7 @@ def test_estimated_levels_are_in_the_result(pixels):
     [
         (torch.rand(2, 3, 8, 8), r"a batch goes to pnp.load"),
         (torch.rand(8, 8, 3), r"a tensor \(C, H, W\)"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), "floats on"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "is uint8; give floating point numbers"),
         (np.zeros((3, 8, 8), np.uint8), r"an array \(H, W\)"),
         (np.zeros((8, 8), np.int64), "not int64"),
         ([1, 2, 3], "not list"),

@@ -11,7 +11,7 @@ from pnp.errors import PnpError
 from pnp.kernels import centre_of_mass, mirror_kernel
 from pnp.observation import blur
 from pnp.power_spectrum import log_power_spectrum
-from pnp.random_kernels import random_kernels
+from pnp.random_blur import random_kernels
 from pnp.training.objective import kernel_distance
 
 

@@ -12,7 +12,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from pnp.citations import bibtex
+from pnp.bibliography import bibtex
 from pnp.errors import PnpError, nearest, with_article
 from pnp.interfaces import Module, signature_of
 from pnp.language.reader import PIPELINES
@@ -80,7 +80,7 @@ def _module(role: str, cls: type[Module]) -> str:
     parts.append(_section("Options", "\n".join(lines) or "none"))
     parts += [_section(title, text) for title, text in documentation.sections.items()]
     if cls.cite:
-        parts.append(_section("Citation", bibtex(cls.cite, cls.registered)))
+        parts.append(_section("Citation", bibtex(cls.cite)))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -114,7 +114,7 @@ def difference(a: str, b: str) -> str:
 def citations(spec: Spec) -> str:
     """BibTeX of a pipeline and of the modules that it calls."""
     keys = keys_of(spec)
-    return bibtex(keys, spec.name) if keys else f"% {spec.name} and its modules cite nothing"
+    return bibtex(keys) if keys else f"% {spec.name} and its modules cite nothing"
 
 
 def _ordered(document: Node) -> Node:

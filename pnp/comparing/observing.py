@@ -15,7 +15,7 @@ from pnp.fingerprints import Fingerprint, fingerprint
 from pnp.images import read_image
 from pnp.kernel_files import make_kernel, read_kernels
 from pnp.protocols import protocol
-from pnp.random_kernels import dan_setting1_kernels, dan_setting2_kernels
+from pnp.random_blur import dan_setting1_kernels, dan_setting2_kernels
 
 
 @dataclass(frozen=True)

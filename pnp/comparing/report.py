@@ -321,4 +321,4 @@ def _bibtex(comparison: Comparison) -> str:
         if method.external is None and method.call is None:
             for spec in method.specs():
                 keys.update(dict.fromkeys(keys_of(spec)))
-    return bibtex(keys, comparison.name) if keys else ""
+    return bibtex(keys) if keys else ""

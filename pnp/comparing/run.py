@@ -24,8 +24,8 @@ from pnp.comparing.rows import IDENTITY, Results
 from pnp.comparing.runners import runner_of
 from pnp.errors import PnpError, hint
 from pnp.files import atomic, make_folder
+from pnp.inference import choose_device
 from pnp.language.emit import emit
-from pnp.restoration import choose_device
 
 
 @dataclass

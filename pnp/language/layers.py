@@ -15,6 +15,7 @@ Pipelines, recipes and comparisons are three `Dialect`s.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
 """Merges a map over another: `merge(base, layer)`."""
+_LONGEST = 50
+"""Files from a document to its base."""
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
@@ -64,9 +67,9 @@ class Dialect:
         """The file of a name or of a path relative to `folder`, and its name in messages."""
         if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
             path = (folder or Path()) / Path(name).expanduser()
-            if path.is_dir():
+            if os.path.isdir(path):
                 raise PnpError(f"{name}: this is a folder; name a {self.noun} file (.yaml)")
-            if not path.is_file():
+            if not os.path.isfile(path):
                 known = ", ".join(self.names())
                 raise PnpError(
                     f"{name}: there is no such file; {self.noun}s by name: {known or 'none'}"
@@ -77,7 +80,7 @@ class Dialect:
             with as_file(named[name][1]) as path:
                 return path, f"{name}.yaml"
         message = f"there is no {self.noun} called '{name}'; {hint(name, named, self.noun + 's')}"
-        if ((folder or Path()) / f"{name}.yaml").is_file():
+        if os.path.isfile((folder or Path()) / f"{name}.yaml"):
             message += f"; a file is written with its ending: {name}.yaml"
         raise PnpError(message)
 
@@ -202,6 +205,9 @@ class Dialect:
         if path in chain:
             message = f"'{name}' extends itself through this line"
             raise PipelineError([Problem(here, message, "remove the cycle")])
+        if len(chain) >= _LONGEST:
+            message = f"files extend each other through more than {_LONGEST} files"
+            raise PipelineError([Problem(here, message, "put some of them into one file")])
         if path in stack:
             return
         document = read_file(found, shown)
@@ -260,6 +266,9 @@ def merge_maps(
         merge = within(key)
         if node.value is None:
             merged.pop(key, None)
+        elif merge is not None and node.value == {} and key in merged:
+            cure = "write what changes, or null to remove it"
+            raise PipelineError([Problem(node.origin, f"'{key}: {{}}' changes nothing", cure)])
         elif merge is not None and node.is_map and key in merged and merged[key].is_map:
             merged[key] = merge(merged[key], node)
         else:
@@ -276,6 +285,8 @@ def read_assignment(text: str) -> tuple[str, Node]:
             f"--set {text}: write it as key=value, "
             "for example --set repeat=8 or --set modules.P.weights=FILE"
         )
+    if not value:
+        raise PnpError(f"--set {text}: the value is missing; {key}=null removes what is there")
     if not value.startswith(("[", "{", '"', "'")):
         return key, Node(scalar(value), origin)
     try:

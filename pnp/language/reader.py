@@ -7,7 +7,7 @@ exist in a loop.  Nothing is evaluated as Python code.  Order of a run: the defa
 docs/write-a-pipeline.md describes the language.
 
 `layers` merges the file with those that it extends and with overrides; this file reads the merged
-document, with `steps` and `stages`; `kinds` follows the kinds of the variables through the steps.
+document, with `given`, `steps` and `stages`; `kinds` follows the kinds of the variables.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pnp.bibliography import check_cited
 from pnp.checkpoints import split_source
-from pnp.document import Node, scalar
-from pnp.errors import Findings, OldSpelling, Problem, hint, nearest, with_article
-from pnp.interfaces import KINDS, Kind
-from pnp.language.kinds import article, check_kinds
+from pnp.document import Node
+from pnp.errors import Findings, OldSpelling, PnpError, Problem, hint, nearest, with_article
+from pnp.language.given import GivenReader
+from pnp.language.kinds import check_kinds
 from pnp.language.layers import Dialect, Merge, merge_maps
 from pnp.language.removal import removed_modules, without_calls
-from pnp.language.spec import KEYS, KIND_OF_NAME, Given, ModuleSpec, Spec, Step
+from pnp.language.spec import KEYS, ModuleSpec, Spec
 from pnp.language.stages import StageReader
-from pnp.language.steps import SYMBOL, VARIABLE, read_step, read_steps
+from pnp.language.steps import SYMBOL, read_steps
 from pnp.options import read_fields
 from pnp.registry import REGISTRIES, current_role
+
+_EXAMPLES = {"return": "x, k", "freeze": "P, H", "cite": "zhang2020usrnet"}
 
 
 def read_spec(
@@ -153,8 +156,8 @@ class _Reader:
             name=self.name,
             document=self.document,
             about=self.text("about"),
-            cite=self.words("cite"),
-            given=self.given(),
+            cite=self.cited(),
+            given=GivenReader(self.document, self.findings).read(),
             modules=modules,
             weights=self.weights(self.document, "weights"),
             freeze=self.words("freeze"),
@@ -191,10 +194,20 @@ class _Reader:
             return ()
         items = node.value if node.is_list else [node]
         if not all(isinstance(item.value, str) for item in items):
-            cure = f"for example '{key}: [x, k]'"
+            cure = f"for example '{key}: [{_EXAMPLES[key]}]'"
             self.say(node.origin, f"{key} should be a list of names", cure)
             return ()
         return tuple(item.value for item in items)
+
+    def cited(self) -> tuple[str, ...]:
+        """Keys of references.bib, or BibTeX."""
+        keys = self.words("cite")
+        try:
+            check_cited(keys)
+        except PnpError as e:
+            message, _, cure = str(e).partition("; ")
+            self.say(self.document.value["cite"].origin, message, cure)
+        return keys
 
     def weights(self, holder: Node, what: str) -> Node | None:
         """The weights that the document or a module names."""
@@ -204,78 +217,6 @@ class _Reader:
             self.say(node.origin, f"{message}, not {node.plain()!r}")
             return None
         return node
-
-    def given(self) -> tuple[Given, ...]:
-        """The variables that the caller gives."""
-        node = self.get("given")
-        if node is None or not node.is_list:
-            if node is None:
-                cure = "add a line such as 'given: [y, s]'"
-                message = "the pipeline does not say what it is given"
-                self.say(self.document.origin, message, cure)
-            else:
-                cure = "for example 'given: [y, s, k, sigma]'"
-                self.say(node.origin, "given should be a list", cure)
-            self.findings.incomplete = True
-            return ()
-        result: dict[str, Given] = {}
-        for item in node.value:
-            one = self.one_given(item)
-            if one is None:
-                self.findings.incomplete = True
-            elif one.name in result:
-                self.say(item.origin, f"'{one.name}' is given twice")
-            else:
-                result[one.name] = one
-        return tuple(result.values())
-
-    def one_given(self, item: Node) -> Given | None:
-        """A variable: 'y', 'guide: image', 's = 1' or 'k = G(y)'."""
-        if item.is_map and len(item.value) == 1:
-            ((name, kind),) = item.value.items()
-            if re.fullmatch(VARIABLE, name) and isinstance(kind.value, str) and kind.value in KINDS:
-                return Given(name, KINDS[kind.value], None, item.origin)
-            message = f"'{name}: {kind.plain()}' is not a variable and its kind"
-            self.say(item.origin, message, f"kinds: {', '.join(KINDS)}")
-            return None
-        if not isinstance(item.value, str):
-            cure = "for example 'given: [y, s, k = G(y), sigma = 2e-2]'"
-            self.say(item.origin, f"given should hold names, not {item.plain()!r}", cure)
-            return None
-        name, equals, value = (part.strip() for part in item.value.partition("="))
-        if name not in KIND_OF_NAME:
-            self.say_unknown_kind(name, item)
-            return None
-        kind = KINDS[KIND_OF_NAME[name]]
-        if not equals:
-            return Given(name, kind, None, item.origin)
-        default = self.default(name, kind, value, item)
-        return None if default is None else Given(name, kind, default, item.origin)
-
-    def say_unknown_kind(self, name: str, item: Node) -> None:
-        """Report a name in `given` that has no kind."""
-        if re.fullmatch(VARIABLE, name):
-            known = f"kinds: {', '.join(KINDS)}; names with a known kind: {', '.join(KIND_OF_NAME)}"
-            message = f"the kind of '{name}' is not known"
-            self.say(item.origin, message, f"write '{name}: image'; {known}")
-        else:
-            cure = "variables begin with a small letter"
-            self.say(item.origin, f"'{name}' is not the name of a variable", cure)
-
-    def default(self, name: str, kind: Kind, value: str, item: Node) -> Step | int | float | None:
-        """The default of a given variable: a number, or a step; None after a problem."""
-        number = scalar(value)
-        if isinstance(number, (int, float)) and not isinstance(number, bool):
-            fits = isinstance(number, int) if kind.name == "number" else kind.name == "level"
-            if not fits:
-                message = f"'{name}' is {article(kind)}, so {value} cannot be its default"
-                self.say(item.origin, message)
-            return number if fits else None
-        step = read_step(item)
-        if isinstance(step, Problem):
-            self.findings.problems.append(step)
-            return None
-        return step
 
     def modules(self) -> dict[str, ModuleSpec]:
         """The modules by symbol, without those that could not be read."""

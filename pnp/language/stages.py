@@ -6,11 +6,15 @@ import re
 from collections.abc import Collection
 
 from pnp.document import Node
-from pnp.errors import Findings, hint
+from pnp.errors import Findings, hint, shown
 from pnp.language.spec import STAGE_KEYS, ModuleSpec, Stage, Swap
 from pnp.language.steps import read_steps
 
 _WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?")
+
+
+MOST = 10**6
+"""Iterations of a loop."""
 
 
 class StageReader:
@@ -61,14 +65,19 @@ class StageReader:
         if repeat is not None:
             number = repeat.value
             whole = isinstance(number, int) and not isinstance(number, bool)
-            if whole and 1 <= number <= 10**6:
+            if whole and 1 <= number <= MOST:
                 written = number
             else:
-                message = f"repeat should be a whole number of at least 1, not {repeat.plain()!r}"
+                asked = f"of at most {MOST}" if whole and number > MOST else "of at least 1"
+                message = f"repeat should be a whole number {asked}, not {shown(repeat.plain())}"
                 self.say(repeat.origin, message)
             if "steps" not in node.value:
                 self.say(repeat.origin, "there are no steps to repeat", "add 'steps:'")
-        steps = read_steps(node.value.get("steps"), "steps", self.findings)
+        listed = node.value.get("steps")
+        steps = read_steps(listed, "steps", self.findings)
+        if listed is not None and listed.value == []:
+            cure = "write the steps, or null where there should be no loop"
+            self.say(listed.origin, "steps is empty", cure)
         start = read_steps(node.value.get("start"), "start", self.findings)
         swap = node.value.get("swap")
         swaps = () if swap is None else self.swaps(swap, written)

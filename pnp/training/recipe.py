@@ -22,7 +22,7 @@ from pnp.degradations import Degradations
 from pnp.document import Node
 from pnp.errors import Origin
 from pnp.language.spec import Spec
-from pnp.options import Count, Positive, Range
+from pnp.options import Count, Positive, Range, Seed
 
 GROUND_TRUTH = ("x", "y", "k", "sigma", "s")
 """What a training batch contains: image, observation, kernel, noise level, scale."""
@@ -59,7 +59,7 @@ class Validation:
     images: Count = 8
     crop: Count = 96
     minutes: float = 2.0
-    seed: int = 1234
+    seed: Seed = 1234
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Recipe:
     minutes: Minutes | None = None
     save: Minutes = 2.0
     log: Count = 10
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def given(self) -> tuple[str, ...]:

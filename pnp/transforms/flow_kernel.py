@@ -12,7 +12,7 @@ from pnp.fourier import row_spectra
 from pnp.interfaces import Image, Kernel, Transform
 from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
 from pnp.normal_equations import Taps
-from pnp.options import Count, Positive
+from pnp.options import Count, Positive, Seed
 from pnp.registry import transform
 
 
@@ -62,7 +62,7 @@ class FlowKernelSearch(Transform):
         shift: float = 0.0,
         steps: Count = 100,
         rate: Positive = 0.3,
-        seed: int = 0,
+        seed: Seed = 0,
     ):
         super().__init__()
         if abs(shift) >= size / 2:

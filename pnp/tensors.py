@@ -1,0 +1,48 @@
+"""Tensors that pnp can compute with: dense floating point numbers of 16 bits or more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pnp.errors import PnpError
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_tensor(where: str, name: str, t: Any) -> None:
+    """Refuse what is not a tensor, or one that is empty or holds no plain numbers.
+
+    Raises:
+        PnpError: "where: name ...; what to do".
+    """
+    if not isinstance(t, Tensor):
+        problem = f"is of type {type(t).__name__}"
+        cure = "give a tensor, for example torch.from_numpy(...)"
+    elif t.is_nested or t.layout != torch.strided:
+        problem = f"is a {'nested' if t.is_nested else 'sparse'} tensor"
+        cure = "give a dense one" if t.is_nested else "give a dense one (.to_dense())"
+    elif t.numel() == 0:
+        problem = f"is empty, its shape is {tuple(t.shape)}"
+        cure = "look at where it was read or cropped"
+    elif t.is_meta:
+        problem, cure = "is a meta tensor, which has no values", "give one on cpu or cuda"
+    elif t.is_quantized:
+        problem, cure = f"is {dtype_of(t)}", "give floating point numbers (.dequantize())"
+    elif t.is_complex():
+        problem, cure = f"is {dtype_of(t)}", "give real numbers"
+    elif not t.is_floating_point():
+        problem = f"is {dtype_of(t)}"
+        cure = "give floating point numbers; divide an 8-bit image by 255"
+    elif t.dtype not in FLOATS:
+        problem, cure = f"is {dtype_of(t)}", "give at least 16 bits (.float())"
+    else:
+        return
+    raise PnpError(f"{where}: {name} {problem}; {cure}")
+
+
+def dtype_of(t: Tensor) -> str:
+    """The dtype in a message, 'float32'."""
+    return str(t.dtype).removeprefix("torch.")
