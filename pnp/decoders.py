@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from PIL import Image as Pillow
 from pnp import deep_png
 from pnp.errors import PnpError
 from pnp.limits import check_array, check_pixels
+from pnp.metadata import Metadata, read_metadata
 from pnp.transparency import unpremultiplied, with_colour_key
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -50,6 +51,7 @@ class Decoded:
     profile: bytes | None = None
     orientation: int = 1
     note: str = ""
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def decode(path: Path) -> Decoded:
@@ -128,6 +130,7 @@ def _decode_with_pillow(path: Path) -> Decoded:
         frames = getattr(file, "n_frames", 1) if file.format != "MPO" else 1
         file.load()
         orientation = file.getexif().get(_ORIENTATION, 1)
+        metadata = read_metadata(file)
         keeps_colours = file.mode in ("RGB", "RGBA", "RGBa", "L", "LA", "La", "P", "PA")
         profile = file.info.get("icc_profile") if keeps_colours else None
         key = file.info.get("transparency")
@@ -139,7 +142,7 @@ def _decode_with_pillow(path: Path) -> Decoded:
         else:
             pixels = from_pillow(file, str(path))
     note = f"the first of {frames} frames is used" if frames > 1 else ""
-    return Decoded(pixels, profile, orientation, note)
+    return Decoded(pixels, profile, orientation, note, metadata)
 
 
 def _decode_npy(path: Path) -> Decoded:
@@ -153,8 +156,9 @@ def _decode_npy(path: Path) -> Decoded:
 def _decode_deep_png(path: Path) -> Decoded:
     with _opened(path) as image:
         profile = image.info.get("icc_profile")
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    return Decoded(deep_png.decode(path.read_bytes()), profile, orientation)
+        orientation, metadata = image.getexif().get(_ORIENTATION, 1), read_metadata(image)
+    pixels = deep_png.decode(path.read_bytes())
+    return Decoded(pixels, profile, orientation, metadata=metadata)
 
 
 def _decode_deep_tiff(path: Path) -> Decoded | None:
@@ -181,7 +185,16 @@ def _decode_deep_tiff(path: Path) -> Decoded | None:
             code: page.tags[code].value for code in (_ORIENTATION, _PROFILE) if code in page.tags
         }
         note = f"the first of {len(file.pages)} pages is used" if len(file.pages) > 1 else ""
-        return Decoded(pixels, tags.get(_PROFILE), int(tags.get(_ORIENTATION, 1)), note)
+        profile, orientation = tags.get(_PROFILE), int(tags.get(_ORIENTATION, 1))
+        return Decoded(pixels, profile, orientation, note, _metadata_of_tiff(path))
+
+
+def _metadata_of_tiff(path: Path) -> Metadata:
+    try:
+        with _opened(path) as image:
+            return read_metadata(image)
+    except Pillow.UnidentifiedImageError:  # Pillow does not know all kinds of pixels
+        return Metadata()
 
 
 def _pixels_of_page(path: Path, page: Any) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -74,8 +74,15 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += 12 + length
 
 
-def encode(pixels: np.ndarray, profile: bytes | None = None) -> bytes:
-    """A PNG of uint16 pixels (H, W) or (H, W, C), filtered by the differences between rows."""
+def encode(
+    pixels: np.ndarray,
+    profile: bytes | None = None,
+    more: Iterable[tuple[bytes, bytes]] = (),
+) -> bytes:
+    """A PNG of uint16 pixels (H, W) or (H, W, C), filtered by the differences between rows.
+
+    `more`: kind and content of further chunks.
+    """
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     colour = next(colour for colour, count in _CHANNELS.items() if count == channels)
@@ -85,6 +92,7 @@ def encode(pixels: np.ndarray, profile: bytes | None = None) -> bytes:
     parts = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))]
     if profile:
         parts.append(_chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile)))
+    parts += [_chunk(kind, content) for kind, content in more]
     parts += [_chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)), _chunk(b"IEND", b"")]
     return SIGNATURE + b"".join(parts)
 

@@ -9,7 +9,7 @@ in every other image file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pnp.checks import FILE_VALUES
 from pnp.decoders import Decoded, decode
 from pnp.errors import PnpError
 from pnp.files import atomic
+from pnp.metadata import Metadata
 from pnp.tensors import check_tensor
 from pnp.transparency import enlarge, extend_colours
 
@@ -45,6 +46,8 @@ class ImageFile:
     """ICC colour profile, or None."""
     note: str = ""
     """A remark for the user about how the file was read, or an empty string."""
+    metadata: Metadata = field(default_factory=Metadata)
+    """EXIF and XMP."""
 
     def visible(self) -> Tensor:
         """The pixels to compute with: the colours of transparent ones come from the visible part.
@@ -73,10 +76,10 @@ def write_image(
 ) -> None:
     """Write an image (1, C, H, W) or (C, H, W) on [0, 1], atomically; the suffix sets the format.
 
-    `like` provides depth, alpha and colour profile; its alpha is enlarged to the size of x.  `bits`
-    is 8, 16 or 32 (float; .tif only).  The default is the depth of `like`, or 8 where the format
-    has no more.  Values are clamped, and rounded half to even; floats (32 bits, .npy) are written
-    unchanged.
+    `like` provides depth, alpha, colour profile, EXIF and XMP; its alpha is enlarged to the size of
+    x.  `bits` is 8, 16 or 32 (float; .tif only).  The default is the depth of `like`, or 8 where
+    the format has no more.  Values are clamped, and rounded half to even; floats (32 bits, .npy)
+    are written unchanged.
     """
     path = Path(path)
     check_tensor(str(path), "the image", x)
@@ -104,7 +107,8 @@ def write_image(
         whole = np.rint(array.clip(0, 1) * (2**bits - 1))
         array = whole.astype(np.uint8 if bits == 8 else np.uint16)
     array = array[..., 0] if array.shape[2] == 1 else array
-    _encode(path, array, bits, None if like is None else like.profile)
+    beside = (None, Metadata()) if like is None else (like.profile, like.metadata)
+    _encode(path, array, bits, *beside)
 
 
 def _depth(path: Path, like: ImageFile | None, bits: int | None) -> int:
@@ -123,20 +127,23 @@ def _depth(path: Path, like: ImageFile | None, bits: int | None) -> int:
     return bits
 
 
-def _encode(path: Path, array: np.ndarray, bits: int, profile: bytes | None) -> None:
+def _encode(
+    path: Path, array: np.ndarray, bits: int, profile: bytes | None, metadata: Metadata
+) -> None:
     """Write an array (H, W) or (H, W, C) in the format of the suffix, atomically."""
     suffix = path.suffix.lower()
     with atomic(path) as temporary:
         if suffix == ".npy":
             np.save(temporary, array)
         elif suffix in (".tif", ".tiff"):
-            _write_tiff(temporary, array, profile)
+            _write_tiff(temporary, array, profile, metadata)
         elif bits == 16:
-            temporary.write_bytes(deep_png.encode(array, profile))
+            temporary.write_bytes(deep_png.encode(array, profile, metadata.for_png()))
         else:
             jpeg = {"quality": 95, "subsampling": 0}
             options: dict[str, Any] = jpeg if suffix in (".jpg", ".jpeg") else {}
             options |= {"lossless": True} if suffix == ".webp" else {}
+            options |= metadata.for_pillow(suffix)
             try:
                 Pillow.fromarray(array).save(temporary, icc_profile=profile, **options)
             except ValueError as e:
@@ -168,7 +175,8 @@ def as_image(where: str, decoded: Decoded) -> ImageFile:
     tensor = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
     colours = 1 if tensor.shape[1] < 3 else 3
     alpha = tensor[:, colours:].contiguous() if colours < tensor.shape[1] else None
-    return ImageFile(tensor[:, :colours].contiguous(), bits, alpha, decoded.profile, decoded.note)
+    beside = (decoded.profile, decoded.note, decoded.metadata)
+    return ImageFile(tensor[:, :colours].contiguous(), bits, alpha, *beside)
 
 
 def _checked_floats(where: str, pixels: np.ndarray) -> np.ndarray:
@@ -197,7 +205,7 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return turned[:, ::-1] if orientation in (2, 4, 5, 7) else turned
 
 
-def _write_tiff(path: Path, array: np.ndarray, profile: bytes | None) -> None:
+def _write_tiff(path: Path, array: np.ndarray, profile: bytes | None, metadata: Metadata) -> None:
     import tifffile
 
     channels = 1 if array.ndim == 2 else array.shape[2]
@@ -210,6 +218,7 @@ def _write_tiff(path: Path, array: np.ndarray, profile: bytes | None) -> None:
         compression="zlib",
         iccprofile=profile,
         metadata=None,
+        extratags=metadata.for_tiff(),
     )
 
 
