@@ -285,6 +285,7 @@ def bombs(folder):
         np.lib.format.write_array_header_1_0(
             file, {"descr": "|u1", "fortran_order": False, "shape": (10_000, 20_000)}
         )
+        file.truncate(file.tell() + 200_000_000)  # a hole, which takes no space on the disk
     return sorted(folder.iterdir())
 
 
