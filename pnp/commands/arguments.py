@@ -192,8 +192,8 @@ def add_compare(compare: argparse.ArgumentParser) -> None:
     add("what", metavar="COMPARISON", nargs="+", help=what)
     _add_measured(compare)
     add("-o", "--out", metavar="DIR", help="folder of the rows (default: comparisons/NAME)")
-    add("--every", metavar="N", type=whole("step of --every", 1), help="every n-th image")
-    add("--limit", metavar="N", type=whole("limit", 1), help="the first N images")
+    add("--every", metavar="N", type=int, help="every n-th image")
+    add("--limit", metavar="N", type=int, help="the first N images")
     words = "gaussian:1.6, motion:1 and others"
     add("--kernel", metavar="KERNEL", action="append", default=[], help=words)
     add("--scale", metavar="S", type=_SCALE, action="append", default=[], help="1, 2, 3 or 4 ...")
@@ -203,7 +203,7 @@ def add_compare(compare: argparse.ArgumentParser) -> None:
     again = "delete and measure again rows made with other pipelines, weights or precision"
     add("--again", action="store_true", help=again)
     keep = f"keep pictures and curves of the first N images ({DEFAULT})"
-    add("--keep", metavar="N", type=whole("number of images to keep", 0), default=2, help=keep)
+    add("--keep", metavar="N", type=int, default=2, help=keep)
     add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision ({DEFAULT})")
 
 
