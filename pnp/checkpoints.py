@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import yaml
 from torch import Tensor, nn
@@ -101,7 +102,7 @@ def check_source(source: str | Path) -> Path | None:
         PnpError: The source is neither a file of weights nor a name in the package's manifest.
     """
     text, _ = split_source(source)
-    if is_name(text) and text in _manifest(PRETRAINED / MANIFEST):
+    if is_name(text) and text in manifest():
         return None
     path, _ = find_weights(source)
     return None if path.is_file() else path
@@ -116,7 +117,7 @@ def check_pretrained(path: Path) -> None:
     """PnpError if a file of the package is not the one that its manifest describes."""
     if path.is_relative_to(PRETRAINED):
         name = path.relative_to(PRETRAINED).with_suffix("").as_posix()
-        expected = _manifest(PRETRAINED / MANIFEST).get(name, {}).get("sha256")
+        expected = manifest().get(name, {}).get("sha256")
         state = path.stat()
         if expected and _sha256_of(path, state.st_mtime_ns, state.st_size) != expected:
             raise PnpError(
@@ -136,8 +137,17 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _manifest(path: Path) -> dict[str, dict[str, Any]]:
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+def manifest() -> dict[str, dict[str, Any]]:
+    """The entries of the package's manifest by name."""
+    path = PRETRAINED / MANIFEST
+    if not path.is_file():
+        return {}
+    return _read_manifest(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_manifest(path: Path, changed: int) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def convert(source: str | Path, target: str | Path) -> None:
@@ -152,7 +162,17 @@ def convert(source: str | Path, target: str | Path) -> None:
         key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()
     }
     with atomic(target) as temporary:
-        temporary.write_bytes(safetensors.torch.save(state, metadata={"format": "pt"}))
+        temporary.write_bytes(safetensors.torch.save(state, metadata=_metadata(Path(source))))
+
+
+def _metadata(source: Path) -> dict[str, str]:
+    """What the header of a .safetensors file says beside its tensors, such as the options of the
+    networks (`pnp.trained_options`)."""
+    found: dict[str, str] = {}
+    if source.suffix.lower() == ".safetensors":
+        with safetensors.safe_open(source, "pt") as file:
+            found = file.metadata() or {}
+    return {**found, "format": "pt"}
 
 
 def _fill(
@@ -288,7 +308,7 @@ def _described(key: str, value: Tensor) -> str:
 
 
 def _unknown_weights(name: str) -> str:
-    recipe = _manifest(PRETRAINED / MANIFEST).get(name, {}).get("recipe")
+    recipe = manifest().get(name, {}).get("recipe")
     files = PRETRAINED.rglob("*.safetensors")
     known_names = sorted(p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in files)
     return (

@@ -163,6 +163,8 @@ class Module(nn.Module, ABC):
 
     cite: ClassVar[tuple[str, ...]] = ()
     registered: ClassVar[str]
+    free: ClassVar[tuple[str, ...]] = ()
+    """Options that may differ from those with which the weights were trained."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -23,8 +23,10 @@ from pnp.errors import PipelineError, PnpError, Problem
 from pnp.interfaces import Module, Prior, pipeline_run, signature_of
 from pnp.language.reader import read_spec
 from pnp.language.spec import ModuleSpec, Spec, Step, Variable
+from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
 from pnp.result import Result, State, shape_of
+from pnp.trained_options import listed
 
 
 class Pipeline(nn.Module):
@@ -246,8 +248,7 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
                 Problem(m.origin, f"{symbol}: {m.name} cannot be built: {type(e).__name__}: {e}")
             )
         else:
-            problem = None if random_weights else _load(modules[symbol], m, spec)
-            problems += [problem] if problem else []
+            problems += [] if random_weights else _load(modules[symbol], m, spec)
     if spec.weights is not None and all(
         spec.modules[symbol].weights is not None or next(module.parameters(), None) is None
         for symbol, module in modules.items()
@@ -259,29 +260,30 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
     return Pipeline(spec, modules)
 
 
-def _load(module: Module, m: ModuleSpec, spec: Spec) -> Problem | None:
+def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
     """Give a module its weights: its own, or those of the whole pipeline; a network without any is
     a problem.
     """
     if m.weights is None and next(module.parameters(), None) is None:
-        return None
+        return []
     source = m.weights or spec.weights
     if source is None:
         cure = (
             f"add 'weights: FILE' to {m.symbol}, or 'weights: FILE' for all modules "
             "(--set weights=FILE)"
         )
-        return Problem(
-            m.origin,
-            f"{m.symbol}: the {m.role} {m.name} is a network, but no weights are given",
-            cure,
-        )
+        message = f"{m.symbol}: the {m.role} {m.name} is a network, but no weights are given"
+        return [Problem(m.origin, message, cure)]
+    if problems := contradictions(spec.document, m, source.value):
+        return problems
     try:
         load_weights(module, source.value, symbol=m.symbol)
     except PnpError as e:
         message, _, cure = str(e).partition("; ")
-        return Problem(source.origin, f"{m.symbol}: {message}", cure)
-    return None
+        holds = listed(source.value)
+        cure = cure or (f"{source.value} holds the weights of {holds}" if holds else "")
+        return [Problem(source.origin, f"{m.symbol}: {message}", cure)]
+    return []
 
 
 def _is_network(module: Module) -> bool:

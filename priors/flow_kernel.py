@@ -46,6 +46,7 @@ class FlowKernel(Prior):
     """
 
     cite: ClassVar = ("liang2021fkp",)
+    free: ClassVar = ("steps", "rate", "seed")
     translate = staticmethod(from_fkp)
 
     def __init__(

@@ -147,6 +147,8 @@ class SwinConvUNet(NetworkPrior):
     The other arguments are the options of `scunet`.
     """
 
+    free: ClassVar = ("drop_path",)
+
     def __init__(
         self,
         inputs: int,

@@ -184,11 +184,15 @@ def test_check_refuses_what_cannot_be_weights(capsys, source, key):
     assert "the package has no weights called" in capsys.readouterr().err
 
 
-def test_check_says_which_files_are_not_there(capsys):
-    assert main(["check", "usrnet-small", "--set", "weights=nowhere.pth"]) == 0
-    assert capsys.readouterr().out.strip().endswith("; there is no nowhere.pth")
-    assert main(["check", "ikrnet", "usrnet-mini"]) == 0  # names of the manifest
-    assert "there is no" not in capsys.readouterr().out
+def test_check_says_which_weights_are_not_there(capsys):
+    assert main(["check", "usrnet-small", "--set", "weights=nowhere.pth"]) == 1
+    said = capsys.readouterr().err
+    assert "H: nowhere.pth: there is no such file" in said and "P: nowhere.pth" in said
+    assert main(["check", "ikrnet", "usrnet-mini"]) == 1  # names of the manifest
+    said = capsys.readouterr()
+    assert "usrnet-mini: ok: " in said.out and "train them with `pnp train joint`" in said.err
+    assert main(["check", "usrnet-tiny", "--random-weights"]) == 0
+    assert capsys.readouterr().out.strip().endswith("; without weights: H, P")
 
 
 def test_a_pretrained_file_that_was_changed_is_refused(tmp_path, monkeypatch):

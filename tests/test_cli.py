@@ -13,7 +13,7 @@ from PIL import Image
 
 from pnp import __version__
 from pnp.cli import _parser, main
-from pnp.commands import show
+from pnp.commands import catalogue
 from pnp.commands.demo import demo
 from pnp.files import write_json
 from pnp.images import read_image
@@ -508,7 +508,7 @@ def test_debug_shows_where_an_error_comes_from():
 
 
 def test_a_fault_of_pnps_is_said_to_be_one(capsys, monkeypatch):
-    monkeypatch.setattr(show, "listing", lambda what: 1 / 0)
+    monkeypatch.setattr(catalogue, "listing", lambda what: 1 / 0)
     assert main(["list"]) == 1
     assert capsys.readouterr().err.startswith(
         "pnp: unexpected error: ZeroDivisionError: division by zero\n"
@@ -520,7 +520,7 @@ def test_an_interruption_is_one_line(capsys, monkeypatch):
     def interrupt(what):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(show, "listing", interrupt)
+    monkeypatch.setattr(catalogue, "listing", interrupt)
     assert main(["list"]) == 130
     assert "interrupted; files already written are complete" in capsys.readouterr().err
 

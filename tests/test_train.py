@@ -27,6 +27,7 @@ from pnp.fingerprints import beside, fingerprint, read_fingerprints
 from pnp.images import read_image, write_image
 from pnp.language.reader import PIPELINES
 from pnp.pipeline import build
+from pnp.trained_options import trained_modules
 from pnp.training.recipe_reader import RECIPES, load_recipe
 from pnp.training.shipping import PRE_DECAY_BYTES, PRE_DECAY_STATES, read_manifest, sha256, ship
 from pnp.training.start import prepare
@@ -447,6 +448,8 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
     (tmp_path / "pre_decay").mkdir()
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped", tmp_path / "pre_decay")
+    modules = trained_modules(str(target))
+    assert list(modules) == ["H", "P"] and modules["P"]["nc"] == [16, 16, 16, 16]
     shipped = read_manifest(tmp_path / "shipped")["test/mini"]
     assert shipped["sha256"] == sha256(target)
     learnt = read_fingerprints(beside(target))

@@ -17,7 +17,10 @@ from pnp.errors import PnpError, fitted
 if TYPE_CHECKING:
     from pnp.language.spec import Spec
 
-LISTS = ("pipelines", "solvers", "priors", "initializers", "estimators", "transforms")
+LISTS = (
+    *("pipelines", "solvers", "priors", "initializers", "estimators", "transforms"),
+    *("recipes", "comparisons", "weights"),
+)
 
 
 def load_plugins(args: argparse.Namespace) -> None:
@@ -85,11 +88,11 @@ def figure(args: argparse.Namespace) -> int:
 
 
 def list_(args: argparse.Namespace) -> int:
-    """List pipelines and modules, or describe a module."""
+    """List what there is, or describe a module."""
     if args.what is None or args.what in LISTS:
-        from pnp.commands import show
+        from pnp.commands import catalogue
 
-        print(show.listing(args.what))
+        print(catalogue.listing(args.what))
     else:
         from pnp.commands import explain
 
@@ -98,23 +101,37 @@ def list_(args: argparse.Namespace) -> int:
 
 
 def show_(args: argparse.Namespace) -> int:
-    """Print a pipeline and its cost."""
-    from pnp.commands import show
+    """Print a pipeline and its cost, a recipe, a comparison or a module."""
+    from pnp.commands import explain, show
+    from pnp.commands.documents import also_called, dialect_of, is_path
 
-    spec = _spec(args, args.pipeline)
-    print(show.flattened(spec))
-    print(show.cost(spec, args.size))
+    if explain.is_module(args.pipeline):
+        print(explain.explain(args.pipeline))
+        return 0
+    dialect, name = dialect_of(args.pipeline)
+    if dialect.noun == "pipeline":
+        spec = _spec(args, name)
+        print(show.flattened(dialect, spec.document))
+        print(show.cost(spec, args.size))
+    else:
+        document = dialect.read(name, assignments=args.assignments, overlays=args.overlays)
+        print(show.flattened(dialect, document))
+    others = [] if is_path(name) else also_called(name, dialect.noun)
+    if others:
+        told = ", ".join(f"pnp show {other}" for other in others)
+        print(f"{name} is the name of something else, too: {told}", file=sys.stderr)
     return 0
 
 
 def check(args: argparse.Namespace) -> int:
-    """Print the problems of pipelines; the exit status is 1 if there are any."""
-    from pnp.commands import show
+    """Print the problems of documents; the exit status is 1 if there are any."""
+    from pnp.commands.check import verdict
 
     failed = 0
     for name in args.pipelines:
         try:
-            print(show.verdict(_spec(args, name)))
+            changes = tuple(args.assignments), tuple(args.overlays)
+            print(verdict(name, *changes, random_weights=args.random_weights))
         except PnpError as e:
             if args.debug:
                 raise
@@ -124,7 +141,7 @@ def check(args: argparse.Namespace) -> int:
 
 
 def diff(args: argparse.Namespace) -> int:
-    """Show how two pipelines differ."""
+    """Show how two pipelines, recipes or comparisons differ."""
     from pnp.commands import show
 
     print(show.difference(args.a, args.b))

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pnp.bibliography import bibtex
+from pnp.checkpoints import manifest
+from pnp.commands.documents import DIALECTS, is_path, split_kind
 from pnp.errors import PnpError, nearest, with_article
 from pnp.interfaces import Module, signature_of
-from pnp.language.reader import PIPELINES
 from pnp.options import describe, options_of
 from pnp.registry import REGISTRIES
+from pnp.trained_options import plain, trained_modules
 
 SECTIONS = ("Args", "Returns", "Raises", "Source")
 
@@ -50,13 +52,32 @@ def read_docstring(cls: type[Any]) -> Docstring:
     return Docstring(body.strip(), options, sections)
 
 
+def is_module(name: str) -> bool:
+    """True for the name of a module that is no pipeline's, and for one with its role before it."""
+    kind, rest = split_kind(name)
+    if kind is not None:
+        return kind in REGISTRIES
+    named = any(rest in d.names() for d in DIALECTS.values()) or is_path(rest)
+    return not named and any(rest in r.names() for r in REGISTRIES.values())
+
+
 def explain(name: str) -> str:
-    """The documentation of the module called `name`, in each interface that has one."""
-    found = [(role, r.get(name)) for role, r in REGISTRIES.items() if name in r.names()]
+    """The documentation of the module called `name`, in each interface that has one.
+
+    `initializer:bicubic` is the one of that interface alone.
+    """
+    kind, name = split_kind(name)
+    registries = {kind: REGISTRIES[kind]} if kind in REGISTRIES else REGISTRIES
+    found = [
+        (role, r.get(name))
+        for role, r in registries.items()
+        if kind in REGISTRIES or name in r.names()
+    ]
     if found:
         return "\n\n\n".join(_module(role, cls) for role, cls in found)
-    if name in PIPELINES.names():
-        raise PnpError(f"'{name}' is a pipeline; pnp show {name} prints it")
+    for noun, dialect in DIALECTS.items():
+        if name in dialect.names():
+            raise PnpError(f"'{name}' is {with_article(noun)}; pnp show {name} prints it")
     near = nearest(name, (n for r in REGISTRIES.values() for n in r.names()))
     raise PnpError(f"there is no module called '{name}'; {near} pnp list prints all names")
 
@@ -78,10 +99,26 @@ def _module(role: str, cls: type[Module]) -> str:
         about = documentation.options.get(option, "")
         lines += textwrap.wrap(about, 92, initial_indent="    ", subsequent_indent="    ")
     parts.append(_section("Options", "\n".join(lines) or "none"))
+    if fitting := _weights(role, cls):
+        parts.append(_section("Weights in the package", fitting))
     parts += [_section(title, text) for title, text in documentation.sections.items()]
     if cls.cite:
         parts.append(_section("Citation", bibtex(cls.cite)))
     return "\n\n".join(part for part in parts if part)
+
+
+def _weights(role: str, cls: type[Module]) -> str:
+    """The pretrained weights of a module, and the options that they bring, if not the defaults."""
+    known = {name: plain(p.default) for name, p in options_of(cls).items()}
+    lines = []
+    for name in manifest():
+        for symbol, entry in trained_modules(name).items():
+            if entry.get(role) != cls.registered:
+                continue
+            brought = [f"{k}: {v}" for k, v in entry.items() if k in known and known[k] != v]
+            options = f"; {', '.join(brought)}" if brought else ""
+            lines.append(f"weights: {name} (its {symbol}{options})")
+    return "\n".join(lines)
 
 
 def _section(title: str, text: str) -> str:

@@ -19,7 +19,6 @@ from dataclasses import replace
 from typing import Any
 
 from pnp.bibliography import check_cited
-from pnp.checkpoints import split_source
 from pnp.document import Node
 from pnp.errors import Findings, OldSpelling, PnpError, Problem, hint, nearest, with_article
 from pnp.language.given import GivenReader
@@ -29,6 +28,7 @@ from pnp.language.removal import removed_modules, without_calls
 from pnp.language.spec import KEYS, ModuleSpec, Spec
 from pnp.language.stages import StageReader
 from pnp.language.steps import SYMBOL, read_steps
+from pnp.language.trained import with_weights_found
 from pnp.options import read_fields
 from pnp.registry import REGISTRIES, current_role
 
@@ -77,7 +77,7 @@ def spec_within(pipeline: Node, changes: Node | None, name: str) -> Spec:
 
 def spec_of(document: Node, name: str) -> Spec:
     """The `Spec` of a merged document; PipelineError with every problem found."""
-    return _Reader(name, _with_weights_found(document)).read()
+    return _Reader(name, with_weights_found(document)).read()
 
 
 def _merge(base: Node, layer: Node) -> Node:
@@ -110,27 +110,6 @@ PIPELINES = Dialect(
     complete=("given", "modules", "return"),
     package="pnp.pipelines",
 )
-
-
-def _with_weights_found(document: Node) -> Node:
-    """Weights in the folder of the file that names them, by their whole path."""
-
-    def found(holder: Node) -> Node:
-        weights = holder.value.get("weights") if holder.is_map else None
-        if weights is None or not isinstance(weights.value, str) or weights.origin.folder is None:
-            return holder
-        folder = weights.origin.folder
-        if not (folder / split_source(weights.value)[0]).is_file():
-            return holder
-        located = Node(str(folder / weights.value), weights.origin)
-        return Node({**holder.value, "weights": located}, holder.origin)
-
-    modules = document.value.get("modules")
-    if modules is not None and modules.is_map:
-        entries = {symbol: found(module) for symbol, module in modules.value.items()}
-        located = {**document.value, "modules": Node(entries, modules.origin)}
-        document = Node(located, document.origin)
-    return found(document)
 
 
 class _Reader:

@@ -25,6 +25,7 @@ from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.fingerprints import beside
 from pnp.pipeline import Pipeline
+from pnp.trained_options import described, metadata
 from pnp.training.run_folder import ENTRY, PRE_DECAY
 
 HEAD = """\
@@ -70,7 +71,8 @@ def export(
         if k.partition(".")[0] in symbols
     }
     with atomic(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(weights, metadata={"format": "pt"}))
+        told = metadata(described(pipeline.spec.modules, sorted(symbols)))
+        temporary.write_bytes(safetensors.torch.save(weights, metadata=told))
     entry = {
         "sha256": sha256(path),
         **facts,

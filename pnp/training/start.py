@@ -10,6 +10,7 @@ import torch
 
 from pnp.checkpoints import load_weights, split_source
 from pnp.errors import Origin, PipelineError, PnpError, Problem
+from pnp.language.trained import contradictions
 from pnp.pipeline import Pipeline, build
 from pnp.training.recipe import Recipe
 
@@ -30,6 +31,11 @@ def prepare(recipe: Recipe) -> Pipeline:
     sources, missing = _sources(pipeline, recipe)
     problems += missing
     for target, (source, origin) in sources.items():
+        if target in pipeline.parts:
+            m = recipe.spec.modules[target]
+            if found := contradictions(recipe.spec.document, m, source):
+                problems += found
+                continue
         try:
             load_weights(pipeline.get_submodule(target), source, symbol=target)
         except (PnpError, AttributeError) as e:

@@ -53,6 +53,7 @@ class FlowKernelSearch(Transform):
     """
 
     cite: ClassVar = ("liang2021fkp",)
+    free: ClassVar = ("steps", "rate", "seed")
     translate = staticmethod(from_fkp)
 
     def __init__(

@@ -1,0 +1,129 @@
+"""The texts of `pnp list`: what there is, and what each pipeline needs."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import textwrap
+
+import torch
+
+from pnp.checkpoints import PRETRAINED, find_weights, manifest
+from pnp.commands.documents import DIALECTS
+from pnp.errors import PnpError
+from pnp.language.layers import Dialect
+from pnp.language.reader import PIPELINES, read_spec
+from pnp.language.spec import ModuleSpec, Spec
+from pnp.registry import REGISTRIES
+from pnp.trained_options import listed
+
+FURTHER = ("recipes", "comparisons", "weights")
+"""What `pnp list` prints only when it is asked for."""
+LISTS = ("pipelines", *(f"{role}s" for role in REGISTRIES), *FURTHER)
+_NEEDED = {"k": "a kernel (-k)", "mask": "a mask (--mask)", "sigma": "a noise level (--sigma)"}
+
+
+def listing(what: str | None = None) -> str:
+    """Pipelines and modules, one line each; or all of one kind, with what pipelines need."""
+    if what in FURTHER:
+        entries = _weights() if what == "weights" else _documents(DIALECTS[what[:-1]])
+        return _printed([(what, entries, {})], titles=False)
+    sections: list[tuple[str, dict[str, str], dict[str, str]]] = []
+    if what in (None, "pipelines"):
+        specs = {name: read_spec(name) for name in PIPELINES.names()}
+        marks = {n: needs(spec) for n, spec in specs.items()} if what else {}
+        sections.append(("pipelines", {n: spec.about for n, spec in specs.items()}, marks))
+    for role, registry in REGISTRIES.items():
+        if what in (None, role + "s"):
+            modules = {n: _first_line(registry.get(n)) for n in registry.names()}
+            sections.append((role + "s", modules, {}))
+    return _printed(sections, titles=what is None)
+
+
+def needs(spec: Spec) -> str:
+    """What a pipeline needs before it runs, and its scales, in words."""
+    missing = without_weights(spec)
+    sources = dict.fromkeys(filter(None, missing.values()))
+    recipes = dict.fromkeys(manifest().get(s, {}).get("recipe", "") for s in sources)
+    parts = ["runs as installed"]
+    if missing:
+        which = ", ".join(sources) or f"of {', '.join(missing)} (--set weights=FILE)"
+        trained = [recipe for recipe in recipes if recipe]
+        made = f" (pnp train {', '.join(trained)})" if trained else ""
+        parts = [f"needs the weights {which}{made}"]
+    given = {g.name: g.default for g in spec.given}
+    parts += [f"needs {words}" for name, words in _NEEDED.items() if given.get(name, 0) is None]
+    if "s" not in given:
+        parts.append("scale 1")
+    else:
+        default = given["s"] if isinstance(given["s"], int) else 1
+        parts.append(f"any scale (-s), {default} unless given")
+    return "; ".join(parts)
+
+
+def without_weights(spec: Spec) -> dict[str, str]:
+    """The networks whose weights are not there: by symbol the source that is named, or ''."""
+    missing = {}
+    for symbol, m in spec.modules.items():
+        source = m.weights or spec.weights
+        if m.weights is None and not is_network(m):
+            continue
+        try:
+            if source is None or not find_weights(source.value)[0].is_file():
+                missing[symbol] = "" if source is None else source.value
+        except PnpError:
+            missing[symbol] = source.value if source is not None else ""
+    return missing
+
+
+def is_network(m: ModuleSpec) -> bool:
+    """True if a module has parameters; it is built without memory for them."""
+    try:
+        with torch.device("meta"):
+            module = REGISTRIES[m.role].get(m.name)(**m.options)
+    except Exception:  # a constructor that computes, which networks of pnp do not
+        return False
+    return next(module.parameters(), None) is not None
+
+
+def _weights() -> dict[str, str]:
+    """The pretrained weights by name, and those that a recipe makes."""
+    known = manifest()
+    files = sorted(PRETRAINED.rglob("*.safetensors"))
+    names = [p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in files]
+    found = {n: f"{listed(n)}; trained by {known.get(n, {}).get('recipe', '?')}" for n in names}
+    for name, entry in known.items():
+        if name not in found:
+            found[name] = f"not in the package; pnp train {entry['recipe']} makes them"
+    return found
+
+
+def _documents(dialect: Dialect) -> dict[str, str]:
+    texts = {}
+    for name in dialect.names():
+        about = dialect.read(name).value.get("about")
+        texts[name] = str(about.value) if about is not None else ""
+    return texts
+
+
+def _printed(sections: list[tuple[str, dict[str, str], dict[str, str]]], *, titles: bool) -> str:
+    width = max((len(name) for _, entries, _ in sections for name in entries), default=0)
+    columns = max(shutil.get_terminal_size((120, 24)).columns, 60)
+    lines = []
+    for title, entries, marks in sections:
+        lines += ["", title] if titles else []
+        for name, about in entries.items():
+            texts = [about, f"({marks[name]})"] if name in marks else [about]
+            wrapped = [
+                line
+                for text in texts
+                for line in textwrap.wrap(text, columns - width - 4, break_on_hyphens=False) or [""]
+            ]
+            lines.append(f"  {name:{width}}  {wrapped[0]}".rstrip())
+            lines += [f"  {'':{width}}  {rest}" for rest in wrapped[1:]]
+    return "\n".join(lines).strip("\n")
+
+
+def _first_line(cls: type) -> str:
+    paragraph = (inspect.getdoc(cls) or "").strip().split("\n\n")[0]
+    return " ".join(paragraph.split()).rstrip(".")

@@ -1,0 +1,122 @@
+"""`pnp check`: a pipeline that passes starts in `pnp run`, a recipe in `pnp train`.
+
+Beside the checks of the reader, weights are loaded, and the pipeline runs
+once on a small image: so options that do not fit each other, such as `repeat: 8` with a schedule of
+six levels, are found here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pnp.commands.catalogue import without_weights
+from pnp.commands.documents import dialect_of
+from pnp.comparing.reader import COMPARISONS, read_comparison
+from pnp.errors import PipelineError, PnpError, Problem
+from pnp.inference import run_image
+from pnp.language.layers import Dialect
+from pnp.language.reader import read_spec
+from pnp.language.spec import Spec
+from pnp.pipeline import Pipeline, build
+from pnp.training.recipe_reader import RECIPES, load_recipe
+
+SIDE = 24
+"""Of the observation on which a pipeline is tried."""
+
+
+def verdict(
+    name: str,
+    assignments: tuple[str, ...] = (),
+    overlays: tuple[str, ...] = (),
+    random_weights: bool = False,
+) -> str:
+    """One line about a document that can be used; PnpError with all problems of another."""
+    dialect, plain = dialect_of(name)
+    if dialect is RECIPES:
+        return _of_recipe(plain, assignments, overlays)
+    if dialect is COMPARISONS:
+        return _of_comparison(plain, assignments, overlays, dialect)
+    return of_pipeline(read_spec(plain, None, assignments, overlays), random_weights)
+
+
+def of_pipeline(spec: Spec, random_weights: bool = False) -> str:
+    """One line about a pipeline that can run; PnpError with all problems of another.
+
+    Args:
+        spec: The pipeline.
+        random_weights: True if its networks may be without weights.
+    """
+    problems: list[Problem] = []
+    try:
+        pipeline = build(spec, random_weights=random_weights)
+    except PipelineError as e:
+        problems = list(e.problems)
+        try:
+            pipeline = build(spec, random_weights=True)
+        except PipelineError:
+            raise PipelineError(problems) from None
+    tried = _trial(pipeline)
+    texts = [str(PipelineError(problems))] if problems else []
+    texts += [tried] if tried else []
+    if texts:
+        raise PnpError("\n".join(texts))
+    parameters = sum(p.numel() for p in pipeline.parameters())
+    given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
+    learned = f", {parameters:,} parameters" if parameters else ""
+    without = list(without_weights(spec)) if random_weights else []
+    random = f"; without weights: {', '.join(without)}" if without else ""
+    returned = ", ".join(spec.returns)
+    ok = f"{spec.name}: ok: ({given}) -> {returned}, {spec.iterations} iterations"
+    return f"{ok}{learned}{random}"
+
+
+def _trial(pipeline: Pipeline) -> str:
+    """The problem of a run on a small image; empty if there is none."""
+    spec = pipeline.spec
+    scales = [g.default for g in spec.given if g.name == "s"]
+    s = scales[0] if scales and isinstance(scales[0], int) else 2 if scales else 1
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(1, pipeline.channels or 3, SIDE, SIDE, generator=generator)
+    made: dict[str, Any] = {"kernel": torch.ones(1, 1, 3, 3) / 9, "level": 0.02}
+    values: dict[str, Any] = {}
+    for g in spec.given:
+        if g.name == "s":
+            values["s"] = s
+        elif g.default is None and g.name != "y":
+            values[g.name] = made.get(g.kind.name, 1)
+    for g in spec.given:
+        if g.default is None and g.name != "y" and g.kind.name == "image":
+            side = SIDE if g.name == "mask" else SIDE * s
+            values[g.name] = torch.ones(1, y.shape[1], side, side)
+    try:
+        run_image(pipeline.eval(), y, values)
+    except PnpError as e:
+        return str(e)
+    return ""
+
+
+def _of_recipe(name: str, assignments: tuple[str, ...], overlays: tuple[str, ...]) -> str:
+    from pnp.training.start import prepare
+
+    recipe = load_recipe(name, assignments, overlays)
+    pipeline = prepare(recipe)
+    count = sum(p.numel() for p in pipeline.parameters() if p.requires_grad)
+    trains = f"trains {', '.join(recipe.train)} of {recipe.spec.name}, {count:,} parameters"
+    data = ", from the images of --data" if recipe.needs_images else ""
+    return f"{recipe.name}: ok: {trains}{data}"
+
+
+def _of_comparison(
+    name: str, assignments: tuple[str, ...], overlays: tuple[str, ...], dialect: Dialect
+) -> str:
+    if overlays:
+        raise PnpError(f"--with {overlays[0]}: a {dialect.noun} takes no overlays; use its extends")
+    comparison = read_comparison(name, assignments)
+    without = [m.name for m in comparison.methods.values() if not m.has_weights()]
+    left = f"; left out, because their weights are not there: {', '.join(without)}"
+    axes = f"{len(comparison.scales)} scales, {len(comparison.sigmas)} noise levels"
+    return (
+        f"{comparison.name}: ok: {len(comparison.methods)} methods, {axes}{left if without else ''}"
+    )

@@ -1,0 +1,114 @@
+"""The options with which the networks in a file of weights were trained.
+
+A file of weights says them in the metadata of its header, in the form of `modules:` of a pipeline;
+for a file of the package without them, the entry `modules` of the manifest does:
+
+    {"P": {"prior": "drunet", "channels": 3, "nc": [32, 64, 128, 256], "nb": 2}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import safetensors
+
+from pnp import checkpoints
+from pnp.checkpoints import find_weights, manifest, split_source
+from pnp.errors import PnpError
+from pnp.language.spec import ModuleSpec
+from pnp.options import options_of
+from pnp.registry import REGISTRIES, current_role
+
+KEY = "pnp.modules"
+"""The key of the metadata."""
+Modules: TypeAlias = dict[str, dict[str, Any]]
+"""By symbol: the role and the name of a module, and its options."""
+
+
+def described(modules: Mapping[str, ModuleSpec], symbols: Iterable[str]) -> Modules:
+    """Role, name and all options of modules, defaults included, as plain values."""
+    found: Modules = {}
+    for symbol in symbols:
+        m = modules[symbol]
+        options = options_of(REGISTRIES[m.role].get(m.name))
+        values = {name: m.options.get(name, p.default) for name, p in options.items()}
+        found[symbol] = {m.role: m.name, **{name: plain(v) for name, v in values.items()}}
+    return found
+
+
+def metadata(modules: Modules) -> dict[str, str]:
+    """The metadata of a file with the weights of these modules."""
+    return {"format": "pt", KEY: json.dumps(modules)} if modules else {"format": "pt"}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata in the header of a .safetensors file; empty for any other file."""
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
+        return {}
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except Exception:  # a damaged file, which is reported when its tensors are read
+        return {}
+
+
+def trained_modules(source: str) -> Modules:
+    """What is known of the networks in a file of weights; empty if nothing is."""
+    try:
+        path, _ = find_weights(source)
+    except PnpError:
+        return {}
+    try:
+        found = json.loads(read_metadata(path).get(KEY, "{}"))
+    except ValueError:
+        found = {}
+    if not found and path.is_relative_to(checkpoints.PRETRAINED) and path.is_file():
+        name = path.relative_to(checkpoints.PRETRAINED).with_suffix("").as_posix()
+        found = manifest().get(name, {}).get("modules", {})
+    sound = isinstance(found, dict) and all(isinstance(m, dict) for m in found.values())
+    return found if sound else {}
+
+
+def trained_options(source: str, role: str, name: str, symbol: str) -> dict[str, Any]:
+    """The options with which the weights of a module were trained; empty if they are not known.
+
+    Args:
+        source: The file, a part of it (`file#P`), or the name of pretrained weights.
+        role: The role of the module, for example "prior".
+        name: Its registered name.
+        symbol: Its symbol, which selects one of several modules of that name.
+    """
+    part = (split_source(source)[1] or symbol).rpartition(".")[2]
+    candidates = {
+        s: {k: v for k, v in entry.items() if k not in REGISTRIES}
+        for s, entry in trained_modules(source).items()
+        if (role, name) in {(current_role(k, str(v)), v) for k, v in entry.items() if _is_role(k)}
+    }
+    if part in candidates:
+        return candidates[part]
+    options = list(candidates.values())
+    return options[0] if options and all(o == options[0] for o in options) else {}
+
+
+def listed(source: str) -> str:
+    """The modules of a file of weights, in words: 'P: prior drunet, H: estimator hypanet'."""
+    modules = trained_modules(source)
+    words = [
+        f"{symbol}: {role} {name}"
+        for symbol, entry in modules.items()
+        for role, name in entry.items()
+        if _is_role(role)
+    ]
+    return ", ".join(words)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and YAML hold it: lists in place of tuples."""
+    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_role(key: str) -> bool:
+    return key in REGISTRIES
