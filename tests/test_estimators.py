@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.data import astronaut
 
 import pnp.estimators
-from pnp.errors import PnpError
+from pnp.errors import Notice, PnpError
 from pnp.estimators.fixed_noise import FixedNoise
 
 
@@ -45,6 +45,73 @@ def test_wavelet_noise_looks_past_the_photograph_and_at_each_image_alone():
     estimate = pnp.estimators.build("wavelet-noise")
     assert torch.allclose(estimate(noisy), levels, rtol=0.1)
     assert torch.equal(estimate(noisy)[1:2], estimate(noisy[1:2]))
+
+
+def noisy_photo(level, seed=0):
+    photo = torch.from_numpy(astronaut().astype(np.float32) / 255).permute(2, 0, 1)[None]
+    g = torch.Generator().manual_seed(seed)
+    y = photo + level * torch.randn(photo.shape, generator=g)
+    return (y.clamp(0, 1) * 255).round() / 255
+
+
+@settings(max_examples=15)
+@given(
+    level=st.sampled_from([0.03, 0.06, 0.1]),
+    share=st.floats(0.1, 0.9),
+    side=st.sampled_from(["above", "below", "left", "right", "both"]),
+    colour=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+)
+def test_bars_on_any_side_do_not_hide_the_noise(level, share, side, colour):
+    estimate = pnp.estimators.build("wavelet-noise")
+    y = noisy_photo(level)
+    seen = float(estimate(y))
+    bar = round(512 * share)
+    part = {
+        "above": np.s_[..., :bar, :],
+        "below": np.s_[..., 512 - bar :, :],
+        "left": np.s_[..., :bar],
+        "right": np.s_[..., 512 - bar :],
+    }
+    for name in ("above", "below") if side == "both" else (side,):
+        half = bar // 2 if side == "both" else bar
+        place = {"above": np.s_[..., :half, :], "below": np.s_[..., 512 - half :, :]}
+        y[(place if side == "both" else part)[name]] = colour
+    assert float(estimate(y)) == pytest.approx(seen, rel=0.4)
+
+
+@pytest.mark.parametrize("level", [0.03, 0.06])
+@pytest.mark.parametrize("gain", [1.5, 2.0, 0.5])
+def test_overexposed_and_underexposed_areas_do_not_hide_the_noise(level, gain):
+    photo = torch.from_numpy(astronaut().astype(np.float32) / 255).permute(2, 0, 1)[None]
+    noise = torch.randn(photo.shape, generator=torch.Generator().manual_seed(1))
+    bright = photo * gain - (0.2 if gain < 1 else 0)
+    y = ((bright + level * noise).clamp(0, 1) * 255).round() / 255
+    assert float(pnp.estimators.build("wavelet-noise")(y)) == pytest.approx(level, rel=0.3)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 6])
+def test_drawings_of_few_grey_levels_have_no_noise(levels):
+    g = torch.Generator().manual_seed(2)
+    y = torch.ones(1, 1, 200, 200)
+    rows, columns = torch.meshgrid(torch.arange(200.0), torch.arange(200.0), indexing="ij")
+    for _ in range(12):
+        top, left, radius = (float(v) for v in 200 * torch.rand(3, generator=g))
+        disc = (rows - top) ** 2 + (columns - left) ** 2 < (radius / 3) ** 2
+        y[0, 0][disc] = float(torch.randint(levels, (), generator=g)) / (levels - 1)
+    assert float(pnp.estimators.build("wavelet-noise")(y)) < 0.004
+
+
+def test_a_photograph_on_white_is_no_noise():
+    y = torch.ones(1, 3, 512, 512)
+    y[..., 100:300, 150:350] = noisy_photo(0.0)[..., 100:300, 150:350]
+    assert float(pnp.estimators.build("wavelet-noise")(y)) < 0.012
+
+
+def test_too_few_varying_pixels_are_said():
+    y = torch.full((1, 1, 64, 64), 0.5)
+    y[..., 30:36, 30:36] += 0.1 * torch.randn(6, 6, generator=torch.Generator().manual_seed(3))
+    with pytest.warns(Notice, match="few pixels vary"):
+        assert float(pnp.estimators.build("wavelet-noise")(y)) < 0.01
 
 
 @pytest.mark.filterwarnings("error")
