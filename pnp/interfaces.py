@@ -257,6 +257,8 @@ class DataSolver(Module):
 class Prior(Module):
     """A denoiser or projection: x = P(z, level) for images, k = Pk(w) for kernels.
 
+    A prior of kernels may take the last kernel as well, Pk(w, k), but has to run without it.
+
     The result has the shape, dtype and device of the input.  `level` is the standard deviation of
     the Gaussian noise that P is to remove.  `pnp.testing.check_prior` checks this.  A step that
     changes the shape is a `Transform`.

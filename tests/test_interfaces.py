@@ -40,8 +40,10 @@ def test_a_solver_takes_y_x_k_and_gives_the_image_or_the_kernel(role, name):
 
 @pytest.mark.parametrize(("role", "name"), modules("prior"))
 def test_a_prior_gives_the_kind_that_it_takes(role, name):
-    _, inputs, outputs = kinds(role, name)
-    assert outputs == inputs[:1] and inputs[1:] in ([], ["level"])
+    """Beside it, a level; a prior of kernels may also see the last kernel, if there is one."""
+    required, inputs, outputs = kinds(role, name)
+    assert outputs == inputs[:1] and inputs[1:] in ([], ["level"], ["kernel"])
+    assert inputs[1:] != ["kernel"] or required == inputs[:1] == ["kernel"]
 
 
 @pytest.mark.parametrize(("role", "name"), modules("estimator"))
