@@ -22,10 +22,11 @@ import yaml
 
 from pnp.checkpoints import PRETRAINED, SUFFIXES, load_weights
 from pnp.cli import main
+from pnp.commands.train import usage
 from pnp.errors import PipelineError, PnpError
 from pnp.fingerprints import beside, fingerprint, read_fingerprints
 from pnp.images import read_image, write_image
-from pnp.language.reader import PIPELINES
+from pnp.language.reader import PIPELINES, read_spec
 from pnp.pipeline import build
 from pnp.trained_options import trained_modules
 from pnp.training.recipe_reader import RECIPES, load_recipe
@@ -433,14 +434,24 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
                 str(images),
                 "--steps",
                 "2",
+                "--licence",
+                "CC0-1.0",
                 *arguments,
             ]
         )
         == 0
     )
-    printed = yaml.safe_load(capsys.readouterr().out.split("manifest:")[1])
-    entry = printed["image-prior-mini"]
-    assert entry == yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
+    said = capsys.readouterr()
+    assert "no limit is set" not in said.err
+    command = said.out.split("to use it:\n")[1].strip()
+    image = str(sorted(images.glob("*"))[0])
+    for word, value in (("IMAGE", image), ("KERNEL", "gaussian:1")):
+        assert word in command
+        command = command.replace(word, value)
+    given = ["-s", "2", "-o", str(tmp_path / "restored"), "--sigma", "0"]
+    assert main([*shlex.split(command)[1:], *given]) == 0, "the printed command runs"
+    entry = yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
+    assert entry["licence"] == "CC0-1.0"
     assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(
         entry
     )
@@ -625,3 +636,32 @@ def test_compiled_networks_train(images, tmp_path):
         steps=3,
     )
     assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
+
+
+@pytest.mark.parametrize("limits", [[], ["--steps", "1"], ["--minutes", "1"]])
+def test_a_training_without_a_limit_says_that_it_runs_until_stopped(limits, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise PnpError("stopped here")
+
+    monkeypatch.setattr("pnp.training.train", stop)
+    assert main(["train", "image-prior-mini", "--data", "photographs", *limits]) == 1
+    said = "no limit is set: it trains until it is stopped" in capsys.readouterr().err
+    assert said == (not limits)
+
+
+@pytest.mark.parametrize("name", RECIPES.names())
+def test_every_recipe_says_how_its_weights_are_used(name):
+    recipe = load_recipe(name)
+    said = usage(recipe, "w.safetensors")
+    for symbol in {part.partition(".")[0] for part in recipe.train}:
+        own = recipe.spec.modules[symbol].weights is not None
+        key = f"modules.{symbol}.weights=" if own else "weights="
+        assert f"--set {key}w.safetensors" in said or f"{symbol}: {{" in said
+    if said.startswith("pnp run"):
+        words = shlex.split(said)
+        assignments = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+        overlays = [words[i + 1] for i, word in enumerate(words) if word == "--with"]
+        trained = read_spec(words[2], assignments=assignments, overlays=overlays)
+        assert {s: m.options for s, m in trained.modules.items()} == {
+            s: m.options for s, m in recipe.spec.modules.items()
+        }

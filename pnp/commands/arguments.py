@@ -158,6 +158,7 @@ def add_train(train: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="continue the run in this folder")
     add("--final", action="store_true", help="let the learning rate decay to zero towards the end")
     add("--start", metavar="FILE", help="initial weights of all networks")
+    add("--licence", metavar="TEXT", help="licence of the weights, for their description")
     add(
         "--ship",
         metavar="NAME",

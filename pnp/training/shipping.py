@@ -77,7 +77,6 @@ def export(
         "sha256": sha256(path),
         **facts,
         "precision": "half" if holds else "single",
-        "licence": "Apache-2.0",
         "measured": {name: float(f"{value:.5g}") for name, value in full.items()},
     }
     with atomic(path.with_name(ENTRY)) as temporary:

@@ -55,6 +55,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     began: float | None = None,
+    licence: str | None = None,
 ) -> Trainer:
     """Train until `steps` steps are done in total or `minutes` have passed.
 
@@ -85,7 +86,7 @@ def train(
             "a final run lets the learning rate decay towards its end, so it needs a limit: "
             "--minutes or --steps"
         )
-    trainer = Trainer(recipe, out, data, device=device, resume=resume, began=began)
+    trainer = Trainer(recipe, out, data, device=device, resume=resume, began=began, licence=licence)
     trainer.run()
     return trainer
 
@@ -102,7 +103,9 @@ class Trainer:
         device: str = "auto",
         resume: bool = False,
         began: float | None = None,
+        licence: str | None = None,
     ):
+        self.licence = licence
         self.recipe, self.data = recipe, [Path(d) for d in data]
         self.trained_on: list[Fingerprint] = []
         self.fabric = fabric_for(device, recipe.batch)
@@ -279,6 +282,7 @@ class Trainer:
             "batch": recipe.batch,
             "minutes": round(self.clock.seconds() / 60),
             "machine": machine(self.fabric.device),
+            "licence": self.licence or "not stated",
         }
 
         def measure(pipeline: Pipeline) -> dict[str, float]:
