@@ -6,6 +6,7 @@ weights.  Averaged weights are taken rather than those of the last step, and a `
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -17,6 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pnp.decoders import first_line
 from pnp.errors import Notice, PnpError
 from pnp.limits import check_zip
 
@@ -71,6 +73,9 @@ def read_part(path: str | Path, part: str | None) -> tuple[dict[str, Tensor], st
         raise PnpError(
             f"{path}: the file holds no named tensors; save the state_dict() of the network"
         )
+    for key, value in tensors.items():
+        if kind := _odd_kind(value):
+            raise PnpError(f"{path}: {key} is a {kind} tensor; save dense tensors of real numbers")
     stretched = [key for key, value in tensors.items() if _is_stretched(value)]
     if stretched:
         raise PnpError(
@@ -79,21 +84,33 @@ def read_part(path: str | Path, part: str | None) -> tuple[dict[str, Tensor], st
     return tensors, part
 
 
+def _odd_kind(value: Tensor) -> str:
+    """What stands in the way of using a tensor as weights, or nothing."""
+    if value.layout != torch.strided:
+        return "sparse"
+    return (
+        "meta" * value.is_meta or "quantised" * value.is_quantized or "complex" * value.is_complex()
+    )
+
+
 def is_averaged(name: str) -> bool:
     """True if a name tells of averaged weights."""
     return bool(_words(name) & AVERAGED)
 
 
 def _content(path: Path) -> Any:
-    if not path.is_file():
-        raise PnpError(f"{path}: there is no such file")
+    if not os.path.isfile(path):
+        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
+        raise PnpError(f"{path}: {reason}")
     if not path.name.lower().endswith(SUFFIXES):
         raise PnpError(f"{path}: weights are read from files that end in {', '.join(SUFFIXES)}")
     try:
         if path.suffix.lower() == ".safetensors":
             return safetensors.torch.load_file(path)
         check_zip(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about formats that PyTorch no longer writes
+            return torch.load(path, map_location="cpu", weights_only=True)
     except PnpError:
         raise
     except pickle.UnpicklingError as e:
@@ -104,7 +121,7 @@ def _content(path: Path) -> Any:
         ) from e
     except Exception as e:  # a damaged file can cause any exception
         raise PnpError(
-            f"{path}: not a readable checkpoint ({e or type(e).__name__}); is the file complete?"
+            f"{path}: not a readable checkpoint ({first_line(e)}); is the file complete?"
         ) from e
 
 

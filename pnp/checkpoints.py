@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import yaml
 from torch import Tensor, nn
 
 from pnp.checkpoint_files import (
@@ -31,6 +31,8 @@ from pnp.checkpoint_files import (
 )
 from pnp.errors import PnpError
 from pnp.files import atomic, check_results
+from pnp.manifest import read_entries
+from pnp.tensors import FLOATS, dtype_of
 
 PRETRAINED = Path(__file__).parent / "weights"
 MANIFEST = "manifest.yaml"
@@ -105,7 +107,7 @@ def check_source(source: str | Path) -> Path | None:
     if is_name(text) and text in manifest():
         return None
     path, _ = find_weights(source)
-    return None if path.is_file() else path
+    return None if os.path.isfile(path) else path
 
 
 def is_name(text: str) -> bool:
@@ -147,7 +149,7 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 @functools.lru_cache(maxsize=1)
 def _read_manifest(path: Path, changed: int) -> dict[str, dict[str, Any]]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return read_entries(path)
 
 
 def convert(source: str | Path, target: str | Path) -> None:
@@ -183,7 +185,9 @@ def _fill(
     given = {
         key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
     }
-
+    if part is not None and not given:
+        parts = ", ".join(dict.fromkeys(key.partition(".")[0] for key in list(state)[:1000]))
+        raise PnpError(f"{source}: the file has no part '{part}'; its parts: {parts}")
     groups = {
         "missing": [
             _described(key, value) for key, (_, value) in wanted.items() if key not in given
@@ -195,6 +199,11 @@ def _fill(
             if key in given and given[key].shape != value.shape
         ],
     }
+    groups["wrong type"] = [
+        f"{prefix + key} is {dtype_of(given[key])}, expected {dtype_of(value)}"
+        for key, (_, value) in wanted.items()
+        if key in given and given[key].is_floating_point() != value.is_floating_point()
+    ]
     problems = [f"{what}: {line}" for what, lines in groups.items() for line in _some(lines)]
     if problems:
         kind = type(module).__name__
@@ -208,7 +217,7 @@ def _fill(
     broken = [
         key
         for key, value in given.items()
-        if value.is_floating_point() and not value.isfinite().all()
+        if value.is_floating_point() and not _readable(value).isfinite().all()
     ]
     if broken:
         raise PnpError(
@@ -297,6 +306,11 @@ def _fitting_prefix(
             f"append one of {choices} to its name"
         )
     return prefixes[0] if prefixes else ""
+
+
+def _readable(value: Tensor) -> Tensor:
+    """The same numbers in a dtype that PyTorch can compare."""
+    return value if value.dtype in FLOATS else value.float()
 
 
 def _some(lines: list[str]) -> list[str]:

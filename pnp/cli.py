@@ -60,16 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         unfinished = args.command in ("run", "degrade", "train", "demo", "compare", "figure")
         return 141 if unfinished else 0
-    except SystemExit as e:
+    except (Exception, SystemExit) as e:
         if args.debug:
             raise
-        return _fail(PnpError(f"a plugin ended the program by sys.exit({e.code!r})"), False)
-    except Exception as e:
-        if args.debug:
-            raise
-        message = f"{type(e).__name__}: {e}".strip().splitlines()[0]
-        about = "this is a bug in pnp; --debug shows where it is, please report it"
-        return _fail(PnpError(f"pnp: unexpected error: {message}\n    = {about}"), False)
+        return _fail(PnpError(_unexpected(e)), False)
+
+
+def _unexpected(error: BaseException) -> str:
+    """What is said of an error that no part of pnp has a message for."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; look at the name, the disk and permissions"
+    if isinstance(error, SystemExit):
+        return f"a plugin ended the program (sys.exit({error.code!r})); repair the plugin"
+    message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    about = "this is a bug in pnp; --debug shows where it is, please report it"
+    return f"pnp: unexpected error: {message}\n    = {about}"
 
 
 @contextmanager

@@ -168,6 +168,11 @@ class Degradations:
                 )
         if not 0 <= self.pauses <= 10:
             raise PnpError(f"degradations: pauses should be between 0 and 10, but is {self.pauses}")
+        if self.size % 2 == 0:
+            raise PnpError(
+                f"degradations: size should be odd, so that kernels have a middle, "
+                f"but is {self.size}; write {self.size + 1}"
+            )
         if self.size < 1 or self.disturbance < 0 or not 0 <= self.off_centre <= self.size // 2:
             raise PnpError(
                 "degradations: size should be 1 or more, disturbance 0 or more, "

@@ -9,6 +9,7 @@ in every other image file.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ def read_image(path: str | Path) -> ImageFile:
 def existing_file(path: str | Path) -> Path:
     """The path of a file; PnpError if there is none."""
     path = Path(path)
-    if not path.is_file():
-        reason = "this is a folder, not an image" if path.is_dir() else "there is no such file"
+    if not os.path.isfile(path):
+        folder = os.path.isdir(path)
+        reason = "this is a folder, not an image" if folder else "there is no such file"
         raise PnpError(f"{path}: {reason}")
     return path
 

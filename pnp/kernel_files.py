@@ -10,6 +10,7 @@ to 5 % of the peak, are kept, because estimates of kernels have them.
 from __future__ import annotations
 
 import math
+import os
 import re
 import warnings
 from pathlib import Path
@@ -30,6 +31,9 @@ from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
 from pnp.limits import check_array, check_matlab, check_unpacked, check_zip
 from pnp.tensors import check_tensor
 
+WORDS = "gaussian:1.6, gaussian:3,1,45, motion:1 or delta"
+TEXT = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".m", ".py")
+"""Endings of files of text, in which people also keep numbers."""
 LARGEST = 501
 """Arrays with a longer side are taken to be pictures, not kernels."""
 
@@ -136,7 +140,7 @@ def kernel_picture(k: Tensor, least: int = 200) -> Tensor:
 
 
 def _split(path: str | Path, index: int | str | None) -> tuple[Path, int | str | None]:
-    if index is None and not Path(path).exists() and "#" in Path(path).name:
+    if index is None and not os.path.exists(path) and "#" in Path(path).name:
         file, _, index = str(path).rpartition("#")
         return Path(file), index
     return Path(path), index
@@ -144,11 +148,18 @@ def _split(path: str | Path, index: int | str | None) -> tuple[Path, int | str |
 
 def _kernels_in(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file by name, in the file's order."""
-    if not path.is_file():
-        reason = "this is a folder, not a kernel" if path.is_dir() else "there is no such file"
-        raise PnpError(f"{path}: {reason}")
+    if not os.path.isfile(path):
+        missing = f"there is no such file; in words, a kernel is {WORDS}"
+        raise PnpError(
+            f"{path}: {'this is a folder, not a kernel' if os.path.isdir(path) else missing}"
+        )
     readers = {".npy": _from_npy, ".npz": _from_npz, ".mat": _from_mat}
     reader = readers.get(path.suffix.lower())
+    if reader is None and path.suffix.lower() in TEXT:
+        raise PnpError(
+            f"{path}: kernels are read from .npy, .npz, .mat and pictures; "
+            "np.save writes an array as .npy"
+        )
     if reader is None:
         return {"1": _from_picture(path)}
     try:
@@ -285,7 +296,13 @@ def _interpret(where: str, array: np.ndarray) -> Tensor:
     taps = array.astype(np.float64)
     if not np.isfinite(taps).all():
         raise PnpError(f"{where}: the kernel holds NaN or infinite values")
-    total, low = taps.sum(), taps.min()
+    with np.errstate(over="ignore"):
+        total, low = taps.sum(), taps.min()
+    if not np.isfinite(total):
+        raise PnpError(
+            f"{where}: the taps of the kernel, up to {taps.max():g}, are too large to be added; "
+            "divide them by their sum"
+        )
     if low < -FILE_NEGATIVE_TAPS * taps.max() or (low < 0 and total <= 0):
         raise PnpError(
             f"{where}: the kernel has negative taps (down to {low:g}, its peak is {taps.max():g}), "

@@ -207,7 +207,8 @@ def read_dataclass(
     try:
         return cls(**values), []
     except PnpError as e:
-        return None, [Problem(node.origin, str(e))]
+        named = (v.origin for key, v in node.value.items() if re.search(rf"\b{key}\b", str(e)))
+        return None, [Problem(next(named, node.origin), str(e))]
 
 
 def checked(construct: Callable[..., None]) -> Callable[..., None]:

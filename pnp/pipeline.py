@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from pnp.checkpoints import load_weights
 from pnp.checks import as_given
+from pnp.decoders import first_line
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.interfaces import Module, Prior, pipeline_run, signature_of
 from pnp.language.reader import read_spec
@@ -142,13 +143,17 @@ class Pipeline(nn.Module):
             inputs: list[Any] = []
             try:
                 inputs += (_read(i, variables, loop) for i in step.inputs)
-                values = self._call(getattr(self, active.get(step.module, step.module)), inputs)
+                module = getattr(self, active.get(step.module, step.module))
+                values = self._call(module, inputs)
+                if isinstance(module, Prior):
+                    _check_shape(values, inputs[0])
                 variables.update(_outputs(step, values))
             except Exception as e:
                 shapes = ", ".join(
                     f"{i} {shape_of(v)}" for i, v in zip(step.inputs, inputs, strict=False)
                 )
-                reason = str(e) if isinstance(e, PnpError) else f"{type(e).__name__}: {e}"
+                own = isinstance(e, PnpError)
+                reason = str(e) if own else f"{type(e).__name__}: {first_line(e)}"
                 raise PnpError(
                     f"{step.origin}: the step '{step}' failed ({where}): {reason}\n"
                     f"    inputs: {shapes}"
@@ -300,10 +305,20 @@ def _takes_image(module: Module) -> bool:
     return bool(inputs) and inputs[0].kind.name == "image"
 
 
+def _check_shape(given: Any, taken: Any) -> None:
+    """PnpError if what a prior gave has another shape than what it took."""
+    if isinstance(given, Tensor) and isinstance(taken, Tensor) and given.shape != taken.shape:
+        raise PnpError(
+            f"it gave the shape {tuple(given.shape)} for {tuple(taken.shape)}, but a prior keeps "
+            "the shape; what changes it is a transform"
+        )
+
+
 def _outputs(step: Step, values: Any) -> dict[str, Any]:
     """What a module gave, by the names of the step's outputs."""
     outputs = values if isinstance(values, tuple) else (values,)
-    if len(outputs) != len(step.outputs) or any(value is None for value in outputs):
+    numbers = all(isinstance(value, (Tensor, int, float)) for value in outputs)
+    if len(outputs) != len(step.outputs) or not numbers:
         gave = ", ".join("None" if value is None else type(value).__name__ for value in outputs)
         raise PnpError(
             f"it gave ({gave}), but should give a value for each of {', '.join(step.outputs)}"

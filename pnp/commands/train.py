@@ -16,6 +16,8 @@ from pnp.training.recipe import Recipe
 def train_files(args: argparse.Namespace) -> int:
     """Run `pnp train`; the exit status is 130 if a signal stopped it."""
     began = time.monotonic()  # before `training` imports PyTorch, which counts as training time
+    if args.ship is not None:
+        training.check_weights_name(args.ship)
     changes = [*args.assignments, *([f"start={args.start}"] if args.start else [])]
     recipe = training.load_recipe(args.recipe, changes, args.overlays)
     out = args.out or f"runs/{recipe.name}"
@@ -44,7 +46,7 @@ def train_files(args: argparse.Namespace) -> int:
             return 130
         print(f"{out}/weights.safetensors: written, described in {out}/weights.yaml; to use it:")
         print(f"  {usage(recipe, f'{out}/weights.safetensors')}")
-    if args.ship:
+    if args.ship is not None:
         print(f"{training.ship(out, args.ship)}: added to the package")
     return 0
 

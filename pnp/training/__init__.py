@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pnp.training.recipe import Recipe as Recipe
     from pnp.training.recipe_reader import load_recipe as load_recipe
+    from pnp.training.shipping import check_weights_name as check_weights_name
     from pnp.training.shipping import ship as ship
     from pnp.training.trainer import Trainer as Trainer
     from pnp.training.trainer import train as train
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Recipe": "recipe",
     "load_recipe": "recipe_reader",
+    "check_weights_name": "shipping",
     "ship": "shipping",
     "Trainer": "trainer",
     "train": "trainer",

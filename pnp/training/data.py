@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,8 +62,9 @@ def split(images: Sequence[Tensor], count: int) -> tuple[list[Tensor], list[Tens
 
 
 def _found(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise PnpError(f"--data {folder}: there is no such folder")
+    if not os.path.isdir(folder):
+        reason = "this is a file" if os.path.isfile(folder) else "there is no such folder"
+        raise PnpError(f"--data {folder}: {reason}; name a folder of images")
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
         raise PnpError(

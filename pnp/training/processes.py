@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.training.clock import Due
 
@@ -24,8 +25,8 @@ def fabric_for(device: str, batch: int) -> Fabric:
     kind, _, index = device.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
-    devices: Any = local if world > 1 else [int(index)] if index else 1
     try:
+        devices: Any = local if world > 1 else [int(index)] if index else 1
         fabric = Fabric(
             accelerator=kind,
             devices=devices,
@@ -33,7 +34,8 @@ def fabric_for(device: str, batch: int) -> Fabric:
             strategy="ddp" if world > 1 else "auto",
         )
     except Exception as e:
-        raise PnpError(f"--device {device}: cannot be used here ({e}); try auto or cpu") from e
+        reason = first_line(e)
+        raise PnpError(f"--device {device}: cannot be used here ({reason}); try auto or cpu") from e
     fabric.launch()
     if batch % fabric.world_size:
         raise PnpError(

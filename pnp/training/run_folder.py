@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pnp.checkpoint_files import read_checkpoint
+from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.files import atomic, check_results, hidden_folder, make_folder
 from pnp.registry import current_role
@@ -33,6 +36,8 @@ ENTRY = "weights.yaml"
 """The file that describes the result: its entry for the manifest."""
 PRE_DECAY = "pre-decay"
 """Name of the state before the decay of the learning rate."""
+STATE = ("step", "decay", "finished", "seconds", "optimiser")
+"""What the state of a checkpoint holds at least."""
 COLUMNS = (
     "step",
     "seconds",
@@ -124,9 +129,7 @@ class Run:
             self.last = checkpoint.path
             return checkpoint
         if self._pre_decay.is_file():
-            tensors = {
-                k: v.float() for k, v in safetensors.torch.load_file(self._pre_decay).items()
-            }
+            tensors = {k: v.float() for k, v in read_checkpoint(self._pre_decay).items()}
             return Checkpoint(self._pre_decay, tensors, tensors, None)
         if self.checkpoints.is_dir() or (self.folder / "log.csv").is_file():
             return None
@@ -148,7 +151,8 @@ class Run:
                 return _read(before)
             return checkpoint
         if damaged and not self._pre_decay.is_file():
-            raise PnpError("; ".join(damaged))
+            cure = "begin another run with -o"
+            raise PnpError("\n".join([*damaged, f"    = no checkpoint can be read; {cure}"]))
         return None
 
     @staticmethod
@@ -204,12 +208,23 @@ class Run:
         path = self.folder / "log.csv"
         if not path.is_file():
             return []
-        with path.open(newline="") as file:
-            return [
-                row
-                for row in csv.DictReader(file)
-                if row["sigma"] is not None and row["step"].isdigit()
-            ]
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as e:
+            raise self._damaged_log(first_line(e)) from e
+        for number, row in enumerate(rows, 2):
+            if not _is_line(row):
+                if number == len(rows) + 1:
+                    return rows[:-1]
+                raise self._damaged_log(f"line {number}")
+        return rows
+
+    def _damaged_log(self, reason: str) -> PnpError:
+        path = self.folder / "log.csv"
+        return PnpError(
+            f"{path}: the log is damaged ({reason}); repair it, or remove it and continue"
+        )
 
     def draw_curves(self, title: str) -> None:
         """Draw `curves.png` from the log: the loss, and PSNR or errors of the validation."""
@@ -238,6 +253,16 @@ class Run:
             figure.savefig(temporary, dpi=120)
 
 
+def _is_line(row: Mapping[Any, Any]) -> bool:
+    """True for a complete line of the log: all columns, numbers or nothing in them."""
+    if {*row} != {*COLUMNS} or None in row.values() or not re.fullmatch("[0-9]{1,15}", row["step"]):
+        return False
+    try:
+        return all(float(value or 0) is not None for value in row.values())
+    except ValueError:
+        return False
+
+
 def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights in half precision."""
     return {
@@ -261,8 +286,11 @@ def _read(path: Path) -> Checkpoint:
         weights = safetensors.torch.load_file(path / "weights.safetensors")
         ema = safetensors.torch.load_file(path / "ema.safetensors")
         state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+        missing = [key for key in STATE if key not in state]
     except Exception as e:  # a damaged file can make the readers fail in any way
-        raise PnpError(f"{path}: the checkpoint is damaged ({e})") from e
+        raise PnpError(f"{path}: the checkpoint is damaged ({first_line(e)})") from e
+    if missing:
+        raise PnpError(f"{path}: the checkpoint is damaged ({missing[0]} is missing)")
     return Checkpoint(path, weights, ema, state)
 
 

@@ -20,10 +20,11 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from pnp.checkpoints import MANIFEST, PRETRAINED, sha256
+from pnp.checkpoints import MANIFEST, PRETRAINED, is_name, sha256
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.fingerprints import beside
+from pnp.manifest import read_entries, read_map
 from pnp.pipeline import Pipeline
 from pnp.trained_options import described, metadata
 from pnp.training.run_folder import ENTRY, PRE_DECAY
@@ -101,15 +102,14 @@ def ship(
         PnpError: The run has not ended, or its weights are not those that its entry describes.
     """
     source, described = Path(folder) / "weights.safetensors", Path(folder) / ENTRY
-    if ".." in Path(name).parts or Path(name).is_absolute():
-        raise PnpError(f"--ship {name}: a name is needed, such as usrnet-mini or ikrnet/P")
+    check_weights_name(name)
     if not source.is_file() or not described.is_file():
         raise PnpError(
             f"--ship {name}: {folder} has no weights yet; "
             "they are written at the end of the training"
         )
-    entry = yaml.safe_load(described.read_text(encoding="utf-8"))
-    if sha256(source) != entry["sha256"]:
+    entry = read_map(described, "train to the end again")
+    if sha256(source) != entry.get("sha256"):
         raise PnpError(
             f"--ship {name}: {source} is not the file that {described} describes; "
             "train to the end again"
@@ -139,8 +139,13 @@ def ship(
 
 def read_manifest(folder: Path = PRETRAINED) -> dict[str, dict[str, Any]]:
     """The entries by name."""
-    path = folder / MANIFEST
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    return read_entries(folder / MANIFEST)
+
+
+def check_weights_name(name: str) -> None:
+    """PnpError if weights cannot have this name in the package."""
+    if not is_name(name):
+        raise PnpError(f"--ship {name}: a name is needed, such as usrnet-mini or ikrnet/P")
 
 
 def _half(value: Tensor) -> Tensor:
