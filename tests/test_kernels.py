@@ -194,7 +194,7 @@ def test_bad_kernels_are_named_for_what_they_are(tmp_path):
         "nothing.npz": "holds no array",
         "colour.png": "must be grey",
         "picture.png": "enlarged 40 times",
-        "words.txt": "not an image",
+        "words.txt": r"read from .npy, .npz, .mat and pictures",
     }.items():
         with pytest.raises(PnpError, match=message):
             read_kernel(tmp_path / name)
