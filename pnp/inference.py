@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.boundaries import Assumption
 from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.observation import mirrored_to
@@ -24,6 +25,7 @@ def run_image(
     pixels: Tensor,
     given: Mapping[str, Any],
     trace: Callable[[State], None] | None = None,
+    boundary: Assumption = "periodic",
 ) -> Result:
     """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
     networks are brought together, small images are continued.
@@ -37,6 +39,7 @@ def run_image(
         pixels: The observation y.
         given: The other variables; s may be among them although the pipeline does not take it.
         trace: Called with a `State` after every iteration.
+        boundary: What lies beyond the border of the observation.
     Raises:
         PnpError: The networks work on another number of channels.
     """
@@ -61,7 +64,7 @@ def run_image(
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
     with torch.inference_mode():
-        values = dict(pipeline(y=y.contiguous(), trace=trace, **taken))
+        values = dict(pipeline(y=y.contiguous(), boundary=boundary, trace=trace, **taken))
     for name, value in values.items():
         if not isinstance(value, Tensor):
             continue

@@ -301,6 +301,21 @@ class Transform(Module):
     """
 
 
+def takes_image(module: Module) -> bool:
+    """True for a module whose first input is an image."""
+    inputs = signature_of(type(module)).inputs
+    return bool(inputs) and inputs[0].kind.name == "image"
+
+
+def is_image_network(module: Module) -> bool:
+    """True for an image prior with parameters."""
+    return (
+        isinstance(module, Prior)
+        and takes_image(module)
+        and next(module.parameters(), None) is not None
+    )
+
+
 def as_level(value: Tensor | float, like: Tensor) -> Tensor:
     """A level as a tensor (B, 1, 1, 1) or (1, 1, 1, 1), of dtype and device of `like` (B, ...)."""
     level = torch.as_tensor(value, dtype=like.dtype, device=like.device)

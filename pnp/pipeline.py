@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
+from pnp.boundaries import Assumption, Border, border_for
 from pnp.checkpoints import load_weights
 from pnp.checks import as_given
 from pnp.decoders import first_line
 from pnp.errors import PipelineError, PnpError, Problem
-from pnp.interfaces import Module, Prior, pipeline_run, signature_of
+from pnp.interfaces import Module, Prior, is_image_network, pipeline_run, takes_image
 from pnp.language.reader import read_spec
 from pnp.language.spec import ModuleSpec, Spec, Step, Variable
 from pnp.language.trained import contradictions
@@ -59,7 +60,7 @@ class Pipeline(nn.Module):
     @property
     def channels(self) -> int | None:
         """The number of image channels that its modules work on, or None if they take any."""
-        fixed = (getattr(m, "channels", None) for m in self.parts.values() if _takes_image(m))
+        fixed = (getattr(m, "channels", None) for m in self.parts.values() if takes_image(m))
         return next((channels for channels in fixed if channels is not None), None)
 
     def least_side(self, s: int) -> int:
@@ -76,16 +77,24 @@ class Pipeline(nn.Module):
         self.eval()
         self.precision = None if dtype == torch.float32 else dtype
         for module in self.parts.values():
-            if _is_network(module):
+            if is_image_network(module):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 if compile:
                     module.compile()
         return self
 
-    def forward(self, *, trace: Callable[[State], None] | None = None, **given: Any) -> Result:
+    def forward(
+        self,
+        *,
+        boundary: Assumption = "periodic",
+        trace: Callable[[State], None] | None = None,
+        **given: Any,
+    ) -> Result:
         """Run the pipeline on the given variables.
 
         Args:
+            boundary: What lies beyond the border of y: its period, as the equations assume, or
+                "unknown", for photographs (`pnp.boundaries`).
             trace: Called with a `State` after every iteration.
             given: The variables of `given:` by name.
         Returns:
@@ -93,36 +102,41 @@ class Pipeline(nn.Module):
         Raises:
             PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """
-        spec, done = self.spec, 0
+        spec, done, border = self.spec, 0, border_for(boundary)
         with pipeline_run():
-            variables = self._given(given)
-            self._run(spec.before, variables, "before")
+            variables = self._given(border, given)
+            self._run(border, spec.before, variables, "before")
             for number, stage in enumerate(spec.stages):
-                self._run(stage.start, variables, "start", {"n": stage.repeat})
+                self._run(border, stage.start, variables, "start", {"n": stage.repeat})
                 if trace is not None:
-                    trace(State(number, None, spec.iterations, None, variables, {}, {}))
+                    shown = border.shown(variables)
+                    trace(State(number, None, spec.iterations, None, shown, {}, {}))
                 for i in range(stage.repeat):
                     active = {step.module: stage.active(step.module, i) for step in stage.steps}
                     where = f"iteration {done + 1} of {spec.iterations}"
                     loop = {"n": stage.repeat, "i": i}
-                    self._iterate(stage.steps, variables, where, loop, active)
+                    self._iterate(border, stage.steps, variables, where, loop, active)
                     if trace is not None:
                         reports = self._reports(active)
-                        trace(State(number, done, spec.iterations, i, variables, active, reports))
+                        shown = border.shown(variables)
+                        trace(State(number, done, spec.iterations, i, shown, active, reports))
                     done += 1
-            self._run(spec.after, variables, "after")
-            return Result({name: variables[name] for name in spec.returns})
+            self._run(border, spec.after, variables, "after")
+            shown = border.shown({name: variables[name] for name in spec.returns})
+            return Result(shown)
 
-    def _iterate(self, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any) -> None:
+    def _iterate(
+        self, border: Border, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any
+    ) -> None:
         """One iteration.  With `checkpointing`, only the variables after it are kept for backward,
         which runs it again, on a copy of the variables before it and with nothing cached."""
         if not (self.checkpointing and torch.is_grad_enabled()):
-            return self._run(steps, variables, *where)
+            return self._run(border, steps, variables, *where)
 
         def again(before: dict[str, Any]) -> dict[str, Any]:
             after = dict(before)
             with pipeline_run():
-                self._run(steps, after, *where)
+                self._run(border, steps, after, *where)
             return after
 
         # Early stopping would leave the step by an exception, which looks like a step that failed.
@@ -132,6 +146,7 @@ class Pipeline(nn.Module):
 
     def _run(
         self,
+        border: Border,
         steps: Iterable[Step],
         variables: dict[str, Any],
         where: str,
@@ -144,9 +159,7 @@ class Pipeline(nn.Module):
             try:
                 inputs += (_read(i, variables, loop) for i in step.inputs)
                 module = getattr(self, active.get(step.module, step.module))
-                values = self._call(module, inputs)
-                if isinstance(module, Prior):
-                    _check_shape(values, inputs[0])
+                values = border.run(step, module, inputs, self._checked)
                 variables.update(_outputs(step, values))
             except Exception as e:
                 shapes = ", ".join(
@@ -164,8 +177,15 @@ class Pipeline(nn.Module):
         reports = {symbol: self.parts[symbol].report() for symbol in set(active.values())}
         return {symbol: report for symbol, report in reports.items() if report}
 
+    def _checked(self, module: Module, inputs: list[Any]) -> Any:
+        """What a module gives; a prior must keep the shape."""
+        values = self._call(module, inputs)
+        if isinstance(module, Prior):
+            _check_shape(values, inputs[0])
+        return values
+
     def _call(self, module: Module, inputs: list[Any]) -> Any:
-        if not _is_network(module):
+        if not is_image_network(module):
             return module(*inputs)
         image = inputs[0]
         low = (
@@ -177,7 +197,7 @@ class Pipeline(nn.Module):
             output = module(image.contiguous(memory_format=torch.channels_last), *inputs[1:])
         return output.to(image.dtype)
 
-    def _given(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _given(self, border: Border, values: dict[str, Any]) -> dict[str, Any]:
         """The given variables, checked and brought to their kinds; defaults for those that are not
         given.
         """
@@ -204,7 +224,7 @@ class Pipeline(nn.Module):
             if value is not None:
                 variables[g.name] = as_given(spec.name, g.name, g.kind.name, value, like)
             elif isinstance(g.default, Step):
-                self._run((g.default,), variables, "given")
+                self._run(border, (g.default,), variables, "given")
             else:
                 variables[g.name] = as_given(spec.name, g.name, g.kind.name, g.default, like)
         return variables
@@ -289,20 +309,6 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
         cure = cure or (f"{source.value} holds the weights of {holds}" if holds else "")
         return [Problem(source.origin, f"{m.symbol}: {message}", cure)]
     return []
-
-
-def _is_network(module: Module) -> bool:
-    """True for an image prior with parameters: reduced precision and compilation apply to these."""
-    return (
-        isinstance(module, Prior)
-        and _takes_image(module)
-        and next(module.parameters(), None) is not None
-    )
-
-
-def _takes_image(module: Module) -> bool:
-    inputs = signature_of(type(module)).inputs
-    return bool(inputs) and inputs[0].kind.name == "image"
 
 
 def _check_shape(given: Any, taken: Any) -> None:

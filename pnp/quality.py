@@ -5,15 +5,22 @@ from __future__ import annotations
 from torch import Tensor
 
 import pnp
+from pnp.boundaries import Assumption
 from pnp.metrics import psnr, psnr_lr, psnr_registered
 
 
 def measure(
-    x: Tensor, k: Tensor | None, y: Tensor, ground_truth: Tensor | None, s: int
+    x: Tensor,
+    k: Tensor | None,
+    y: Tensor,
+    ground_truth: Tensor | None,
+    s: int,
+    boundary: Assumption = "periodic",
 ) -> tuple[dict[str, float], list[str]]:
     """PSNR by name, and notes on what was not measured or how.
 
-    `psnr_lr`: the re-degraded result against y, without a border of s.  With a ground truth,
+    `psnr_lr`: the re-degraded result against y, without a border of s, and, if the boundary is
+    unknown, without the pixels that depend on what lies beyond it.  With a ground truth,
     `psnr_before` (bicubic), `psnr_after` and `psnr_after_registered`, without a border of s * s.
     Grey and colour images are compared as grey.  An image that is too small for its border is not
     measured.
@@ -24,15 +31,23 @@ def measure(
         y: The observation (1, C, H, W).
         ground_truth: (1, 1 or 3, sH, sW), or None.
         s: The scale.
+        boundary: What lies beyond the border of y.
     """
     quality: dict[str, float] = {}
     notes: list[str] = []
     if k is not None:
         k = k[:1].float().cpu()
-        if 2 * s >= min(y.shape[-2:]) or k.shape[-2] > x.shape[-2] or k.shape[-1] > x.shape[-1]:
+        border = s
+        if boundary == "unknown":
+            border = max(s, -(-max(k.shape[-2:]) // (2 * s)))
+        if (
+            2 * border >= min(y.shape[-2:])
+            or k.shape[-2] > x.shape[-2]
+            or k.shape[-1] > x.shape[-1]
+        ):
             notes.append(f"psnr_lr is not measured: {_size(y)} is too small")
         else:
-            quality["psnr_lr"] = float(psnr_lr(x, k, y, s).mean())
+            quality["psnr_lr"] = float(psnr_lr(x, k, y, border).mean())
     if ground_truth is not None:
         border = s * s
         if 2 * border >= min(x.shape[-2:]):

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 import pnp
+from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
@@ -64,6 +65,7 @@ def restore(
     kernel: str | Path | Tensor | np.ndarray | None = None,
     sigma: float | str | None = None,
     mask: Any = None,
+    boundary: Assumption = "periodic",
     reference: Any = None,
     trace: Callable[[State], None] | None = None,
     **options: Any,
@@ -80,6 +82,8 @@ def restore(
         sigma: Noise level, as 0.02, "2%" or "5/255"; None if the pipeline should estimate it.
         mask: For inpainting, an image that is white (or opaque) where the observation is known, or
             an array of bool or numbers.
+        boundary: What lies beyond the border of the image: "unknown", as of any photograph, or
+            "periodic", as of simulated observations.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
@@ -88,7 +92,8 @@ def restore(
         PnpError: The image, the kernel or the pipeline cannot be used.
     """
     given = {"scale": scale, "kernel": kernel, "sigma": sigma, "mask": mask}
-    return Restorer(pipeline, **given, **options)(image, reference=reference, trace=trace)
+    restorer = Restorer(pipeline, boundary=boundary, **given, **options)
+    return restorer(image, reference=reference, trace=trace)
 
 
 class Restorer:
@@ -102,6 +107,7 @@ class Restorer:
         kernel: str | Path | Tensor | np.ndarray | None = None,
         sigma: float | str | None = None,
         mask: Any = None,
+        boundary: Assumption = "periodic",
         assignments: tuple[str, ...] = (),
         overlays: tuple[str, ...] = (),
         device: str = "auto",
@@ -130,6 +136,7 @@ class Restorer:
             "with": list(overlays),
             "set": list(assignments),
             "given": {"s": scale, "k": kernel, "sigma": sigma, "mask": mask},
+            "boundary": as_option(spec.name, say("boundary"), Assumption, boundary),
             "seed": seed,
             "dtype": dtype,
         }
@@ -173,7 +180,8 @@ class Restorer:
         if (kernel := self._kernel((height, width))) is not None:
             given = {**given, "k": kernel}
         read = time.perf_counter()
-        result = run_image(self.pipeline, y.to(self.device), given, trace)
+        boundary = self.facts["boundary"]
+        result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -182,7 +190,7 @@ class Restorer:
         k = result.get("k", given.get("k"))
         levels = _levels(result)
         explaining = None if "mask" in given else k
-        quality, notes = measure(x, explaining, y, truth, s)
+        quality, notes = measure(x, explaining, y, truth, s, boundary)
         record = {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
@@ -190,6 +198,7 @@ class Restorer:
             "document": self.pipeline.spec.document.plain(),
             "input": name,
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
+            "boundary": boundary,
             "size": [height, width],
             "estimates": levels,
             "quality": quality,

@@ -90,6 +90,15 @@ def add_run(run: argparse.ArgumentParser) -> None:
 def _add_computing(run: argparse.ArgumentParser) -> None:
     """How `pnp run` computes."""
     add = run.add_argument
+    beyond = (
+        "what lies beyond the border: unknown, as of a photograph, or the period, as of pnp degrade"
+    )
+    add(
+        "--boundary",
+        choices=["unknown", "periodic"],
+        default="periodic",
+        help=f"{beyond} ({DEFAULT})",
+    )
     add(
         "--random-weights",
         action="store_true",

@@ -97,6 +97,7 @@ class _Batch:
             kernel=args.kernel,
             sigma=args.sigma,
             mask=args.mask,
+            boundary=args.boundary,
             assignments=tuple(args.assignments),
             overlays=tuple(args.overlays),
             device=args.device,

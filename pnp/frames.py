@@ -1,0 +1,134 @@
+"""An observation with a frame of unknown pixels around it, for solvers that need a periodic image.
+
+What lies beyond the border of a photograph is unknown.  The image step with the known pixels only,
+
+    z = argmin_z |M (y - A z)|^2 + weight |z - x|^2,   A z = (z * k)|s,   M: y is known
+
+is a closed form for an observation y_e that equals y where y is known, and that makes the misfit
+smallest in the frame around it:
+
+    y_e = argmin over the frame of <r, Q r>,   r = y_e - A x,   Q = weight / (A A^T + weight)
+
+since for fixed y_e the minimum over z of |y_e - A z|^2 + weight |z - x|^2 is <r, Q r>.  Q is a
+convolution at the size of y, so that an iteration of conjugate gradients over the pixels of the
+frame costs one FFT and its inverse.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+from torch.nn import functional as F
+
+from pnp.checks import compute_dtype
+from pnp.conjugate_gradients import conjugate_gradients
+from pnp.fourier import blur_down, gram, kernel_spectra, row_spectra
+
+SPARE = 4
+"""Pixels of y by which a frame is wider than the kernel reaches."""
+LEAST = 16
+"""Least width of a frame in pixels of x: so far networks see the zeros that they pad with."""
+TOLERANCE = 1e-3
+"""Of the frame, relative to the first call."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Pixels added above, below, left and right of an image."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def times(self, ratio: float) -> Frame:
+        """The frame of an image that is `ratio` times as large."""
+        return Frame(*(round(ratio * n) for n in (self.top, self.bottom, self.left, self.right)))
+
+    def inside(self, wide: Tensor) -> Tensor:
+        """The image without the frame, a view."""
+        height, width = wide.shape[-2:]
+        return wide[..., self.top : height - self.bottom, self.left : width - self.right]
+
+    def around(self, image: Tensor, wide: Tensor) -> Tensor:
+        """The image with the frame of `wide`."""
+        wide = wide.clone()
+        self.inside(wide).copy_(image)
+        return wide
+
+    def padded(self, image: Tensor, value: float = 0.0) -> Tensor:
+        """The image with a frame of one value."""
+        return F.pad(image, (self.left, self.right, self.top, self.bottom), value=value)
+
+    def bridged(self, image: Tensor) -> Tensor:
+        """The image with a frame that leads linearly from each border to the opposite one."""
+        for dim, before, after in ((-2, self.top, self.bottom), (-1, self.left, self.right)):
+            first, last = image.narrow(dim, 0, 1), image.narrow(dim, image.shape[dim] - 1, 1)
+            share = torch.arange(1, before + after + 1).to(image) / (before + after + 1)
+            bridge = last + (share[:, None] if dim == -2 else share) * (first - last)
+            parts = (bridge.narrow(dim, after, before), image, bridge.narrow(dim, 0, after))
+            image = torch.cat(parts, dim)
+        return image
+
+
+def frame_of(y: Tensor, k: Tensor, s: int) -> Frame:
+    """The frame of an observation, in pixels of y: wider than the kernel reaches, and up to a size
+    with a fast FFT."""
+    sides = []
+    for length, taps in zip(y.shape[-2:], k.shape[-2:], strict=True):
+        before = max(math.ceil((taps // 2) / s) + SPARE, math.ceil(LEAST / s))
+        sides += [before, next_fast_len(length + 2 * before, real=True) - length - before]
+    return Frame(*sides)
+
+
+class Completion(NamedTuple):
+    """An observation whose frame is found, and where a later search starts and stops."""
+
+    y: Tensor
+    target: Tensor
+    """Norm of the gradient at which the frame is found (B, 1, 1, 1)."""
+
+
+@torch.no_grad()
+def completed(
+    y: Tensor,
+    x: Tensor,
+    k: Tensor,
+    weight: Tensor,
+    frame: Frame,
+    last: Completion | None,
+    iterations: int,
+) -> Completion:
+    """The observation y_e with which the closed form of D is the minimiser over the known pixels.
+
+    Args:
+        y: Observation (B, C, h, w).
+        x: Image that D is pulled to, s times as large as y with its frame.
+        k: Kernel (B or 1, 1, K, L).
+        weight: Weight of the pull (B or 1, 1, 1, 1).
+        frame: The frame, in pixels of y.
+        last: The completion to start from; None starts from a bridge between opposite borders.
+        iterations: Largest number of iterations.
+    """
+    dtype = compute_dtype(x)
+    wide = frame.bridged(y) if last is None else last.y
+    size, s = wide.shape[-2:], x.shape[-2] // wide.shape[-2]
+    R = kernel_spectra(k.to(dtype), s, *size)
+    Q = weight / (gram(R) + weight)
+    unknown = frame.padded(torch.zeros_like(y[:1, :1]), 1.0).to(dtype)
+
+    def normal(u: Tensor) -> Tensor:
+        return unknown * torch.fft.irfft2(Q * torch.fft.rfft2(u), s=size)
+
+    AX = blur_down(row_spectra(x.to(dtype), s), R)
+    residual = torch.fft.rfft2(wide.to(dtype)) - AX
+    error = -unknown * torch.fft.irfft2(Q * residual, s=size)
+    norm = error.square().sum((1, 2, 3), keepdim=True).sqrt()
+    target = TOLERANCE * norm if last is None else last.target
+    step, _, _ = conjugate_gradients(normal, error, target, iterations)
+    return Completion(wide + step.to(y.dtype), target)
