@@ -305,7 +305,14 @@ def test_all_recipes_and_keys_are_documented():
 
 
 def test_pnp_training_has_what_a_script_needs():
-    assert pnp.training.__all__ == ["Recipe", "Trainer", "load_recipe", "ship", "train"]
+    assert pnp.training.__all__ == [
+        "Recipe",
+        "Trainer",
+        "check_weights_name",
+        "load_recipe",
+        "ship",
+        "train",
+    ]
     for name in pnp.training.__all__:
         assert getattr(pnp.training, name).__name__ == name
 

@@ -441,7 +441,7 @@ MESSAGES = [
     ),
     (
         bad(k=lambda k: k.to("meta")),
-        "y is on cpu but k is on meta; move one of them, for example k.to(y.device)",
+        "k is a meta tensor, which has no values; give one on cpu or cuda",
     ),
     (bad(y=lambda y: y[:, :1]), "y has 1 channel but x has 3; give both the same channels"),
     (
