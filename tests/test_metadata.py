@@ -1,5 +1,7 @@
 """EXIF and XMP: from the input to the result, in every format that holds them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tifffile
@@ -21,7 +23,7 @@ def photo(path, **options):
     exif[256] = 4
     exif.get_ifd(EXIF).update({DATE: "2020:01:02 03:04:05", WIDTH: 4, MAKER_NOTE: b"offsets"})
     exif.get_ifd(PLACE)[1] = "N"
-    information = {}
+    information: dict[str, Any] = {}
     if path.suffix == ".png":
         from PIL import PngImagePlugin
 

@@ -1,5 +1,7 @@
 """Weights bring the options with which they were trained."""
 
+from typing import Any
+
 import pytest
 import torch
 import yaml
@@ -58,8 +60,8 @@ def test_every_file_of_the_package_says_how_it_was_trained():
 def test_a_module_takes_its_architecture_from_the_weights_of_the_package(name, symbol):
     entry = trained_modules(name)[symbol]
     role = next(key for key in entry if key in REGISTRIES)
-    overrides = {"modules.X": {role: entry[role], "weights": name}}
-    loaded = pnp.load("bicubic", **overrides).X
+    overrides: dict[str, Any] = {"modules.X": {role: entry[role], "weights": name}}
+    loaded: Any = pnp.load("bicubic", **overrides).X
     found = described(read_spec("bicubic", overrides).modules, ["X"])["X"]
     assert {k: v for k, v in found.items() if k not in loaded.free} == {
         k: v for k, v in entry.items() if k not in loaded.free
@@ -107,7 +109,7 @@ def test_an_option_that_contradicts_the_weights_is_named_with_both_values(
 
 
 def test_an_option_without_effect_on_the_weights_may_differ():
-    P = {"prior": "scunet", "weights": "scunet-small", "drop_path": 0.1}
+    P: Any = {"prior": "scunet", "weights": "scunet-small", "drop_path": 0.1}
     assert pnp.load("bicubic", **{"modules.X": P})
 
 
@@ -131,7 +133,8 @@ def test_the_symbol_selects_among_several_networks_of_a_file(tmp_path):
 
 def test_weights_of_another_network_say_whose_they_are():
     with pytest.raises(PipelineError) as e:
-        pnp.load("bicubic", **{"modules.X": {"prior": "dncnn", "weights": "drunet-small"}})
+        X: Any = {"prior": "dncnn", "weights": "drunet-small"}
+        pnp.load("bicubic", **{"modules.X": X})
     assert "drunet-small holds the weights of P: prior drunet" in str(e.value)
 
 
