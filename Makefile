@@ -8,6 +8,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 # What pip says is of interest only if it fails.
 install = $(PIP) install --editable '$(1)' > $(VENV)/install.log 2>&1 || { cat $(VENV)/install.log; exit 1; }
 
+# Test files that `make quick` leaves out.
+SLOW = train packaging typing files looking_up fuzz kernel_networks figures paper_tables bad_inputs
+
 .PHONY: demo test quick long clean
 
 demo: $(VENV)/installed
@@ -19,10 +22,10 @@ test: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2
 
-# A minute: without what trains networks, builds packages or type-checks.
+# Less than a minute: without what trains networks, builds packages, type-checks, or runs long.
 quick: $(VENV)/tested
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -n 2 --ignore tests/test_train.py --ignore tests/test_packaging.py --ignore tests/test_typing.py
+	$(BIN)/python -m pytest -q -n 2 $(SLOW:%=--ignore tests/test_%.py)
 
 long: $(VENV)/tested
 	$(BIN)/python -m pytest -q -m long
