@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from pnp.checks import check_channels, check_form
 from pnp.interfaces import Kernel
-from pnp.kernels import mirror_kernel
+from pnp.kernels import mirror_kernel, resize_kernel
 from pnp.options import Count
 from pnp.registry import prior
 
@@ -28,7 +28,7 @@ class KernelUpdate(UNet):
 
     The softmax makes the taps non-negative and their sum one.  The mirror image lets the network
     weigh the two kernels of one power spectrum against each other.  Before training the network
-    gives 0, so that Pk(w, k) = k.
+    gives 0, so that Pk(w, k) = k.  A k of another size than w is cropped or padded to that of w.
 
     Args:
         nc: Features of the four scales, finest first.
@@ -53,10 +53,10 @@ class KernelUpdate(UNet):
         check_channels(self.registered, "w", w, 1)
         dtype = self.m_tail.weight.dtype
         w = w.to(dtype)
-        k = _onto_sum_one(w if k is None else k.to(dtype))
+        rows, columns = w.shape[-2:]
+        k = _onto_sum_one(w if k is None else resize_kernel(k.to(dtype), rows, columns))
         log = k.log()
         maps = torch.cat([GAIN * k, GAIN * mirror_kernel(k), GAIN * w, log - log.mean()], 1)
-        rows, columns = w.shape[-2:]
         with torch.autocast(w.device.type, enabled=False):
             change = self.body(pad(maps, (0, -columns % 8, 0, -rows % 8)))[..., :rows, :columns]
             taps = (log + change).flatten(1).softmax(1)

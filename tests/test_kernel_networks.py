@@ -11,6 +11,7 @@ from pnp.errors import PnpError
 from pnp.estimators.residual_noise import ResidualNoise
 from pnp.initializers.kernel_encoder import KernelEncoder
 from pnp.interfaces import DataSolver, pipeline_run
+from pnp.kernels import resize_kernel
 from pnp.networks.kernel_autoencoder import KernelAutoEncoder
 from pnp.networks.kernel_flow import KernelFlow, shifted
 from pnp.observation import blur, downsample
@@ -525,6 +526,12 @@ class TestKernelUpdate:
     def test_every_parameter_learns(self):
         net = self.trained()
         every_parameter_learns(net, net(torch.rand(1, 1, 25, 25) / 625, gaussian(25)))
+
+    @pytest.mark.parametrize("side", [7, 11, 12])
+    def test_a_kernel_of_another_size_is_padded_or_cropped(self, side):
+        net = self.trained()
+        w, k = torch.rand(1, 1, 9, 9) / 81, gaussian(side)
+        assert torch.equal(net(w, k), net(w, resize_kernel(k, 9)))
 
     def test_an_image_is_refused(self):
         with pytest.raises(PnpError, match="kernel-update"):
