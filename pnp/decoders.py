@@ -162,14 +162,19 @@ def _decode_deep_png(path: Path) -> Decoded:
 
 
 def _decode_deep_tiff(path: Path) -> Decoded | None:
-    """The first page of a TIFF of more than 8 bits; None for 8 bits, which Pillow reads."""
+    """The first page of a TIFF of more than 8 bits; None for 8 bits, which Pillow reads.
+
+    Pillow before version 13 does not read grey with associated alpha, which is read here.
+    """
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # damage becomes one PnpError
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages.first
         _refuse_mosaic(path, file, page)
-        if page.dtype is None or page.dtype.itemsize == 1:
+        associated = tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples[:1]
+        grey = page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+        if page.dtype is None or (page.dtype.itemsize == 1 and not (grey and associated)):
             return None
         check_pixels(path, page.imagewidth, page.imagelength)
         kind, bits = tifffile.PHOTOMETRIC(page.photometric).name, page.bitspersample
@@ -179,7 +184,7 @@ def _decode_deep_tiff(path: Path) -> Decoded | None:
                 "save it as RGB or grey, 8 or 16 bits"
             )
         pixels = _pixels_of_page(path, page)
-        if page.extrasamples and page.extrasamples[0] == tifffile.EXTRASAMPLE.ASSOCALPHA:
+        if associated:
             pixels = unpremultiplied(pixels)
         tags = {
             code: page.tags[code].value for code in (_ORIENTATION, _PROFILE) if code in page.tags

@@ -157,13 +157,18 @@ def under_table(comparison: Comparison) -> str:
 
 
 def stale_methods(comparison: Comparison, results: Results, methods: list[str]) -> dict[str, str]:
-    """Methods whose rows are of another pipeline or other weights than now, and what differs."""
+    """Methods whose rows are of another pipeline or other weights than now, and what differs.
+
+    Of a method whose weights are not at hand nothing is said.
+    """
     found = {}
     for name in methods:
         try:
+            if not comparison.methods[name].has_weights():
+                continue
             now = identity_of(comparison, comparison.methods[name])
         except PnpError:
-            found[name] = "weights"
+            found[name] = "pipeline"
             continue
         columns = [stale_column(row, now, IDENTITY) for row in results.of(name)]
         differing = [c for c in columns if c is not None]
