@@ -88,8 +88,14 @@ def from_pillow(image: Pillow.Image, where: str) -> np.ndarray:
     """The pixels of a Pillow image: grey or RGB, with alpha if it has any transparency.
 
     Raises:
-        PnpError: The range of its numbers is unknown; the message starts with `where`.
+        PnpError: The range of its numbers is unknown, or its colours depend on an output device;
+            the message starts with `where`.
     """
+    if image.mode in ("CMYK", "LAB"):
+        raise PnpError(
+            f"{where}: the colours are {image.mode}, and their conversion to RGB depends on the "
+            "profile; convert it to sRGB in an editor, or: magick IN -profile sRGB.icc OUT.png"
+        )
     if image.mode == "1":
         image = image.convert("L")
     if image.has_transparency_data:

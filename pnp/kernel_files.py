@@ -47,6 +47,8 @@ def make_kernel(text: str, name: str = "the kernel", size: tuple[int, int] | Non
         size: Height and width of the image x; the kernel is cropped to fit.  A kernel of a file is
             cropped only if that cuts off almost nothing.
     """
+    if not str(text):
+        raise PnpError(f"{name} is empty; give a file, or {WORDS}")
     if is_words(text):
         return kernel_of_words(text, name, size)
     k = read_kernel(text)
