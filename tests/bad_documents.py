@@ -1,0 +1,305 @@
+"""The table of bad inputs: pipelines, recipes, weights, plugins."""
+
+from __future__ import annotations
+
+import torch
+from bad_files import (
+    PIXELS,
+    checkpoint,
+    folder,
+    picture,
+    program,
+    safetensors_header,
+    tensors,
+    zip_bomb,
+    zipped,
+)
+from bad_inputs import Area, Content, Kind, note, ok
+
+GOOD = "given: [y, s]\nmodules: {U: {initializer: bicubic}}\nstart: ['x = U(y, s)']\nreturn: x\n"
+
+
+def document(given: str, text: str | bytes, says: str) -> Kind:
+    """A file that is no good pipeline."""
+    return Kind(given, "run a.yaml photo.png -s 2", says, {"a.yaml": text})
+
+
+def changed(given: str, old: str, new: str, says: str) -> Kind:
+    """A good pipeline with one text replaced."""
+    assert old in GOOD
+    return document(given, GOOD.replace(old, new), says)
+
+
+def line(given: str, text: str, says: str) -> Kind:
+    """`hqs-tv` with one line."""
+    call = "run a.yaml photo.png -k k.npy"
+    return Kind(given, call, says, {"a.yaml": f"extends: hqs-tv\n{text}\n"})
+
+
+CHAIN = {f"{i}.yaml": f"extends: ./{i + 1}.yaml\n" for i in range(150)}
+
+DOCUMENTS = Area(
+    "Pipelines",
+    "Each problem is reported with its file and line, all of a file at once.",
+    (
+        document("an empty file", "", "a.yaml: the file is empty"),
+        document("a comment alone", "# nothing\n", "the file is empty"),
+        document("bytes", b"\xff\xfe\x00\x01", "not a text file: byte 0 is not UTF-8"),
+        document("UTF-16", GOOD.encode("utf-16"), "not a text file"),
+        document("a picture", picture(), "not a text file"),
+        document("a control character", "about: \x07", "the character #x0007 is not allowed"),
+        document("a NUL", "about: \0", "the character #x0000 is not allowed"),
+        document("a word", "hello", "a.yaml"),
+        document("a list", "- 1\n- 2\n", "a.yaml"),
+        document("brackets that are not closed", "a: [1", "this is not YAML"),
+        document("a tab as indentation", "modules:\n\tU: 1\n", "indent with spaces"),
+        document("two documents", f"{GOOD}---\n{GOOD}", "a second document starts here"),
+        document("a key twice", f"{GOOD}return: x\n", "'return' is written twice"),
+        document("a list as key", "? [a]\n: b\n", "a key must be plain text"),
+        document("an anchor", "a: &a 1\nb: *a\n", "anchors (&) and aliases (*) are not part"),
+        document("an object of Python", "a: !!python/object:os.system 1", "is not part of the language"),
+        document("values nested 100 deep", "a: " + "[" * 100, "nested more than 20 levels deep"),
+        document("brackets nested 10000 deep", "[" * 10000, "nested more than 20 levels deep"),
+        document("10 MB of keys", "".join(f"k{i}: 1\n" for i in range(10**5)), "but the limit is 100 kB"),
+        document("a key without a value", f"{GOOD}repeat:\n", "'repeat' has no value"),
+        document("a key that does not exist", f"{GOOD}repaet: 2\n", "did you mean 'repeat'?"),
+        document("a number of 400 digits", f"{GOOD}repeat: {'9' * 400}\n", "repeat"),
+        document("a number of 5000 digits", f"{GOOD}repeat: {'9' * 5000}\n", "repeat"),
+        changed("nothing but what is given", "start: ['x = U(y, s)']\n", "", "a.yaml"),
+        changed("nothing returned", "return: x\n", "", "return"),
+        changed("a variable that no step makes, returned", "return: x", "return: z", "z"),
+        changed("a variable before it is made", "U(y, s)", "U(z, s)", "z"),
+        changed("too few inputs", "U(y, s)", "U(y)", "U"),
+        changed("too many inputs", "U(y, s)", "U(y, s, s)", "U"),
+        changed("inputs in the wrong order", "U(y, s)", "U(s, y)", "U"),
+        changed("a step that is no equation", "x = U(y, s)", "U(y, s)", "a.yaml"),
+        changed("brackets in a step", "x = U(y, s)", "x = U(y, s", "a.yaml"),
+        changed("Python in a step", "x = U(y, s)", "x = __import__(\"os\")", "a.yaml"),
+        changed("a symbol without a module", "U(y, s)", "V(y, s)", "V"),
+        changed("a module without a kind", "{initializer: bicubic}", "{bicubic: 1}", "U"),
+        changed("a kind that does not exist", "initializer: bicubic", "initialiser: bicubic", "did you mean 'initializer'?"),
+        changed("a module that does not exist", "bicubic", "bicubicc", "did you mean 'bicubic'?"),
+        changed("a module of another kind", "initializer: bicubic", "prior: bicubic", "bicubic"),
+        changed("an option that does not exist", "bicubic", "bicubic, size: 3", "size"),
+        changed("an empty module", "{initializer: bicubic}", "{}", "U"),
+        changed("a given variable twice", "[y, s]", "[y, s, s]", "s"),
+        changed("a given variable of a wrong name", "[y, s]", "[y, s, 2z]", "2z"),
+        changed("no observation", "[y, s]", "[s]", "y"),
+        changed("an index without a loop", "U(y, s)", "U(y[i], s)", "y"),
+        line("no iterations", "repeat: 0", "repeat"),
+        line("too many iterations", "repeat: 1000000000", "repeat"),
+        line("no steps", "steps: []", "steps"),
+        line("a swap without a range", "swap: {often: {P: P}}", "swap"),
+        line("a swap beyond the iterations", "swap: {last 99: {P: D}}", "swap"),
+        line("a removed module that is needed", "modules: {D: null}", "D"),
+        line("an option out of range", "modules: {P: {strength: -1}}", "P: strength is -1, but should be a number above 0"),
+        line("an option of the wrong type", "modules: {P: {iterations: many}}", "P: iterations is 'many', but should be a whole number"),
+        line("an infinite option", "modules: {P: {strength: .inf}}", "strength is inf"),
+        line("an option of NaN", "modules: {P: {strength: .nan}}", "strength is nan"),
+        line("a list as option", "modules: {P: {strength: [1]}}", "strength is [1]"),
+        line("a citation that does not exist", "cite: nobody2020nothing", "nobody2020nothing"),
+        line("weights of a module that has none", "modules: {P: {weights: usrnet-mini}}", "P"),
+        Kind("a pipeline that extends itself", "run a.yaml photo.png", "extends itself", {"a.yaml": "extends: ./a.yaml\n"}),
+        Kind("two pipelines that extend each other", "run a.yaml photo.png", "extends itself", {"a.yaml": "extends: ./b.yaml\n", "b.yaml": "extends: ./a.yaml\n"}),
+        Kind("a chain of 150 files", "run 0.yaml photo.png", "extends", CHAIN),
+        Kind("a base that does not exist", "run a.yaml photo.png", "there is no pipeline called 'nothing'", {"a.yaml": "extends: nothing\n"}),
+        Kind("a base that is a recipe", "run a.yaml photo.png", "joint", {"a.yaml": "extends: joint\n"}),
+        Kind("a folder", "run a.yaml photo.png", "a.yaml", {"a.yaml": folder}),
+        Kind("weights outside of the package", "check a.yaml", "give a file that ends in", {"a.yaml": "extends: usrnet-mini\nweights: ../../../../etc/passwd\n"}),
+        Kind("a recipe in place of a pipeline", "run a.yaml photo.png", "a.yaml", {"a.yaml": "pipeline: bicubic\ntrain: [U]\n"}),
+        Kind("a comparison of nothing", "check a.yaml", "a.yaml", {"a.yaml": "methods: {}\n"}),
+        ok("yes and no are text", "check a.yaml", "a.yaml: ok", files={"a.yaml": GOOD + "about: yes\n"}),
+        ok("a byte order mark", "check a.yaml", "a.yaml: ok", files={"a.yaml": "\ufeff" + GOOD}),
+        ok("line ends of Windows", "check a.yaml", "a.yaml: ok", files={"a.yaml": GOOD.replace("\n", "\r\n")}),
+    ),
+)
+
+RECIPE = """\
+pipeline: hqs-tv.yaml
+train: [P]
+losses: [{l1: x}]
+"""
+TRAINED = """\
+given: [y]
+modules: {P: {prior: dncnn, nc: 2, nb: 2}}
+start: ['x = P(y)']
+return: x
+"""
+IMAGES: dict[str, Content] = {"images/a.png": picture(), "images/b.png": picture(255 - PIXELS)}
+
+
+def recipe(given: str, text: str, says: str) -> Kind:
+    """A recipe that trains the network of net.yaml, with one line."""
+    base = "pipeline: ./net.yaml\ntrain: [P]\nlosses: [{l1: x}]\n"
+    files = {"net.yaml": TRAINED, "a.yaml": base + text + "\n"}
+    return Kind(given, "train a.yaml --data images --steps 1", says, {**files, **IMAGES})
+
+
+def training(given: str, text: str, says: str, files: dict[str, Content] | None = None) -> Kind:
+    """A training that is started wrongly."""
+    base = "pipeline: ./net.yaml\ntrain: [P]\nlosses: [{l1: x}]\ncrop: 16\n"
+    made = {"net.yaml": TRAINED, "a.yaml": base, **IMAGES, **(files or {})}
+    return Kind(given, f"train a.yaml {text}", says, made)
+
+
+RECIPES = Area(
+    "Recipes and training",
+    "`a.yaml` trains a network of two layers.",
+    (
+        Kind("a recipe that does not exist", "train jiont", "there is no recipe called 'jiont'; did you mean 'joint'?"),
+        Kind("a pipeline in place of a recipe", "train a.yaml", "a.yaml", {"a.yaml": "extends: bicubic\n"}),
+        recipe("a key that does not exist", "btach: 3", "did you mean 'batch'?"),
+        recipe("a loss that does not exist", "losses: [{l3: x}]", "'losses' is written twice"),
+        recipe("a batch of nothing", "batch: 0", "batch is 0, but should be a whole number of at least 1"),
+        recipe("a learning rate below 0", "optimiser: {lr: -1}", "lr is -1, but should be a number above 0"),
+        recipe("an optimiser that does not exist", "optimiser: {method: sgd}", "method is 'sgd', but should be one of adam, muon"),
+        recipe("kernels of an even size", "degradations: {size: 4}", "size is 4, but should be"),
+        recipe("more than all", "degradations: {grey: 2}", "grey is 2, but should be"),
+        recipe("a scale of 0", "degradations: {scales: {0: 1}}", "scales"),
+        recipe("noise of 0-255", "degradations: {noise: 15}", "noise"),
+        recipe("a seed of 30 digits", f"seed: {'9' * 30}", "seed is 9"),
+        recipe("a seed below 0", "seed: -1", "seed is -1"),
+        recipe("crops larger than the images", "crop: 96", "all 2 images are smaller than the crop"),
+        recipe("crops of half a pixel", "crop: 0.5", "crop is 0.5"),
+        recipe("validation of nothing", "validation: {images: 0}", "images is 0"),
+        recipe("starting weights that are not there", "start: {P: none.pth}", "none.pth: there is no such file"),
+        recipe("starting weights of nothing", "start: {Q: none.pth}", "Q"),
+        training("no images", "--steps 1", "--data"),
+        training("images that are not there", "--steps 1 --data none", "--data none: there is no such folder"),
+        training("a file in place of a folder", "--steps 1 --data photo.png", "--data photo.png: this is a file"),
+        training("a folder without images", "--steps 1 --data empty", "there are no images in this folder", {"empty": folder}),
+        training("one image", "--steps 1 --data one", "there is only one image", {"one/a.png": picture()}),
+        training("a damaged image", "--steps 1 --data images", "cannot be read; is it damaged", {"images/c.png": picture()[:200]}),
+        training("no steps", "--steps 0 --data images", "the number of steps is '0'"),
+        training("no minutes", "--minutes 0 --data images", "the time is '0', but it must be a number above 0"),
+        training("NaN minutes", "--minutes nan --data images", "the time is 'nan'"),
+        training("a device that does not exist", "--steps 1 --data images --device gpu7", "--device gpu7: cannot be used here"),
+        training("nothing to continue", "--steps 1 --data images --resume", "--resume"),
+        training("results among the images", "--steps 1 --data images -o images", "is inside the training images"),
+        training("results in a file", "--steps 1 --data images -o k.npy", "k.npy"),
+        training("a name of weights outside of the package", "--steps 1 --data images --ship ../../../evil", "--ship ../../../evil: a name is needed"),
+        training("a name of weights that begins with a slash", "--steps 1 --data images --ship /evil", "--ship /evil: a name is needed"),
+    ),
+)
+
+NET = "modules: {P: {prior: dncnn, nc: 2, nb: 2, weights: NAME}}\n"
+
+
+def weights(given: str, says: str, content: Content, name: str = "a.pth") -> Kind:
+    """A file that holds no good weights."""
+    return Kind(given, f"convert {name} b.safetensors", says, {name: content})
+
+
+def loaded(given: str, says: str, content: Content | None, name: str = "a.pth") -> Kind:
+    """Weights that do not fit a network."""
+    pipeline = TRAINED.replace("nb: 2", f"nb: 2, weights: {name}")
+    files: dict[str, Content] = {"net.yaml": pipeline}
+    files |= {} if content is None else {name: content}
+    return Kind(given, "run net.yaml photo.png", says, files)
+
+
+RIGHT = {
+    "model.0.weight": torch.ones(2, 3, 3, 3),
+    "model.0.bias": torch.ones(2),
+    "model.2.weight": torch.ones(3, 2, 3, 3),
+    "model.2.bias": torch.ones(3),
+}
+WEIGHTS = Area(
+    "Weights",
+    "No code in a file is run. `net.yaml` is a network of two layers.",
+    (
+        Kind("no such file", "convert a.pth b.safetensors", "a.pth: there is no such file"),
+        weights("a folder", "a.pth", folder),
+        weights("an empty file", "a.pth", b""),
+        weights("text", "a.pth", "weights"),
+        weights("a picture", "a.pth", picture()),
+        weights("a file that is cut off", "a.pth", checkpoint(RIGHT)[:500]),
+        weights("a pickle that would run code", "run any code", program()),
+        weights("a pickle that would run code, in an archive", "a.pth", zipped("archive/data.pkl", program())),
+        weights("an archive that unpacks to 4 GB", "unpacks to 4.29e+03 MB", zip_bomb("archive/data.pkl")),
+        weights("a tensor that states more values than are stored", "states more values than are stored", checkpoint({"a": torch.ones(1).expand(10**9)})),
+        weights("no tensors", "the file holds no named tensors", checkpoint({"epoch": 3})),
+        weights("one tensor without a name", "the file holds no named tensors", checkpoint(torch.ones(3))),
+        weights("a list", "no named tensors", checkpoint([1, 2])),
+        weights("a sparse tensor", "a is a sparse tensor", checkpoint({"a": torch.ones(2, 2).to_sparse()})),
+        weights("complex numbers", "a is a complex tensor", checkpoint({"a": torch.ones(2, dtype=torch.complex64)})),
+        weights("a quantised tensor", "a is a quantised tensor", checkpoint({"a": torch.quantize_per_tensor(torch.ones(2), 1, 0, torch.quint8)})),
+        weights("a safetensors file that is cut off", "a.safetensors", tensors(a=torch.ones(9))[:-9], "a.safetensors"),
+        weights("a safetensors header of 8 EB", "a.safetensors", safetensors_header(b"{}", 2**63), "a.safetensors"),
+        weights("a safetensors header that is no JSON", "a.safetensors", safetensors_header(b"nothing"), "a.safetensors"),
+        weights("a suffix that is unknown", "a.txt", checkpoint(RIGHT), "a.txt"),
+        Kind("a target of another suffix", "convert a.pth b.pth", "give a name with that suffix", {"a.pth": checkpoint(RIGHT)}),
+        Kind("the source as target", "convert a.safetensors a.safetensors", "would overwrite the checkpoint", {"a.safetensors": tensors(a=torch.ones(1))}),
+        Kind("a target in a folder that is not there", "convert a.pth none/b.safetensors", "none", {"a.pth": checkpoint(RIGHT)}),
+        loaded("no weights", "there is no such file", None),
+        loaded("a name that the package has not", "the package has no weights called 'nothing'", None, "nothing"),
+        loaded("a name outside of the package", "give a file that ends in", None, "../../../etc/passwd"),
+        loaded("a part that the file has not", "a.pth", checkpoint(RIGHT), "a.pth#q"),
+        loaded("weights of another network", "these weights do not fit", checkpoint({"a": torch.ones(2)})),
+        loaded("weights of another size", "wrong shape: model.0.weight", checkpoint(RIGHT | {"model.0.weight": torch.ones(4, 3, 3, 3)})),
+        loaded("weights that lack a tensor", "missing: model.2.bias", checkpoint({k: v for k, v in RIGHT.items() if k != "model.2.bias"})),
+        loaded("NaN", "model.0.bias holds NaN or infinity", checkpoint(RIGHT | {"model.0.bias": torch.full((2,), torch.nan)})),
+        loaded("whole numbers", "wrong type", checkpoint(RIGHT | {"model.0.bias": torch.ones(2, dtype=torch.int)})),
+        loaded("two networks", "several sets of weights in the file match", checkpoint({f"{n}.{k}": v for n in "ab" for k, v in RIGHT.items()})),
+        Kind("a network without weights", "run net.yaml photo.png", "no weights are given", {"net.yaml": TRAINED}),
+    ),
+)
+
+PRIOR = """\
+import pnp
+from pnp import Image, Level
+
+@pnp.prior("mine")
+class Mine(pnp.Prior):
+    \"\"\"Mine.\"\"\"
+    def forward(self, x: Image, level: Level | None = None) -> Image:
+        return x
+"""
+USED = "given: [y]\nmodules: {P: {prior: mine}}\nstart: ['x = P(y)']\nreturn: x\n"
+
+
+def plugin(given: str, text: Content, says: str, name: str = "a.py") -> Kind:
+    """A file that is no good plugin."""
+    files = {"mine.yaml": USED, name: text}
+    return Kind(given, f"run mine.yaml photo.png --plugin {name}", says, files)
+
+
+def prior(given: str, old: str, new: str, says: str) -> Kind:
+    """A plugin with one text replaced."""
+    assert old in PRIOR
+    return plugin(given, PRIOR.replace(old, new), says)
+
+
+PLUGINS = Area(
+    "Plugins",
+    "`a.py` registers a prior, which `mine.yaml` uses.",
+    (
+        Kind("no such file", "list priors --plugin a.py", "--plugin a.py: there is no such file"),
+        plugin("a folder", folder, "--plugin a.py: this is a folder"),
+        plugin("another suffix", PRIOR, "not a Python file", "a.txt"),
+        plugin("an error of syntax", "def", "SyntaxError"),
+        plugin("bytes", b"\xff\xfe\x00", "--plugin a.py: "),
+        plugin("an import that fails", "import nothing_at_all", "No module named 'nothing_at_all'; repair the file"),
+        plugin("a program that ends", "import sys; sys.exit(3)", "SystemExit: 3; repair the file"),
+        plugin("an error of several lines", "raise ValueError('a\\n' * 50)", "ValueError: a"),
+        prior("a name of another module", '"mine"', '"tv"', "two priors are called 'tv'"),
+        prior("a name that is no text", '"mine"', "3", "the name of a prior is text, not 3"),
+        prior("an empty name", '"mine"', '""', "the name of a prior is text"),
+        prior("another interface", "pnp.Prior", "pnp.Estimator", "so it must derive from pnp.Prior"),
+        prior("no types of inputs", "x: Image", "x", "mine"),
+        prior("no type of the output", " -> Image", "", "mine"),
+        prior("a type that does not exist", "x: Image", "x: Picture", "Picture"),
+        prior("an option called weights", "    def forward", "    def __init__(self, weights: int = 1):\n        super().__init__()\n    def forward", "'weights' is a key of every module"),
+        prior("an option called as a kind", "    def forward", "    def __init__(self, prior: int = 1):\n        super().__init__()\n    def forward", "'prior' is a key of every module"),
+        prior("a citation that does not exist", "    def forward", "    cite = ('nobody2020nothing',)\n    def forward", "nobody2020nothing"),
+        prior("a citation as text", "    def forward", "    cite = 'rudin1992tv'\n    def forward", "`cite` is a tuple"),
+        prior("an error when it is built", "    def forward", "    def __init__(self):\n        raise ValueError('no')\n    def forward", "no"),
+        prior("an error when it runs", "return x", "return 1 / 0", "ZeroDivisionError"),
+        prior("a program that ends when it runs", "return x", "raise SystemExit(0)", "a plugin ended the program"),
+        prior("another shape", "return x", "return x[..., 1:]", "mine"),
+        prior("another type", "return x", "return None", "mine"),
+        prior("NaN", "return x", "return x / 0 - x / 0", "NaN"),
+        prior("complex numbers", "return x", "return x + 0j", "mine"),
+        ok("an option called name", "run mine.yaml photo.png --plugin a.py", "24 x 24", "restored/photo_x1.png", files={"mine.yaml": USED, "a.py": PRIOR.replace("    def forward", "    def __init__(self, name: str = 'a'):\n        super().__init__()\n    def forward")}),
+    ),
+)
