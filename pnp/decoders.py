@@ -79,7 +79,7 @@ def decode(path: Path) -> Decoded:
         ) from e
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of another library's error, short enough for a message."""
     return (str(error) or type(error).__name__).splitlines()[0][:100]
 

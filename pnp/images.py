@@ -67,12 +67,11 @@ def existing_file(path: str | Path) -> Path:
     """The path of a file; PnpError if there is none."""
     if not str(path):
         raise PnpError("the name of the image is empty")
-    path = Path(path)
     if not os.path.isfile(path):
         folder = os.path.isdir(path)
         reason = "this is a folder, not an image" if folder else "there is no such file"
         raise PnpError(f"{path}: {reason}")
-    return path
+    return Path(path)
 
 
 def write_image(

@@ -60,7 +60,7 @@ DOCUMENTS = Area(
         document("an object of Python", "a: !!python/object:os.system 1", "is not part of the language"),
         document("values nested 100 deep", "a: " + "[" * 100, "nested more than 20 levels deep"),
         document("brackets nested 10000 deep", "[" * 10000, "nested more than 20 levels deep"),
-        document("10 MB of keys", "".join(f"k{i}: 1\n" for i in range(10**5)), "but the limit is 100 kB"),
+        document("10 MB of keys", "key: 1\n" * 1_500_000, "has 10.5 MB, but the limit is 100 kB"),
         document("a key without a value", f"{GOOD}repeat:\n", "'repeat' has no value"),
         document("a key that does not exist", f"{GOOD}repaet: 2\n", "did you mean 'repeat'?"),
         document("a number of 400 digits", f"{GOOD}repeat: {'9' * 400}\n", "repeat"),
@@ -114,14 +114,9 @@ DOCUMENTS = Area(
     ),
 )
 
-RECIPE = """\
-pipeline: hqs-tv.yaml
-train: [P]
-losses: [{l1: x}]
-"""
 TRAINED = """\
 given: [y]
-modules: {P: {prior: dncnn, nc: 2, nb: 2}}
+modules: {P: {prior: dncnn, channels: 3, depth: 2, features: 2}}
 start: ['x = P(y)']
 return: x
 """
@@ -137,7 +132,7 @@ def recipe(given: str, text: str, says: str) -> Kind:
 
 def training(given: str, text: str, says: str, files: dict[str, Content] | None = None) -> Kind:
     """A training that is started wrongly."""
-    base = "pipeline: ./net.yaml\ntrain: [P]\nlosses: [{l1: x}]\ncrop: 16\n"
+    base = "pipeline: ./net.yaml\ntrain: [P]\nlosses: [{l1: x}]\ncrop: 24\nvalidation: {crop: 24}\n"
     made = {"net.yaml": TRAINED, "a.yaml": base, **IMAGES, **(files or {})}
     return Kind(given, f"train a.yaml {text}", says, made)
 
@@ -149,12 +144,12 @@ RECIPES = Area(
         Kind("a recipe that does not exist", "train jiont", "there is no recipe called 'jiont'; did you mean 'joint'?"),
         Kind("a pipeline in place of a recipe", "train a.yaml", "a.yaml", {"a.yaml": "extends: bicubic\n"}),
         recipe("a key that does not exist", "btach: 3", "did you mean 'batch'?"),
-        recipe("a loss that does not exist", "losses: [{l3: x}]", "'losses' is written twice"),
+        recipe("a key twice", "losses: [{l2: x}]", "'losses' is written twice"),
         recipe("a batch of nothing", "batch: 0", "batch is 0, but should be a whole number of at least 1"),
         recipe("a learning rate below 0", "optimiser: {lr: -1}", "lr is -1, but should be a number above 0"),
         recipe("an optimiser that does not exist", "optimiser: {method: sgd}", "method is 'sgd', but should be one of adam, muon"),
-        recipe("kernels of an even size", "degradations: {size: 4}", "size is 4, but should be"),
-        recipe("more than all", "degradations: {grey: 2}", "grey is 2, but should be"),
+        recipe("kernels of an even size", "degradations: {size: 4}", "size should be odd, so that kernels have a middle, but is 4; write 5"),
+        recipe("more than all", "degradations: {grey: 2}", "grey should be between 0 and 1, but is 2"),
         recipe("a scale of 0", "degradations: {scales: {0: 1}}", "scales"),
         recipe("noise of 0-255", "degradations: {noise: 15}", "noise"),
         recipe("a seed of 30 digits", f"seed: {'9' * 30}", "seed is 9"),
@@ -177,12 +172,19 @@ RECIPES = Area(
         training("nothing to continue", "--steps 1 --data images --resume", "--resume"),
         training("results among the images", "--steps 1 --data images -o images", "is inside the training images"),
         training("results in a file", "--steps 1 --data images -o k.npy", "k.npy"),
+        training("a log that is damaged", "--steps 1 --data images --resume", "log.csv", {"runs/a/log.csv": b"\xff\xfe\0"}),
+        training("a log of something else", "--steps 1 --data images --resume", "log.csv", {"runs/a/log.csv": "a,b\n1,2\n3,4\n"}),
+        note(
+            "an image smaller than the crop",
+            "pnp.training.data.read_images(['images'], 3, 24)",
+            "1 of 3 images are smaller than the crop of 24 pixels and are skipped: c.png",
+            files={**IMAGES, "images/c.png": picture(PIXELS[:9])},
+        ),
         training("a name of weights outside of the package", "--steps 1 --data images --ship ../../../evil", "--ship ../../../evil: a name is needed"),
         training("a name of weights that begins with a slash", "--steps 1 --data images --ship /evil", "--ship /evil: a name is needed"),
     ),
 )
 
-NET = "modules: {P: {prior: dncnn, nc: 2, nb: 2, weights: NAME}}\n"
 
 
 def weights(given: str, says: str, content: Content, name: str = "a.pth") -> Kind:
@@ -192,7 +194,7 @@ def weights(given: str, says: str, content: Content, name: str = "a.pth") -> Kin
 
 def loaded(given: str, says: str, content: Content | None, name: str = "a.pth") -> Kind:
     """Weights that do not fit a network."""
-    pipeline = TRAINED.replace("nb: 2", f"nb: 2, weights: {name}")
+    pipeline = TRAINED.replace("depth", f"weights: {name}, depth")
     files: dict[str, Content] = {"net.yaml": pipeline}
     files |= {} if content is None else {name: content}
     return Kind(given, "run net.yaml photo.png", says, files)
@@ -241,6 +243,9 @@ WEIGHTS = Area(
         loaded("NaN", "model.0.bias holds NaN or infinity", checkpoint(RIGHT | {"model.0.bias": torch.full((2,), torch.nan)})),
         loaded("whole numbers", "wrong type", checkpoint(RIGHT | {"model.0.bias": torch.ones(2, dtype=torch.int)})),
         loaded("two networks", "several sets of weights in the file match", checkpoint({f"{n}.{k}": v for n in "ab" for k, v in RIGHT.items()})),
+        Kind("a manifest that is damaged", "pnp.manifest.read_entries(Path('a.yaml'))", "a.yaml: the file is damaged", {"a.yaml": "a: [1"}),
+        Kind("a manifest that is a list", "pnp.manifest.read_entries(Path('a.yaml'))", "the file is damaged (it is no map)", {"a.yaml": "- 1\n"}),
+        Kind("an entry of a manifest that is a number", "pnp.manifest.read_entries(Path('a.yaml'))", "(an entry is no map)", {"a.yaml": "a: 1\n"}),
         Kind("a network without weights", "run net.yaml photo.png", "no weights are given", {"net.yaml": TRAINED}),
     ),
 )

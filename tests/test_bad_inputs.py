@@ -65,7 +65,7 @@ def answer(kind: Kind) -> int:
             return main(shlex.split(kind.call))
         return 2
     try:
-        eval(kind.call, {"pnp": pnp, "torch": torch, "np": np, "Image": Image})
+        eval(kind.call, {"pnp": pnp, "torch": torch, "np": np, "Image": Image, "Path": Path})
     except pnp.PnpError as e:
         print(pnp.errors.fitted(str(e)), file=sys.stderr)
         return 1

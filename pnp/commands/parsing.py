@@ -25,7 +25,8 @@ class Parser(argparse.ArgumentParser):
             argument, value, listed = match.groups()
             choices = [choice.strip("'") for choice in listed.split(", ")]
             if argument == "COMMAND":
-                message = f"there is no command {value}; {hint(value, choices, 'commands')}"
+                known = hint(value.strip("'"), choices, "commands")
+                message = f"there is no command {value}; {known}"
             else:
                 message = f"{argument} is {value}, but must be one of {', '.join(choices)}"
         super().error(fitted(message, 180))
