@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import struct
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -132,6 +133,13 @@ def checkpoint(value: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return buffer.getvalue()
+
+
+def quantised() -> torch.Tensor:
+    """A tensor of whole numbers that stand for real ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch will remove it
+        return torch.quantize_per_tensor(torch.ones(2), 1, 0, torch.quint8)
 
 
 def tensors(**values: Any) -> bytes:

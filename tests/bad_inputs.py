@@ -48,12 +48,16 @@ class Area:
     kinds: tuple[Kind, ...]
 
 
-def ok(given: str, call: str, says: str, *made: str, files: Mapping[str, Content] | None = None) -> Kind:
+def ok(
+    given: str, call: str, says: str, *made: str, files: Mapping[str, Content] | None = None
+) -> Kind:
     """An input that is accepted, and what is printed on stdout or made."""
     return Kind(given, call, says, files or {}, "accepted", made)
 
 
-def note(given: str, call: str, says: str, *made: str, files: Mapping[str, Content] | None = None) -> Kind:
+def note(
+    given: str, call: str, says: str, *made: str, files: Mapping[str, Content] | None = None
+) -> Kind:
     """An input that is accepted with a note on stderr."""
     return Kind(given, call, says, files or {}, "accepted with a note", made)
 

@@ -72,6 +72,7 @@ def answer(kind: Kind) -> int:
     return 0
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 @pytest.mark.parametrize("name", KINDS)
 def test_each_kind_gets_its_answer(name, folder, capsys):
     kind = KINDS[name]
@@ -100,7 +101,7 @@ def test_each_kind_gets_its_answer(name, folder, capsys):
 def test_there_are_many_kinds_and_no_two_alike():
     assert len(KINDS) >= 150
     assert len(KINDS) == sum(len(area.kinds) for area in AREAS)
-    assert all(kind.says or kind.made or kind.python for kind in KINDS.values())
+    assert all(kind.says or kind.answer == "accepted" for kind in KINDS.values())
 
 
 def test_the_page_is_the_table():

@@ -49,10 +49,11 @@ def dialect_of(name: str) -> tuple[Dialect, str]:
     found = [d for d in DIALECTS.values() if name in d.names()]
     if found:
         return found[0], name
-    others = [n for d in (RECIPES, COMPARISONS) for n in d.names()]
-    near = nearest(name, others)
-    if near and not nearest(name, PIPELINES.names()):
-        raise PnpError(f"there is no pipeline, recipe or comparison called '{name}'; {near}")
+    everything = (*DIALECTS.values(), *REGISTRIES.values())
+    near = nearest(name, [n for kind in everything for n in kind.names()])
+    if near != nearest(name, PIPELINES.names()):
+        what = "pipeline, recipe, comparison or module"
+        raise PnpError(f"there is no {what} called '{name}'; {near}")
     return PIPELINES, name
 
 

@@ -53,8 +53,7 @@ VERSIONS = ("commit", "pnp", "torch", "machine", "device", "threads", "date")
 COLUMNS = (*KEY, *MEASURED, "image_sha256", "image_hash", *IDENTITY, *VERSIONS)
 _HEADER = ",".join(COLUMNS)
 _OTHER = (
-    "its columns are not those of this version of pnp; "
-    "rename or delete the file to measure again"
+    "its columns are not those of this version of pnp; rename or delete the file to measure again"
 )
 
 Row = dict[str, str]
