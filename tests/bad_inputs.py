@@ -102,7 +102,7 @@ def _cell(text: str) -> str:
 
 def _code(text: str) -> str:
     printable = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    short = printable if len(printable) <= 100 else f"{printable[:60]} ... {printable[-20:]}"
+    short = printable if len(printable) <= 120 else f"{printable[:60]} ... {printable[-20:]}"
     return f"`{_cell(short)}`"
 
 

@@ -108,8 +108,18 @@ IMAGES = (
         npy_header((3, 3, 10**9)),
         "a.npy",
     ),
-    image("a JPEG in CMYK", "the colours are CMYK", picture(form="JPEG", mode="CMYK"), "a.jpg"),
-    image("a TIFF in CMYK", "the colours are CMYK", picture(form="TIFF", mode="CMYK"), "a.tif"),
+    image(
+        "a JPEG in CMYK",
+        "the colours are CMYK, and their conversion to RGB depends on the profile; convert it to sRGB",
+        picture(form="JPEG", mode="CMYK"),
+        "a.jpg",
+    ),
+    image(
+        "a TIFF in CMYK",
+        "the colours are CMYK, and their conversion to RGB depends on the profile; convert it to sRGB",
+        picture(form="TIFF", mode="CMYK"),
+        "a.tif",
+    ),
     image(
         "a TIFF in CMYK of 16 bits",
         "16 bits and kind SEPARATED",
