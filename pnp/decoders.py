@@ -116,6 +116,7 @@ def from_pillow(image: Pillow.Image, where: str) -> np.ndarray:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file as a Pillow image of which only the header has been read, of a plausible size."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # damage becomes one PnpError
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF
         with _size_check:  # `check_pixels` takes the place of Pillow's own limit

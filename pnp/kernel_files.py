@@ -28,7 +28,8 @@ from pnp.files import atomic
 from pnp.images import read_image
 from pnp.kernel_words import is_words, kernel_of_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
-from pnp.limits import check_array, check_matlab, check_unpacked, check_zip
+from pnp.limits import check_array, check_unpacked, check_zip
+from pnp.matlab_files import check_matlab
 from pnp.tensors import check_tensor
 
 WORDS = "gaussian:1.6, gaussian:3,1,45, motion:1 or delta"

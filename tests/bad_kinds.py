@@ -322,6 +322,24 @@ KERNELS = (
         b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + bytes(50),
         "a.mat",
     ),
+    kernel(
+        "a MATLAB file that lacks an imaginary part",
+        "an array lacks some of its entries",
+        matlab(k=TAPS).replace(b"\6\0\0\0\0\0\0\0\5", b"\6\x08\0\0\0\0\0\0\5"),
+        "a.mat",
+    ),
+    kernel(
+        "a MATLAB file whose numbers are of an unknown type",
+        "an array lacks some of its entries",
+        matlab(k=TAPS).replace(b"\x09\0\0\0\x48", b"\x99\0\0\0\x48"),
+        "a.mat",
+    ),
+    kernel(
+        "a MATLAB file that states 134 million cells",
+        "an array lacks some of its entries",
+        matlab(k={"a": TAPS}).replace(b"\1\0\0\0\1\0\0\0\1", b"\1\0\0\x08\1\0\0\0\1", 1),
+        "a.mat",
+    ),
     kernel("a MATLAB file of text", "a kernel is an array (K, L)", matlab(k="text"), "a.mat"),
     kernel("a MATLAB structure", "a kernel holds real numbers", matlab(k={"a": TAPS}), "a.mat"),
     kernel(
