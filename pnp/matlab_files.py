@@ -36,8 +36,10 @@ def check_matlab(path: Path) -> None:
     """Refuse a file that unpacks to too much, by unpacking up to the limit, or that is damaged."""
     with path.open("rb") as file:
         head = file.read(_HEADER)
-        order = ">" if head.endswith(b"MI") else "<"
-        if len(head) < _HEADER or struct.unpack(f"{order}H", head[124:126]) != (0x0100,):
+        if len(head) < _HEADER or 0 in head[:4]:  # version 4
+            return
+        order = "<" if head.endswith(b"IM") else ">"  # as SciPy reads these four bytes
+        if head[125 if head[126:127] == b"I" else 124] != 1:
             return
         check_unpacked(path, _unpacked_sizes(file, order))
     content = memoryview(path.read_bytes())[_HEADER:]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bad_files import PIXELS, TAPS, npy, picture
-from bad_inputs import PAGE, WRITE, Kind, page
+from bad_inputs import PAGE, WRITE, Content, Kind, page
 from bad_kinds import AREAS
 from PIL import Image
 
@@ -18,7 +18,7 @@ from pnp.cli import main
 from pnp.registry import REGISTRIES
 
 KINDS = {f"{area.title}: {kind.given}": kind for area in AREAS for kind in area.kinds}
-COMMON = {
+COMMON: dict[str, Content] = {
     "photo.png": picture(PIXELS),
     "k.npy": npy(TAPS),
     "tv.yaml": "extends: hqs-tv\nrepeat: 1\nmodules: {P: {iterations: 1}}\n",

@@ -49,8 +49,9 @@ def dialect_of(name: str) -> tuple[Dialect, str]:
     found = [d for d in DIALECTS.values() if name in d.names()]
     if found:
         return found[0], name
-    everything = (*DIALECTS.values(), *REGISTRIES.values())
-    near = nearest(name, [n for kind in everything for n in kind.names()])
+    others = [n for dialect in DIALECTS.values() for n in dialect.names()]
+    others += [n for registry in REGISTRIES.values() for n in registry.names()]
+    near = nearest(name, others)
     if near != nearest(name, PIPELINES.names()):
         what = "pipeline, recipe, comparison or module"
         raise PnpError(f"there is no {what} called '{name}'; {near}")
