@@ -34,12 +34,15 @@ from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
-from pnp.quality import measure
+from pnp.quality import measure, scale_of
 from pnp.result import Result, State
 from pnp.verdict import judge
 
 TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
 """The variables of a pipeline that a caller can give beside the image, and their arguments."""
+
+CORNER = 48
+"""Side of the part of an observation on which the size of the result is found."""
 
 
 @dataclass(frozen=True)
@@ -168,19 +171,13 @@ class Restorer:
         name = name or _named(image)
         began = time.perf_counter()
         y, s = as_image_file(image).visible(), self.scale
-        height, width = (side * s for side in y.shape[-2:])
         truth = None if reference is None else as_image_file(reference).visible()
-        if truth is not None and tuple(truth.shape[-2:]) != (height, width):
-            raise PnpError(
-                f"{self.say('reference')} {_named(reference)}: it is {truth.shape[-2]} x "
-                f"{truth.shape[-1]}, but {name} at scale {s} becomes {height} x {width}; "
-                "pnp degrade writes a pair that fits"
-            )
-        given = self.given
-        if (kernel := self._kernel((height, width))) is not None:
-            given = {**given, "k": kernel}
+        if truth is not None:
+            self._check_reference(y, truth, reference, name)
+        given = self._given_for(y)
         read = time.perf_counter()
         boundary = self.facts["boundary"]
+        torch.manual_seed(self.facts["seed"])
         result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
@@ -199,7 +196,8 @@ class Restorer:
             "input": name,
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
             "boundary": boundary,
-            "size": [height, width],
+            "size": list(x.shape[-2:]),
+            "scale": scale_of(x, y),
             "estimates": levels,
             "quality": quality,
             "notes": notes,
@@ -238,6 +236,33 @@ class Restorer:
                 f"it takes {listed}"
             )
 
+    def _check_reference(self, y: Tensor, truth: Tensor, reference: Any, name: str) -> None:
+        """PnpError if the ground truth is not as large as the result will be.
+
+        If it is not s times as large as y, a run on a corner of y tells how large the result is.
+        """
+        size, scale = tuple(truth.shape[-2:]), self.scale
+        if size == tuple(scale * side for side in y.shape[-2:]):
+            return
+        corner = y[..., :CORNER, :CORNER].to(self.device)
+        given = self._given_for(corner)
+        if "mask" in given:
+            given["mask"] = given["mask"][..., : corner.shape[-2], : corner.shape[-1]]
+        x = run_image(self.pipeline, corner, given, boundary=self.facts["boundary"])["x"]
+        scale = scale_of(x, corner)
+        height, width = (side * (scale or 1) for side in y.shape[-2:])
+        if scale is not None and size != (height, width):
+            raise PnpError(
+                f"{self.say('reference')} {_named(reference)}: it is {size[0]} x {size[1]}, but "
+                f"{name} at scale {scale} becomes {height} x {width}; "
+                "pnp degrade writes a pair that fits"
+            )
+
+    def _given_for(self, y: Tensor) -> dict[str, Any]:
+        """The given variables for an observation of this size."""
+        kernel = self._kernel((self.scale * y.shape[-2], self.scale * y.shape[-1]))
+        return {**self.given} if kernel is None else {**self.given, "k": kernel}
+
     def _kernel(self, size: tuple[int, int]) -> Tensor | None:
         """The given kernel, cropped if it is too large for an image of this size."""
         if isinstance(self.kernel, str):
@@ -250,7 +275,7 @@ class Restorer:
         self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]
     ) -> dict[str, Any] | None:
         """The verdict on an estimated kernel; None if the pipeline estimates none."""
-        if "k" not in result or self.kernel is not None or x.shape[-1] != self.scale * y.shape[-1]:
+        if "k" not in result or self.kernel is not None or scale_of(x, y) != self.scale:
             return None
         sigma = levels["sigma"][-1] if "sigma" in levels else self.given.get("sigma")
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))

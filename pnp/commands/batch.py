@@ -18,9 +18,9 @@ from pnp.commands.inputs import (
     DEFAULT,
     SCALES,
     find_images,
+    finished,
     hash_of,
     identity,
-    is_finished,
     names_of,
     pipeline_and_images,
     usual_scale,
@@ -124,14 +124,17 @@ class _Batch:
             ]
             for path in self.names
         }
-        given = given_files(self.args, self.name, [found.path for found in self.images])
-        check_results(results, given)
+        self.given = given_files(self.args, self.name, [found.path for found in self.images])
+        check_results(results, self.given)
         for folder in {folder for folder, _ in self.names.values()}:
             make_folder(folder)
 
     def _target(self, path: str, scale: int) -> Path:
+        return Path(f"{self._stem(path)}_x{scale}")
+
+    def _stem(self, path: str) -> Path:
         folder, name = self.names[path]
-        return folder / f"{name}_x{scale}"
+        return folder / name
 
     def run(self) -> Iterator[tuple[str, str]]:
         """For each image a summary and the reason of a failure; one of them is empty."""
@@ -156,13 +159,18 @@ class _Batch:
             scale = self.scales[0]
             if len(self.scales) > 1:
                 scale = usual_scale(*image.pixels.shape[-2:])
-            target = self._target(path, scale)
-            restorer = _at(self.restorer, scale)
+            stem, restorer = self._stem(path), _at(self.restorer, scale)
             options = Options(self.args.reference, self.also, self.args.format, self.args.compare)
             made = identity(path, self.pipeline, scale, vars(options))
-            if not self.args.overwrite and is_finished(Path(f"{target}.json"), made):
-                return f"{path}: restored already, to {target}.json (--overwrite repeats it)", ""
-            return restore_file(restorer, path, image, target, options, made), ""
+            record = None if self.args.overwrite else finished(stem, made)
+            if record is not None:
+                return f"{path}: restored already, to {record} (--overwrite repeats it)", ""
+
+            def check(target: Path) -> None:
+                ending = options.ending(path, image)
+                check_results({path: result_files(target, ending).values()}, self.given)
+
+            return restore_file(restorer, path, image, stem, options, made, check), ""
         except PnpError as e:
             if self.args.debug:
                 raise
