@@ -9,10 +9,10 @@ the files that it writes (`pnp/commands/run.py`).
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import pnp
 from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
@@ -34,6 +33,7 @@ from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
+from pnp.provenance import made_with, now
 from pnp.quality import measure, scale_of
 from pnp.result import Result, State
 from pnp.verdict import judge
@@ -142,6 +142,7 @@ class Restorer:
             "boundary": as_option(spec.name, say("boundary"), Assumption, boundary),
             "seed": seed,
             "dtype": dtype,
+            "random_weights": random_weights,
         }
         self._check(spec, self.facts["given"])
         self.device = choose_device(device, say("device"))
@@ -191,6 +192,7 @@ class Restorer:
         record = {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
+            "with": self.facts["with"],
             "set": self.facts["set"],
             "document": self.pipeline.spec.document.plain(),
             "input": name,
@@ -207,13 +209,16 @@ class Restorer:
             "seed": self.facts["seed"],
             "device": str(self.device),
             "dtype": self.facts["dtype"],
-            "versions": {
-                "pnp": pnp.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            "random_weights": self.facts["random_weights"],
+            "date": now(),
+            **self.made,
         }
         return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """The weights' checksums, versions and the machine (`pnp.provenance.made_with`)."""
+        return made_with(self.pipeline.spec, self.device, self.facts["random_weights"])
 
     def _check(self, spec: Spec, offered: Mapping[str, Any]) -> None:
         """PnpError, in the caller's words, for missing arguments and for those it does not take."""
@@ -241,8 +246,8 @@ class Restorer:
 
         If it is not s times as large as y, a run on a corner of y tells how large the result is.
         """
-        size, scale = tuple(truth.shape[-2:]), self.scale
-        if size == tuple(scale * side for side in y.shape[-2:]):
+        size = tuple(truth.shape[-2:])
+        if size == tuple(self.scale * side for side in y.shape[-2:]):
             return
         corner = y[..., :CORNER, :CORNER].to(self.device)
         given = self._given_for(corner)

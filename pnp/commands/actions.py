@@ -40,6 +40,10 @@ def _spec(args: argparse.Namespace, name: str) -> Spec:
 
 def run(args: argparse.Namespace) -> int:
     """Restore images."""
+    if args.again is not None:
+        from pnp.commands.again import repeat
+
+        return repeat(args)
     from pnp.commands.batch import restore_files
 
     return restore_files(args)

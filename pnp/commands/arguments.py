@@ -17,6 +17,14 @@ _SCALE, _SEED = whole("scale", 1, 16), whole("seed", 0, 2**32 - 1)
 _LEVEL = "noise level, for example 2%%, 5/255 or 0.02"
 
 
+def add_common(command: argparse.ArgumentParser) -> None:
+    """The options of every command."""
+    add = command.add_argument
+    plugin = "a Python file with modules"
+    add("--plugin", metavar="FILE", action="append", default=[], help=plugin)
+    add("--debug", action="store_true", help="show the stack trace of an error")
+
+
 def add_changes(chosen: argparse.ArgumentParser) -> None:
     """The options that change a pipeline."""
     add = chosen.add_argument
@@ -33,7 +41,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
     add(
         "words",
         metavar="IMAGE",
-        nargs="+",
+        nargs="*",
         help="a pipeline (a name, see pnp list, or a YAML file; without it, a blind one that fits "
         "photographs), then the observations y: PNG, TIFF, JPEG, WebP, .npy ..., or folders",
     )
@@ -41,8 +49,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="DIR",
-        default="restored",
-        help=f"folder for NAME_xS.png, the kernel and a JSON record ({DEFAULT})",
+        help="folder for NAME_xS.png, the kernel and a JSON record (default: restored)",
     )
     add(
         "-s",
@@ -84,6 +91,8 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="also trace this variable, for example w or z",
     )
+    again = "repeat the run of this JSON record (default of --out: again), and compare the images"
+    add("--again", metavar="RECORD", help=again)
     _add_computing(run)
 
 

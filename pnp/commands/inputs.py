@@ -23,6 +23,8 @@ from pnp.language.reader import PIPELINES
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
 
+FOLDER = "restored"
+"""The folder of results without `--out`."""
 DEFAULT = "spectral-usrnet"
 """The pipeline of a plain `pnp run PHOTO`."""
 MEGAPIXELS = 4.0

@@ -48,7 +48,7 @@ def restore_file(
     image: ImageFile,
     stem: Path,
     options: Options | None = None,
-    identity: str = "",
+    facts: Mapping[str, Any] | None = None,
     check: Callable[[Path], None] = lambda target: None,
 ) -> str:
     """Restore one file and write image, kernel, trace and record; returns a summary to print.
@@ -62,7 +62,7 @@ def restore_file(
         image: What was read from it.
         stem: Path of the results without the scale and their endings.
         options: What is compared, traced and written.
-        identity: A hash of all that determines the result, for the record.
+        facts: More for the record: the command, a hash of all that determines the result.
         check: Called with the path of the results without endings, before they are written.
     """
     options = options or Options()
@@ -88,7 +88,7 @@ def restore_file(
     absent |= set() if options.compare else {"comparison"}
     paths = {what: name for what, name in named.items() if what not in absent}
     record["files"] = {what: str(p) for what, p in paths.items()}
-    record["identity"] = identity
+    record |= facts or {}
     with together():
         write_image(paths["image"], restored.image, like=image)
         if restored.kernel is not None:
