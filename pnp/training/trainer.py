@@ -39,6 +39,7 @@ from pnp.training.optimiser import LearningRate, make_optimiser
 from pnp.training.processes import Interrupt, agreed, fabric_for
 from pnp.training.recipe import Recipe
 from pnp.training.run_folder import PRE_DECAY, Checkpoint, Run
+from pnp.training.run_pipeline import write_pipeline
 from pnp.training.shipping import export
 from pnp.training.start import prepare
 from pnp.training.validation import Validation, draw, write_samples
@@ -292,6 +293,7 @@ class Trainer:
         with self.averaged:
             path = self.folder.folder / "weights.safetensors"
             self.entry = export(path, self.pipeline, symbols, measure, facts)
+        write_pipeline(path, recipe, self.pipeline, symbols)
         if self.trained_on:
             write_fingerprints(beside(path), self.trained_on)
 
