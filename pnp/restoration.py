@@ -235,7 +235,9 @@ class Restorer:
             raise PnpError(f"the pipeline {name} needs {needed}; it takes {listed}")
         extra = [v for v, value in offered.items() if value is not None and v not in takes]
         if extra:
-            what = "estimates the kernel itself" if extra == ["k"] else f"does not use {extra[0]}"
+            what = f"does not use {extra[0]}"
+            if extra[0] == "k":
+                what = "estimates the kernel itself" if "k" in spec.kinds else "uses no kernel"
             raise PnpError(
                 f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; "
                 f"it takes {listed}"

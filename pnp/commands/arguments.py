@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pnp.commands.parsing import positive, whole
+from pnp.commands.parsing import folder, positive, whole
 
 DEFAULT = "default: %(default)s"
 _KERNEL = (
@@ -49,6 +49,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="DIR",
+        type=folder,
         help="folder for NAME_xS.png, the kernel and a JSON record (default: restored)",
     )
     add(
@@ -136,6 +137,7 @@ def add_degrade(degrade: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="DIR",
+        type=folder,
         required=True,
         help="folder for NAME_xS_lr.png, the kernel and a JSON record",
     )

@@ -34,6 +34,7 @@ FOLDER_FILE = "pipeline.yaml"
 """A folder with this file, such as that of a training run, is a pipeline."""
 _LONGEST = 50
 """Files from a document to its base."""
+_SYMBOL = re.compile(r"[A-Z]\w*")
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
@@ -144,7 +145,7 @@ class Dialect:
         if first not in settable:
             if self.inner is not None and first in self.inner.keys and first != "extends":
                 return self.override(document, f"set.{key}", value)
-            raise PipelineError([self._not_settable(first, settable, value.origin)])
+            raise PipelineError([self._not_settable(key, settable, value.origin)])
         within = document.value.get(first)
         of_a_list = within is not None and within.is_list
         whole = value.is_map or value.value is None
@@ -163,7 +164,11 @@ class Dialect:
             if key not in self.keys
         ]
 
-    def _not_settable(self, key: str, settable: list[str], origin: Origin) -> Problem:
+    def _not_settable(self, whole: str, settable: list[str], origin: Origin) -> Problem:
+        key = whole.partition(".")[0]
+        if _SYMBOL.fullmatch(key):
+            cure = f"an option of a module is set as modules.{whole}"
+            return Problem(origin, f"a {self.noun} has no key '{key}' to set", cure)
         if self.inner is None:
             cure = hint(key, settable, "keys")
             return Problem(origin, f"a {self.noun} has no key '{key}' to set", cure)
