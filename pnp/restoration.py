@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pnp.block_edges import VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
@@ -36,6 +37,7 @@ from pnp.pipeline import build
 from pnp.provenance import made_with, now
 from pnp.quality import measure, scale_of
 from pnp.result import Result, State
+from pnp.trained_range import outside
 from pnp.verdict import judge
 
 TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
@@ -203,6 +205,7 @@ class Restorer:
             "estimates": levels,
             "quality": quality,
             "notes": notes,
+            "warnings": self._warnings(y, levels),
             "kernel": self._verdict(x, result, y, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
@@ -277,6 +280,14 @@ class Restorer:
         if self.kernel is None:
             return None
         return cropped_kernel(self.kernel, *size, loss=UNIT_ERROR).to(self.device)
+
+    def _warnings(self, y: Tensor, levels: Mapping[str, list[float]]) -> list[str]:
+        """What may spoil the result: settings outside those of the training, JPEG."""
+        sigma = self.given["sigma"] if "sigma" in self.given else levels.get("sigma", [None])[-1]
+        told = outside(self.pipeline.spec, self.scale, sigma)
+        if block_edges(y) > VISIBLE:
+            told.append("the image has edges every 8 pixels, as of JPEG, which may be sharpened")
+        return told
 
     def _verdict(
         self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]

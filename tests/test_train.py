@@ -452,6 +452,7 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     assert main([*shlex.split(command)[1:], *given]) == 0, "the printed command runs"
     entry = yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
     assert entry["licence"] == "CC0-1.0"
+    assert entry["trained"] == {"scales": [1, 2, 3, 4], "noise": 0.06}
     assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(
         entry
     )

@@ -170,6 +170,7 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     if "psnr_after" in quality:
         gained = f"{quality['psnr_before']:.2f} dB (bicubic) -> {quality['psnr_after']:.2f} dB"
         lines.append(f"  PSNR {gained}, {quality['psnr_after_registered']:.2f} dB registered")
+    lines += [f"  warning: {warning}" for warning in record["warnings"]]
     lines += [f"  note: {note}" for note in record["notes"]]
     width_of_name = max(len(name) for name in paths)
     return "\n".join([*lines, *(f"  {name:{width_of_name}}  {p}" for name, p in paths.items())])

@@ -284,6 +284,7 @@ class Trainer:
             "minutes": round(self.clock.seconds() / 60),
             "machine": machine(self.fabric.device),
             "licence": self.licence or "not stated",
+            "trained": recipe.range,
         }
 
         def measure(pipeline: Pipeline) -> dict[str, float]:
