@@ -36,6 +36,16 @@ def outside(spec: Spec, s: int, sigma: float | None) -> list[str]:
     ]
 
 
+def scales_of(spec: Spec) -> list[int]:
+    """The scales that all weights of a pipeline were trained for; empty if they set no limit."""
+    sources = [spec.weights, *(module.weights for module in spec.modules.values())]
+    limits = [
+        set(trained_range(node.value).get("scales", [])) for node in sources if node is not None
+    ]
+    limits = [limit for limit in limits if limit]
+    return sorted(set.intersection(*limits)) if limits else []
+
+
 def trained_range(source: str) -> dict[str, Any]:
     """`scales`, a list, and `noise`, the largest level, as far as they are known.
 

@@ -112,6 +112,7 @@ def show_(args: argparse.Namespace) -> int:
     if explain.is_module(args.pipeline):
         print(explain.explain(args.pipeline))
         return 0
+    explain.check_name(args.pipeline)
     dialect, name = dialect_of(args.pipeline)
     if dialect.noun == "pipeline":
         spec = _spec(args, name)
