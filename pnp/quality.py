@@ -59,21 +59,30 @@ def measure(
         reason = f"it has {_size(ground_truth)}, the result {_size(x)}"
         notes.append(f"the reference is not compared: {reason}")
     elif ground_truth is not None:
-        border = (larger or s) ** 2
-        if 2 * border >= min(x.shape[-2:]):
-            reason = f"a border of {border} leaves nothing of {_size(x)}"
-            return quality, [*notes, f"the reference is not compared: {reason}"]
-        before = enlarged(y, x)
-        if x.shape[1] != ground_truth.shape[1]:
-            notes.append("the reference is compared as grey")
-            before, x, ground_truth = (
-                image.mean(1, keepdim=True) for image in (before, x, ground_truth)
-            )
-        quality["psnr_before"] = float(psnr(before, ground_truth, border=border).mean())
-        quality["psnr_after"] = float(psnr(x, ground_truth, border=border).mean())
-        registered = psnr_registered(x, ground_truth, border=border)
-        quality["psnr_after_registered"] = float(registered.mean())
+        told, more = _compared(x, y, ground_truth, (larger or s) ** 2)
+        return {**quality, **told}, [*notes, *more]
     return quality, notes
+
+
+def _compared(
+    x: Tensor, y: Tensor, ground_truth: Tensor, border: int
+) -> tuple[dict[str, float], list[str]]:
+    """PSNR of the result and of bicubic interpolation, without a border; and notes."""
+    if 2 * border >= min(x.shape[-2:]):
+        reason = f"a border of {border} leaves nothing of {_size(x)}"
+        return {}, [f"the reference is not compared: {reason}"]
+    notes, before = [], enlarged(y, x)
+    if x.shape[1] != ground_truth.shape[1]:
+        notes.append("the reference is compared as grey")
+        before, x, ground_truth = (
+            image.mean(1, keepdim=True) for image in (before, x, ground_truth)
+        )
+    quality = {
+        "psnr_before": psnr(before, ground_truth, border=border),
+        "psnr_after": psnr(x, ground_truth, border=border),
+        "psnr_after_registered": psnr_registered(x, ground_truth, border=border),
+    }
+    return {name: float(value.mean()) for name, value in quality.items()}, notes
 
 
 def scale_of(x: Tensor, y: Tensor) -> int | None:

@@ -92,13 +92,11 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="also trace this variable, for example w or z",
     )
-    again = "repeat the run of this JSON record (default of --out: again), and compare the images"
-    add("--again", metavar="RECORD", help=again)
     _add_computing(run)
 
 
 def _add_computing(run: argparse.ArgumentParser) -> None:
-    """How `pnp run` computes."""
+    """How `pnp run` computes, or computes once more."""
     add = run.add_argument
     beyond = (
         "what lies beyond the border: unknown, as of a photograph, or the period, as of pnp degrade"
@@ -127,6 +125,8 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         help="compile the image priors: slower at first, then faster",
     )
     add("--seed", type=_SEED, default=0, help=f"seed of all random numbers ({DEFAULT})")
+    again = "repeat the run of this JSON record (default of --out: again), and compare the images"
+    add("--again", metavar="RECORD", help=again)
 
 
 def add_degrade(degrade: argparse.ArgumentParser) -> None:
