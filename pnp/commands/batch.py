@@ -146,10 +146,9 @@ class Batch:
     def _target(self, path: str, scale: int) -> Path:
         return Path(f"{self.stem(path)}_x{scale}")
 
-    def stem(self, path: str) -> Path:
+    def stem(self, path: str) -> str:
         """The path of the results of an image, without their scale and endings."""
-        folder, name = self.names[path]
-        return folder / name
+        return os.path.join(*self.names[path])  # a name may be '.', which a Path would lose
 
     def run(self) -> Iterator[tuple[str, str]]:
         """For each image a summary and the reason of a failure; one of them is empty."""

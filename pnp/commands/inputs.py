@@ -5,6 +5,7 @@ them are finished already.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -109,15 +110,16 @@ def is_result(path: Path) -> bool:
     return path.name in {Path(name).name for name in names if isinstance(name, str)}
 
 
-def finished(stem: Path, identity: str) -> Path | None:
+def finished(stem: str, identity: str) -> Path | None:
     """The record of an earlier run with this identity, if all its files exist.
 
     Args:
         stem: Path of the results without their scale and endings.
         identity: That of the result.
     """
-    name = re.compile(re.escape(stem.name) + r"_(x\d+|\d+x\d+)\.json")
-    records = (p for p in sorted(stem.parent.iterdir()) if name.fullmatch(p.name))
+    folder, name = os.path.split(stem)
+    form = re.compile(re.escape(name) + r"_(x\d+|\d+x\d+)\.json")
+    records = (p for p in sorted(Path(folder).iterdir()) if form.fullmatch(p.name))
     return next((record for record in records if is_finished(record, identity)), None)
 
 

@@ -46,7 +46,7 @@ def restore_file(
     restorer: Restorer,
     path: str | Path,
     image: ImageFile,
-    stem: Path,
+    stem: str,
     options: Options | None = None,
     facts: Mapping[str, Any] | None = None,
     check: Callable[[Path], None] = lambda target: None,
