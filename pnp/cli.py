@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    parser.refuse_empty(args)
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: names need not be UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -79,7 +79,7 @@ def decode(path: Path) -> Decoded:
         ) from e
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of another library's error, short enough for a message."""
     return (str(error) or type(error).__name__).splitlines()[0][:100]
 
@@ -88,8 +88,14 @@ def from_pillow(image: Pillow.Image, where: str) -> np.ndarray:
     """The pixels of a Pillow image: grey or RGB, with alpha if it has any transparency.
 
     Raises:
-        PnpError: The range of its numbers is unknown; the message starts with `where`.
+        PnpError: The range of its numbers is unknown, or its colours depend on an output device;
+            the message starts with `where`.
     """
+    if image.mode in ("CMYK", "LAB"):
+        raise PnpError(
+            f"{where}: the colours are {image.mode}, and their conversion to RGB depends on the "
+            "profile; convert it to sRGB in an editor, or: magick IN -profile sRGB.icc OUT.png"
+        )
     if image.mode == "1":
         image = image.convert("L")
     if image.has_transparency_data:
@@ -110,6 +116,7 @@ def from_pillow(image: Pillow.Image, where: str) -> np.ndarray:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file as a Pillow image of which only the header has been read, of a plausible size."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # damage becomes one PnpError
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF
         with _size_check:  # `check_pixels` takes the place of Pillow's own limit

@@ -269,5 +269,7 @@ def _identity(path: Path) -> tuple[int, int] | Path:
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
+        with suppress(FileNotFoundError):
+            os.stat(path.name)  # a name that is too long, in a folder that is not made yet
         return path.resolve()
     return found.st_dev, found.st_ino

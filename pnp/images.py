@@ -1,10 +1,10 @@
 """Image files: read to a tensor on [0, 1], and written back in the form in which they were read.
 
 Greyscale stays one channel, 16 bits and floats keep their depth, alpha is split off and kept,
-palettes are expanded, the camera's orientation is applied, CMYK becomes RGB, the colour profile is
-kept.  From an animation or a file of several pages the first one is read, and `ImageFile.note` says
-so.  `decoders` knows the formats.  `.npy` holds exact floats: (H, W) or (H, W, C), channels last as
-in every other image file.
+palettes are expanded, the camera's orientation is applied, the colour profile is kept, CMYK is
+refused.  From an animation or a file of several pages the first one is read, and `ImageFile.note`
+says so.  `decoders` knows the formats.  `.npy` holds exact floats: (H, W) or (H, W, C), channels
+last as in every other image file.
 """
 
 from __future__ import annotations
@@ -65,12 +65,13 @@ def read_image(path: str | Path) -> ImageFile:
 
 def existing_file(path: str | Path) -> Path:
     """The path of a file; PnpError if there is none."""
-    path = Path(path)
+    if not str(path):
+        raise PnpError("the name of the image is empty")
     if not os.path.isfile(path):
         folder = os.path.isdir(path)
         reason = "this is a folder, not an image" if folder else "there is no such file"
         raise PnpError(f"{path}: {reason}")
-    return path
+    return Path(path)
 
 
 def write_image(

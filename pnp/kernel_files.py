@@ -28,7 +28,8 @@ from pnp.files import atomic
 from pnp.images import read_image
 from pnp.kernel_words import is_words, kernel_of_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
-from pnp.limits import check_array, check_matlab, check_unpacked, check_zip
+from pnp.limits import check_array, check_unpacked, check_zip
+from pnp.matlab_files import check_matlab
 from pnp.tensors import check_tensor
 
 WORDS = "gaussian:1.6, gaussian:3,1,45, motion:1 or delta"
@@ -47,6 +48,8 @@ def make_kernel(text: str, name: str = "the kernel", size: tuple[int, int] | Non
         size: Height and width of the image x; the kernel is cropped to fit.  A kernel of a file is
             cropped only if that cuts off almost nothing.
     """
+    if not str(text):
+        raise PnpError(f"{name} is empty; give a file, or {WORDS}")
     if is_words(text):
         return kernel_of_words(text, name, size)
     k = read_kernel(text)

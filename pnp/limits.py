@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-import struct
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +24,6 @@ LARGEST_UNPACKED = 2**28
 """Bytes that an archive may unpack to, if that is more than four times its own size."""
 LARGEST_TEXT = 100_000
 """Bytes of a pipeline or recipe; those of the package have less than 3000."""
-_PACKED = 15  # the type of a compressed element in a MATLAB file
 
 
 def check_pixels(path: str | Path, width: int, height: int) -> None:
@@ -74,35 +71,6 @@ def check_zip(path: Path) -> None:
             if member.filename.endswith(".npy"):
                 with archive.open(member) as file:
                     check_array(path, file, member.file_size)
-
-
-def check_matlab(path: Path) -> None:
-    """Refuse a MATLAB file of version 5 to 7 that unpacks to too much, by unpacking up to the
-    limit; earlier ones are not packed, later ones are HDF5.
-    """
-    with path.open("rb") as file:
-        head = file.read(128)
-        order = ">" if head.endswith(b"MI") else "<"
-        if len(head) == 128 and struct.unpack(f"{order}H", head[124:126]) == (0x0100,):
-            check_unpacked(path, _unpacked_sizes(file, order))
-
-
-def _unpacked_sizes(file: IO[bytes], order: str) -> Iterator[int]:
-    """The sizes of the elements of a MATLAB file; packed ones are unpacked piece by piece."""
-    while len(tag := file.read(8)) == 8:
-        kind, left = struct.unpack(f"{order}II", tag)
-        if kind != _PACKED:
-            yield left
-            file.seek(left, os.SEEK_CUR)
-            continue
-        unpack = zlib.decompressobj()
-        while (left or unpack.unconsumed_tail) and not unpack.eof:
-            packed = unpack.unconsumed_tail
-            if not packed:
-                packed = file.read(min(left, 2**16))
-                left = left - len(packed) if packed else 0
-            yield len(unpack.decompress(packed, 2**22))
-        file.seek(left, os.SEEK_CUR)
 
 
 def check_array(path: Path, file: IO[bytes], size: int) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from pnp.language.spec import ModuleSpec, Spec, Step, Variable
 from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
 from pnp.result import Result, State, shape_of
+from pnp.tensors import is_real, kind_of
 from pnp.trained_options import of_another
 
 
@@ -323,9 +324,8 @@ def _check_shape(given: Any, taken: Any) -> None:
 def _outputs(step: Step, values: Any) -> dict[str, Any]:
     """What a module gave, by the names of the step's outputs."""
     outputs = values if isinstance(values, tuple) else (values,)
-    numbers = all(isinstance(value, (Tensor, int, float)) for value in outputs)
-    if len(outputs) != len(step.outputs) or not numbers:
-        gave = ", ".join("None" if value is None else type(value).__name__ for value in outputs)
+    if len(outputs) != len(step.outputs) or not all(map(is_real, outputs)):
+        gave = ", ".join(map(kind_of, outputs))
         raise PnpError(
             f"it gave ({gave}), but should give a value for each of {', '.join(step.outputs)}"
         )

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pnp.bibliography import check_cited
+from pnp.decoders import first_line
 from pnp.document import from_python
 from pnp.errors import OldSpelling, Origin, PnpError, hint, with_article
 from pnp.interfaces import (
@@ -139,7 +140,7 @@ class Registry:
             except (Exception, SystemExit) as e:
                 raise PnpError(
                     f"plugin '{point.name}' ({point.value}) cannot be imported: "
-                    f"{type(e).__name__}: {e}; repair {owner}, or uninstall it"
+                    f"{type(e).__name__}: {first_line(e)}; repair {owner}, or uninstall it"
                 ) from e
             if (
                 inspect.isclass(loaded)
@@ -213,4 +214,5 @@ def load_plugin(path: str | Path) -> None:
     except PnpError:
         raise
     except (Exception, SystemExit) as e:
-        raise PnpError(f"--plugin {path}: {type(e).__name__}: {e}; repair the file") from e
+        kind = type(e).__name__
+        raise PnpError(f"--plugin {path}: {kind}: {first_line(e)}; repair the file") from e

@@ -46,3 +46,17 @@ def check_tensor(where: str, name: str, t: Any) -> None:
 def dtype_of(t: Tensor) -> str:
     """The dtype in a message, 'float32'."""
     return str(t.dtype).removeprefix("torch.")
+
+
+def is_real(value: Any) -> bool:
+    """True for a real number, or a tensor of them."""
+    if isinstance(value, Tensor):
+        return not value.is_complex()
+    return isinstance(value, (int, float))
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a message: its type, or the dtype of a tensor."""
+    if isinstance(value, Tensor):
+        return dtype_of(value)
+    return "None" if value is None else type(value).__name__

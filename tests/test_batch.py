@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pnp.cli import main
 from pnp.commands.inputs import (
@@ -115,7 +116,6 @@ def test_formats_and_the_picture_before_and_after(photos):
         pair[..., :20], read_image("photos/a.png").pixels
     )
     rgba = np.full((9, 9, 4), 128, np.uint8)
-    from PIL import Image
 
     Image.fromarray(rgba).save(photos / "clear.webp")
     assert run(photos / "clear.webp", "-o", "out", "--format", "same") == 0
@@ -227,3 +227,56 @@ def test_a_result_of_an_unexpected_size_does_not_replace_a_given_file(photos, ca
     assert main(["run", "steps.yaml", str(photos / "a.png"), "-o", str(photos)]) == 1
     assert "would overwrite the observation" in capsys.readouterr().err
     assert (photos / "a.png").read_bytes() == before
+
+
+def mixed(folder):
+    """Photographs of all kinds, some of which cannot be restored."""
+    folder.mkdir()
+    (folder / "trip").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 20, 3), np.uint8)
+    colours = Image.fromarray(pixels)
+    colours.save(folder / "colours.png")
+    colours.convert("L").save(folder / "grey.jpg")
+    colours.convert("CMYK").save(folder / "cmyk.jpg")
+    colours.convert("RGBA").save(folder / "trip" / "clear.png")
+    write_image(folder / "deep.png", torch.rand(3, 24, 20), bits=16)
+    write_image(folder / "trip" / "deep.tif", torch.rand(3, 24, 20), bits=16)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: upright, the image is 24 wide
+    colours.save(folder / "turned.jpg", exif=exif)
+    (folder / "cut.jpg").write_bytes((folder / "grey.jpg").read_bytes()[:300])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "notes.txt").write_text("no image")
+
+
+def test_a_folder_of_mixed_photographs_goes_through_one_command(photos, capsys):
+    mixed(photos.parent / "mixed")
+    before = {p: p.read_bytes() for p in (photos.parent / "mixed").rglob("*") if p.is_file()}
+    assert run("mixed", "-o", "out") == 1
+    said = capsys.readouterr().err
+    for reason in (
+        "mixed/cmyk.jpg: the colours are CMYK",
+        "mixed/cut.jpg: the image cannot be read; is it damaged or cut off?",
+        "mixed/empty.png: the file is empty",
+        "3 of 9 images could not be restored",
+    ):
+        assert reason in said
+    modes = {}
+    for path in (photos.parent / "out").rglob("*.png"):
+        with Image.open(path) as image:
+            modes[path.relative_to(photos.parent / "out").as_posix()] = (image.mode, image.size)
+    deep = read_image(photos.parent / "out" / "deep_x1.png")
+    assert deep.bits == 16 and read_image(photos.parent / "out/trip/deep_x1.png").bits == 16
+    assert modes == {
+        "colours_x1.png": ("RGB", (20, 24)),
+        "grey_x1.png": ("L", (20, 24)),
+        "turned_x1.png": ("RGB", (24, 20)),
+        "deep_x1.png": ("RGB", (20, 24)),
+        "trip/deep_x1.png": ("RGB", (20, 24)),
+        "trip/clear_x1.png": ("RGBA", (20, 24)),
+    }
+    after = {p: p.read_bytes() for p in (photos.parent / "mixed").rglob("*") if p.is_file()}
+    assert after == before
+    assert run("mixed", "-o", "out") == 1
+    said = capsys.readouterr()
+    assert said.out.count("restored already") == 6 and "3 of 9 images" in said.err

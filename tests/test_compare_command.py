@@ -264,3 +264,29 @@ def test_the_kernels_of_a_file(here):
     compare("my.yaml", "--data", "photos", "--every", "2", "--scale", "2", "--kernels", "three.npy")
     rows = rows_in("comparisons/my")
     assert {(r["image"], r["kernel"]) for r in rows} == {(i, k) for i in "ac" for k in "123"}
+
+
+def test_files_that_are_read_are_not_replaced(here, capsys):
+    compare("my.yaml", *WORDS[2:], "--limit", "1", "--keep", "1")
+    folder = Path("comparisons/my")
+    kept = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    for name in (
+        "rows.csv",
+        "comparison.yaml",
+        next(folder.rglob("truth.png")).relative_to(folder),
+    ):
+        words = ["report", str(folder), "--format", "markdown", "-o", str(folder / name)]
+        assert main(words) == 1
+        assert "would overwrite the file of the comparison; choose another name with --out" in (
+            capsys.readouterr().err
+        )
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == kept
+    assert main(["report", str(folder)]) == 0 and main(["report", str(folder)]) == 0
+    mine = here / "mine" / "comparison.yaml"
+    mine.parent.mkdir()
+    lines = (folder / "comparison.yaml").read_text().splitlines()[1:]
+    mine.write_text("\n".join([*lines, "# my notes"]))
+    before = mine.read_bytes()
+    compare(str(mine), "-o", str(mine.parent), "--limit", "1", status=1)
+    assert "would overwrite this file, which pnp compare did not write" in capsys.readouterr().err
+    assert mine.read_bytes() == before and not list(mine.parent.glob("rows*"))

@@ -108,11 +108,13 @@ def show_(args: argparse.Namespace) -> int:
     """Print a pipeline and its cost, a recipe, a comparison or a module."""
     from pnp.commands import explain, show
     from pnp.commands.documents import also_called, dialect_of, is_path
+    from pnp.cost import read_size
 
     if explain.is_module(args.pipeline):
         print(explain.explain(args.pipeline))
         return 0
     explain.check_name(args.pipeline)
+    read_size(args.size)  # so that a wrong one is said before anything is printed
     dialect, name = dialect_of(args.pipeline)
     if dialect.noun == "pipeline":
         spec = _spec(args, name)

@@ -49,10 +49,12 @@ def dialect_of(name: str) -> tuple[Dialect, str]:
     found = [d for d in DIALECTS.values() if name in d.names()]
     if found:
         return found[0], name
-    others = [n for d in (RECIPES, COMPARISONS) for n in d.names()]
+    others = [n for dialect in DIALECTS.values() for n in dialect.names()]
+    others += [n for registry in REGISTRIES.values() for n in registry.names()]
     near = nearest(name, others)
-    if near and not nearest(name, PIPELINES.names()):
-        raise PnpError(f"there is no pipeline, recipe or comparison called '{name}'; {near}")
+    if near != nearest(name, PIPELINES.names()):
+        what = "pipeline, recipe, comparison or module"
+        raise PnpError(f"there is no {what} called '{name}'; {near}")
     return PIPELINES, name
 
 

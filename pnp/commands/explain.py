@@ -95,7 +95,8 @@ def explain(name: str) -> str:
         if name in dialect.names():
             raise PnpError(f"'{name}' is {with_article(noun)}; pnp show {name} prints it")
     near = nearest(name, (n for r in REGISTRIES.values() for n in r.names()))
-    raise PnpError(f"there is no module called '{name}'; {near} `pnp list` shows all")
+    cure = " ".join(filter(None, (near, "`pnp list` shows all")))
+    raise PnpError(f"there is no module called '{name}'; {cure}")
 
 
 def _module(role: str, cls: type[Module]) -> str:

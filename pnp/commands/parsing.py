@@ -28,7 +28,8 @@ class Parser(argparse.ArgumentParser):
             argument, value, listed = match.groups()
             choices = [choice.strip("'") for choice in listed.split(", ")]
             if argument == "COMMAND":
-                message = f"there is no command {value}; {hint(value, choices, 'commands')}"
+                known = hint(value.strip("'"), choices, "commands")
+                message = f"there is no command {value}; {known}"
             else:
                 message = f"{argument} is {value}, but must be one of {', '.join(choices)}"
         super().error(fitted(message, 180))
@@ -43,12 +44,23 @@ class Parser(argparse.ArgumentParser):
         near = nearest(option.partition("=")[0], self._options(command))
         self.error(f"{own} has no option {option}; {near or f'{own} --help lists them'}")
 
+    def refuse_empty(self, args: argparse.Namespace) -> None:
+        """Exit with status 2 if an argument is empty, which would name the current folder."""
+        for action in self._actions_of(args.command):
+            value = getattr(args, action.dest, None)
+            if value == "" or (isinstance(value, list) and "" in value):
+                named = action.option_strings[-1] if action.option_strings else action.metavar
+                self.error(f"{named} is empty; is a variable of the shell not set?")
+
     def _options(self, command: str | None) -> list[str]:
+        return [o for action in self._actions_of(command) for o in action.option_strings]
+
+    def _actions_of(self, command: str | None) -> list[argparse.Action]:
         parser: argparse.ArgumentParser = self
         for action in self._actions:
             if command is not None and isinstance(action, argparse._SubParsersAction):
                 parser = action.choices[command]
-        return [option for action in parser._actions for option in action.option_strings]
+        return parser._actions
 
 
 def whole(name: str, low: int, high: int = 10**9) -> Callable[[str], int]:

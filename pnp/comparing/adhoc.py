@@ -1,4 +1,4 @@
-"""A comparison from the command line: pipelines on a folder of images, written as YAML."""
+"""A comparison from the command line: pipelines on a folder of images, as a document."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from pnp.comparing.comparison import Comparison
 from pnp.comparing.pictures import file_name
 from pnp.comparing.reader import COMPARISONS, comparison_of, portable
-from pnp.document import from_python, read_file
+from pnp.document import from_python, read_file, read_text
 from pnp.errors import Origin, PnpError
-from pnp.files import atomic, make_folder
 from pnp.language.emit import emit
 from pnp.language.reader import PIPELINES, read_spec
 
@@ -42,7 +41,7 @@ def comparison_of_pipelines(
     out: str | Path | None = None,
     assignments: Sequence[str] = (),
 ) -> Comparison:
-    """A comparison of pipelines by name or file; it is written to `comparison.yaml` in `out`.
+    """A comparison of pipelines by name or file; `compare` writes it to `comparison.yaml` in `out`.
 
     A pipeline receives the true values that it cannot do without.  The YAML says so, and may be
     edited; `pnp compare` on it measures the rest.
@@ -84,16 +83,13 @@ def comparison_of_pipelines(
     path = folder / "comparison.yaml"
     comparison = comparison_of(document, path, name)
     comparison.images()
-    make_folder(folder)
     lines = "\n".join(line for line, _ in emit(portable(comparison)))
     if path.is_file() and not _same(path, lines):
         raise PnpError(
             f"{path}: another comparison is there; run that one (pnp compare {path}), "
             "or choose another folder with --out"
         )
-    with atomic(path) as temporary:
-        temporary.write_text(f"{lines}\n", encoding="utf-8")
-    return comparison_of(read_file(path), path, name)
+    return comparison_of(read_text(lines, str(path), folder), path, name)
 
 
 def _methods(pipelines: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from pnp.comparing.pictures import file_name, name_of_case
 from pnp.comparing.reader import read_comparison
 from pnp.comparing.run import compare
 from pnp.errors import PnpError
-from pnp.files import atomic, make_folder
+from pnp.files import atomic, check_results, make_folder
 from pnp.images import read_image
 from pnp.inference import choose_device, run_image
 from pnp.kernel_files import read_kernel
@@ -66,6 +66,10 @@ def figure(
         },
     }
     comparison = read_comparison(TABLES[number], assignments, small=small, overrides=changes)
+    given: list[tuple[str | Path, str]] = [(path, "image") for path in comparison.images()]
+    if (file := comparison.kernel_file()) is not None:
+        given.append((file, "file of kernels"))
+    check_results({f"figure {number}": [target]}, given, "choose another name with --out")
     make_folder(target.parent)
     if number == 13:
         _iterations(comparison, target, device)

@@ -25,7 +25,7 @@ from pnp.comparing.rows import Results
 from pnp.comparing.statistics import differences
 from pnp.comparing.tables import Table, noise
 from pnp.errors import PnpError
-from pnp.files import atomic
+from pnp.files import atomic, check_results
 from pnp.kernel_files import kernel_picture, read_kernel
 from pnp.protocols import protocol
 
@@ -49,6 +49,10 @@ def report(
     if format not in FORMATS:
         raise PnpError(f"report: there is no format '{format}'; formats: {', '.join(FORMATS)}")
     measured = read_measured(folder)
+    if out is not None:
+        kept = [path for path in Path(folder).rglob("*") if path.name != "report.html"]
+        given: list[tuple[str | Path, str]] = [(path, "file of the comparison") for path in kept]
+        check_results({"report": [Path(out)]}, given, "choose another name with --out")
     if format == "html":
         text = _html(measured)
         out = out or Path(folder) / "report.html"

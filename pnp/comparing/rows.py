@@ -51,6 +51,10 @@ IDENTITY = (
 """Rows of a method may be in one table only if these values are equal."""
 VERSIONS = ("commit", "pnp", "torch", "machine", "device", "threads", "date")
 COLUMNS = (*KEY, *MEASURED, "image_sha256", "image_hash", *IDENTITY, *VERSIONS)
+_HEADER = ",".join(COLUMNS)
+_OTHER = (
+    "its columns are not those of this version of pnp; rename or delete the file to measure again"
+)
 
 Row = dict[str, str]
 
@@ -136,10 +140,7 @@ def _read(path: Path, own: bool = False) -> list[Row]:
     """The complete rows of a file; an incomplete last line is removed from one's own file."""
     rows = _table(path, repair=own)
     if rows and tuple(rows[0]) != COLUMNS:
-        raise PnpError(
-            f"{path}: its columns are not those of this version of pnp; "
-            "rename or delete the file to measure again"
-        )
+        raise PnpError(f"{path}: {_OTHER}")
     return rows
 
 
@@ -148,6 +149,8 @@ def _table(path: Path, repair: bool = False) -> list[Row]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise PnpError(f"{path}: not a CSV file; rename or delete it to measure again") from None
+    if repair and not (text.startswith(_HEADER) or _HEADER.startswith(text)):
+        raise PnpError(f"{path}: {_OTHER}")
     if not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
         if repair:

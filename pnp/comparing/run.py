@@ -218,5 +218,17 @@ def _write_description(comparison: Comparison, folder: Path) -> None:
     again = ["pnp", "compare", str(folder / "comparison.yaml"), "-o", str(folder)]
     lines = [f"# {shlex.join(again)}"]
     lines += [line for line, _ in emit(portable(comparison))]
-    with atomic(folder / "comparison.yaml") as temporary:
+    path = folder / "comparison.yaml"
+    if path.is_file() and not _is_description(path, lines[1:]):
+        raise PnpError(
+            f"{path}: the description of the results would overwrite this file, which pnp compare "
+            "did not write; choose another folder with --out"
+        )
+    with atomic(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _is_description(path: Path, lines: list[str]) -> bool:
+    """True for a file that an earlier call wrote, or that holds these lines."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text.startswith("# pnp compare ") or text.splitlines() == lines
