@@ -24,6 +24,7 @@ from pnp.commands.actions import ACTIONS, LISTS, load_plugins
 from pnp.commands.arguments import (
     DEFAULT,
     add_changes,
+    add_common,
     add_compare,
     add_degrade,
     add_figure,
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.refuse(unknown, args.command)
+    args.command_line = list(sys.argv[1:] if arguments is None else arguments)
+    if args.command == "run" and not args.words and args.again is None:
+        parser.error("pnp run: the following arguments are required: IMAGE")
     if args.command is None:
         parser.print_help()
         return 0
@@ -126,10 +130,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"pnp {__version__}")
     common = Parser(add_help=False)
-    common.add_argument(
-        "--plugin", metavar="FILE", action="append", default=[], help="a Python file with modules"
-    )
-    common.add_argument("--debug", action="store_true", help="show the stack trace of an error")
+    add_common(common)
     chosen = Parser(add_help=False)
     add_changes(chosen)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")

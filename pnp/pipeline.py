@@ -29,7 +29,7 @@ from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
 from pnp.result import Result, State, shape_of
 from pnp.tensors import is_real, kind_of
-from pnp.trained_options import listed
+from pnp.trained_options import of_another
 
 
 class Pipeline(nn.Module):
@@ -306,8 +306,8 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
         load_weights(module, source.value, symbol=m.symbol)
     except PnpError as e:
         message, _, cure = str(e).partition("; ")
-        holds = listed(source.value)
-        cure = cure or (f"{source.value} holds the weights of {holds}" if holds else "")
+        if told := of_another(source.value, m.role, m.name):
+            message, cure = told
         return [Problem(source.origin, f"{m.symbol}: {message}", cure)]
     return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
 import pnp
 from pnp.boundaries import Assumption
@@ -21,21 +22,27 @@ def measure(
 
     `psnr_lr`: the re-degraded result against y, without a border of s, and, if the boundary is
     unknown, without the pixels that depend on what lies beyond it.  With a ground truth,
-    `psnr_before` (bicubic), `psnr_after` and `psnr_after_registered`, without a border of s * s.
+    `psnr_before` (bicubic), `psnr_after` and `psnr_after_registered`, without a border of r * r,
+    where the result is r times as large as y.
     Grey and colour images are compared as grey.  An image that is too small for its border is not
     measured.
 
     Args:
-        x: The result (1, C, sH, sW).
+        x: The result (1, C, sH, sW), or of another size, if the pipeline gives one.
         k: The kernel, or None if y is not to be explained by one.
         y: The observation (1, C, H, W).
-        ground_truth: (1, 1 or 3, sH, sW), or None.
+        ground_truth: (1, 1 or 3, ...) of the size of x, or None.
         s: The scale.
         boundary: What lies beyond the border of y.
     """
     quality: dict[str, float] = {}
     notes: list[str] = []
-    if k is not None:
+    larger = scale_of(x, y)
+    if k is not None and larger != s:
+        notes.append(
+            f"psnr_lr is not measured: the kernel is of scale {s}, the result has {_size(x)}"
+        )
+    elif k is not None:
         k = k[:1].float().cpu()
         border = s
         if boundary == "unknown":
@@ -48,22 +55,49 @@ def measure(
             notes.append(f"psnr_lr is not measured: {_size(y)} is too small")
         else:
             quality["psnr_lr"] = float(psnr_lr(x, k, y, border).mean())
-    if ground_truth is not None:
-        border = s * s
-        if 2 * border >= min(x.shape[-2:]):
-            reason = f"a border of {border} leaves nothing of {_size(x)}"
-            return quality, [*notes, f"the reference is not compared: {reason}"]
-        before = pnp.initializers.build("bicubic")(y, s)
-        if x.shape[1] != ground_truth.shape[1]:
-            notes.append("the reference is compared as grey")
-            before, x, ground_truth = (
-                image.mean(1, keepdim=True) for image in (before, x, ground_truth)
-            )
-        quality["psnr_before"] = float(psnr(before, ground_truth, border=border).mean())
-        quality["psnr_after"] = float(psnr(x, ground_truth, border=border).mean())
-        registered = psnr_registered(x, ground_truth, border=border)
-        quality["psnr_after_registered"] = float(registered.mean())
+    if ground_truth is not None and ground_truth.shape[-2:] != x.shape[-2:]:
+        reason = f"it has {_size(ground_truth)}, the result {_size(x)}"
+        notes.append(f"the reference is not compared: {reason}")
+    elif ground_truth is not None:
+        told, more = _compared(x, y, ground_truth, (larger or s) ** 2)
+        return {**quality, **told}, [*notes, *more]
     return quality, notes
+
+
+def _compared(
+    x: Tensor, y: Tensor, ground_truth: Tensor, border: int
+) -> tuple[dict[str, float], list[str]]:
+    """PSNR of the result and of bicubic interpolation, without a border; and notes."""
+    if 2 * border >= min(x.shape[-2:]):
+        reason = f"a border of {border} leaves nothing of {_size(x)}"
+        return {}, [f"the reference is not compared: {reason}"]
+    notes, before = [], enlarged(y, x)
+    if x.shape[1] != ground_truth.shape[1]:
+        notes.append("the reference is compared as grey")
+        before, x, ground_truth = (
+            image.mean(1, keepdim=True) for image in (before, x, ground_truth)
+        )
+    quality = {
+        "psnr_before": psnr(before, ground_truth, border=border),
+        "psnr_after": psnr(x, ground_truth, border=border),
+        "psnr_after_registered": psnr_registered(x, ground_truth, border=border),
+    }
+    return {name: float(value.mean()) for name, value in quality.items()}, notes
+
+
+def scale_of(x: Tensor, y: Tensor) -> int | None:
+    """How many times larger x is than y; None if that is no whole number, equal for both sides."""
+    scale = x.shape[-2] // y.shape[-2]
+    same = tuple(x.shape[-2:]) == (scale * y.shape[-2], scale * y.shape[-1])
+    return scale if scale and same else None
+
+
+def enlarged(y: Tensor, x: Tensor) -> Tensor:
+    """The observation by bicubic interpolation at the size of the result."""
+    scale = scale_of(x, y)
+    if scale is None:
+        return F.interpolate(y, x.shape[-2:], mode="bicubic", antialias=True)
+    return pnp.initializers.build("bicubic")(y, scale)
 
 
 def _size(image: Tensor) -> str:

@@ -9,10 +9,10 @@ the files that it writes (`pnp/commands/run.py`).
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import pnp
+from pnp.block_edges import VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
@@ -34,12 +34,17 @@ from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
-from pnp.quality import measure
+from pnp.provenance import made_with, now
+from pnp.quality import measure, scale_of
 from pnp.result import Result, State
+from pnp.trained_range import outside
 from pnp.verdict import judge
 
 TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
 """The variables of a pipeline that a caller can give beside the image, and their arguments."""
+
+CORNER = 48
+"""Side of the part of an observation on which the size of the result is found."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ class Restorer:
             "boundary": as_option(spec.name, say("boundary"), Assumption, boundary),
             "seed": seed,
             "dtype": dtype,
+            "random_weights": random_weights,
         }
         self._check(spec, self.facts["given"])
         self.device = choose_device(device, say("device"))
@@ -168,19 +174,13 @@ class Restorer:
         name = name or _named(image)
         began = time.perf_counter()
         y, s = as_image_file(image).visible(), self.scale
-        height, width = (side * s for side in y.shape[-2:])
         truth = None if reference is None else as_image_file(reference).visible()
-        if truth is not None and tuple(truth.shape[-2:]) != (height, width):
-            raise PnpError(
-                f"{self.say('reference')} {_named(reference)}: it is {truth.shape[-2]} x "
-                f"{truth.shape[-1]}, but {name} at scale {s} becomes {height} x {width}; "
-                "pnp degrade writes a pair that fits"
-            )
-        given = self.given
-        if (kernel := self._kernel((height, width))) is not None:
-            given = {**given, "k": kernel}
+        if truth is not None:
+            self._check_reference(y, truth, reference, name)
+        given = self._given_for(y)
         read = time.perf_counter()
         boundary = self.facts["boundary"]
+        torch.manual_seed(self.facts["seed"])
         result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
@@ -194,28 +194,34 @@ class Restorer:
         record = {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
+            "with": self.facts["with"],
             "set": self.facts["set"],
             "document": self.pipeline.spec.document.plain(),
             "input": name,
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
             "boundary": boundary,
-            "size": [height, width],
+            "size": list(x.shape[-2:]),
+            "scale": scale_of(x, y),
             "estimates": levels,
             "quality": quality,
             "notes": notes,
+            "warnings": self._warnings(y, levels),
             "kernel": self._verdict(x, result, y, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
             "device": str(self.device),
             "dtype": self.facts["dtype"],
-            "versions": {
-                "pnp": pnp.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            "random_weights": self.facts["random_weights"],
+            "date": now(),
+            **self.made,
         }
         return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """The weights' checksums, versions and the machine (`pnp.provenance.made_with`)."""
+        return made_with(self.pipeline.spec, self.device, self.facts["random_weights"])
 
     def _check(self, spec: Spec, offered: Mapping[str, Any]) -> None:
         """PnpError, in the caller's words, for missing arguments and for those it does not take."""
@@ -232,11 +238,40 @@ class Restorer:
             raise PnpError(f"the pipeline {name} needs {needed}; it takes {listed}")
         extra = [v for v, value in offered.items() if value is not None and v not in takes]
         if extra:
-            what = "estimates the kernel itself" if extra == ["k"] else f"does not use {extra[0]}"
+            what = f"does not use {extra[0]}"
+            if extra[0] == "k":
+                what = "estimates the kernel itself" if "k" in spec.kinds else "uses no kernel"
             raise PnpError(
                 f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; "
                 f"it takes {listed}"
             )
+
+    def _check_reference(self, y: Tensor, truth: Tensor, reference: Any, name: str) -> None:
+        """PnpError if the ground truth is not as large as the result will be.
+
+        If it is not s times as large as y, a run on a corner of y tells how large the result is.
+        """
+        size = tuple(truth.shape[-2:])
+        if size == tuple(self.scale * side for side in y.shape[-2:]):
+            return
+        corner = y[..., :CORNER, :CORNER].to(self.device)
+        given = self._given_for(corner)
+        if "mask" in given:
+            given["mask"] = given["mask"][..., : corner.shape[-2], : corner.shape[-1]]
+        x = run_image(self.pipeline, corner, given, boundary=self.facts["boundary"])["x"]
+        scale = scale_of(x, corner)
+        height, width = (side * (scale or 1) for side in y.shape[-2:])
+        if scale is not None and size != (height, width):
+            raise PnpError(
+                f"{self.say('reference')} {_named(reference)}: it is {size[0]} x {size[1]}, but "
+                f"{name} at scale {scale} becomes {height} x {width}; "
+                "pnp degrade writes a pair that fits"
+            )
+
+    def _given_for(self, y: Tensor) -> dict[str, Any]:
+        """The given variables for an observation of this size."""
+        kernel = self._kernel((self.scale * y.shape[-2], self.scale * y.shape[-1]))
+        return {**self.given} if kernel is None else {**self.given, "k": kernel}
 
     def _kernel(self, size: tuple[int, int]) -> Tensor | None:
         """The given kernel, cropped if it is too large for an image of this size."""
@@ -246,11 +281,19 @@ class Restorer:
             return None
         return cropped_kernel(self.kernel, *size, loss=UNIT_ERROR).to(self.device)
 
+    def _warnings(self, y: Tensor, levels: Mapping[str, list[float]]) -> list[str]:
+        """What may spoil the result: settings outside those of the training, JPEG."""
+        sigma = self.given["sigma"] if "sigma" in self.given else levels.get("sigma", [None])[-1]
+        told = outside(self.pipeline.spec, self.scale, sigma)
+        if block_edges(y) > VISIBLE:
+            told.append("the image has edges every 8 pixels, as of JPEG, which may be sharpened")
+        return told
+
     def _verdict(
         self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]
     ) -> dict[str, Any] | None:
         """The verdict on an estimated kernel; None if the pipeline estimates none."""
-        if "k" not in result or self.kernel is not None or x.shape[-1] != self.scale * y.shape[-1]:
+        if "k" not in result or self.kernel is not None or scale_of(x, y) != self.scale:
             return None
         sigma = levels["sigma"][-1] if "sigma" in levels else self.given.get("sigma")
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))

@@ -9,6 +9,7 @@ for a file of the package without them, the entry `modules` of the manifest does
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -103,6 +104,14 @@ def listed(source: str) -> str:
         if _is_role(role)
     ]
     return ", ".join(words)
+
+
+def of_another(source: str, role: str, name: str) -> tuple[str, str] | None:
+    """What is said of weights that are known to be those of other modules; None of others."""
+    holds = listed(source)
+    if not holds or re.search(rf" {role} {re.escape(name)}(,|$)", holds):
+        return None
+    return f"{source} are no weights of the {role} {name}", f"{source} holds the weights of {holds}"
 
 
 def plain(value: Any) -> Any:

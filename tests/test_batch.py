@@ -18,6 +18,7 @@ from pnp.commands.inputs import (
 )
 from pnp.errors import PnpError
 from pnp.images import read_image, write_image
+from pnp.metrics import psnr
 
 QUICK = ["median"]
 
@@ -177,6 +178,55 @@ def test_a_wrong_number_of_jobs_is_refused(photos, capsys):
     with pytest.raises(SystemExit):
         run("photos", "--jobs", "0")
     assert "from 1 to 256" in capsys.readouterr().err
+
+
+def pipeline(*steps, modules="U: {initializer: bicubic}"):
+    """A pipeline with these steps, in a file."""
+    text = f"given: [y]\nmodules: {{{modules}}}\nbefore: {[*steps]}\nreturn: [x]\n"
+    with open("steps.yaml", "w") as file:
+        file.write(text)
+
+
+def test_the_size_of_the_result_is_that_of_the_result(photos, capsys):
+    pipeline("x = U(y, 2)", "x = U(x, 2)")
+    photo, reference = photos / "a.png", torch.rand(3, 96, 80)
+    write_image("reference.png", reference)
+    for said in ("a.png: 80 x 96, ", "restored already"):
+        assert main(["run", "steps.yaml", str(photo), "--reference", "reference.png"]) == 0
+        assert said in capsys.readouterr().out
+    assert results(photos.parent / "restored") == {"a_x4.png", "a_x4.json"}
+    record = json.loads((photos.parent / "restored" / "a_x4.json").read_text())
+    assert (record["size"], record["scale"]) == ([96, 80], 4)
+    quality = record["quality"]  # the result is the bicubic interpolation, twice by 2
+    assert quality["psnr_after"] == pytest.approx(quality["psnr_before"], abs=0.5)
+    write_image("wrong.png", reference[:, :48, :40])
+    assert main(["run", "steps.yaml", str(photo), "--reference", "wrong.png", "--overwrite"]) == 1
+    assert "48 x 40, but" in (said := capsys.readouterr().err) and "becomes 96 x 80" in said
+
+
+def test_a_result_that_is_no_multiple_of_the_observation_has_its_size_in_its_name(photos, capsys):
+    pipeline("x = T(y, 1)", modules="T: {transform: trim, margin: 2}")
+    write_image("reference.png", torch.full((3, 20, 16), 0.5))
+    command = ["run", "steps.yaml", str(photos / "a.png"), "--compare"]
+    for said in ("a.png: 16 x 20 (no whole multiple of the observation)", "restored already"):
+        assert main([*command, "--reference", "reference.png"]) == 0
+        assert said in capsys.readouterr().out
+    made = {"a_16x20.png", "a_16x20.json", "a_16x20_compare.png"}
+    assert results(photos.parent / "restored") == made
+    record = json.loads((photos.parent / "restored" / "a_16x20.json").read_text())
+    assert (record["size"], record["scale"]) == ([20, 16], None)
+    x, reference = (read_image(name).pixels for name in (record["files"]["image"], "reference.png"))
+    assert record["quality"]["psnr_after"] == pytest.approx(float(psnr(x, reference, border=1)))
+
+
+def test_a_result_of_an_unexpected_size_does_not_replace_a_given_file(photos, capsys):
+    pipeline("x = U(y, 2)")
+    (photos / "a.png").rename(photos / "a_x2.png")
+    (photos / "a.png").hardlink_to(photos / "a_x2.png")
+    before = (photos / "a.png").read_bytes()
+    assert main(["run", "steps.yaml", str(photos / "a.png"), "-o", str(photos)]) == 1
+    assert "would overwrite the observation" in capsys.readouterr().err
+    assert (photos / "a.png").read_bytes() == before
 
 
 def mixed(folder):

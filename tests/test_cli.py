@@ -302,7 +302,9 @@ BAD_RUNS = [
         1,
         "it is 32 x 48, but photo.png at scale 2 becomes 64 x 96",
     ),
-    ("hqs-tv photo.png -o k.npy -k k.npy", 1, "--out k.npy: the folder cannot be created"),
+    ("hqs-tv photo.png -o photo.png/out -k k.npy", 1, "--out photo.png/out: the folder cannot be"),
+    ("hqs-tv photo.png -o result.png -k k.npy", 2, "'result.png' would be a folder"),
+    ("denoise photo.png -o out -k k.npy", 1, "denoise uses no kernel, so --kernel cannot be given"),
     ("hqs-tv photo.png -o out -k big.npy --set repeat=1", 1, "kernel"),
     ("hqs-tv photo.png -o out -k nan.npy --set repeat=1", 1, "nan.npy"),
 ]

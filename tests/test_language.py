@@ -10,6 +10,7 @@ import pnp
 from pnp.document import read_text
 from pnp.language.emit import emit
 from pnp.language.reader import read_spec
+from pnp.language.steps import FORM
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -295,6 +296,9 @@ STEPS = [
         "this is not a step",
         "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'",
     ),
+    ("x = P(z, beta[i]", "this is not a step", f"a ')' is missing; {FORM}"),
+    ("x = P z, beta[i])", "this is not a step", f"a '(' is missing; {FORM}"),
+    ("x = P(z, beta[i)", "'beta[i' is not an input", "a ']' is missing"),
     ("i = B(x)", "'i' cannot be assigned", "i is the index of the iteration and n their number"),
     ("z, z = B(x)", "an output is written twice", "give each a name of its own"),
     ("z = B(x.T)", "'x.T' is not an input", "an input is a variable, variable[i] or a number"),
@@ -643,3 +647,43 @@ def test_a_module_that_others_need_is_missed(write, symbol, message):
     write("good.yaml", GOOD)
     with pytest.raises(pnp.PipelineError, match=message):
         read_spec(write("over.yaml", f"extends: good.yaml\nmodules: {{{symbol}: null}}\n"))
+
+
+# ---------------------------------------------------------------- a layer that does not fit
+
+
+def test_a_module_that_does_not_fit_the_steps_of_the_base_is_reported_where_it_is_written(write):
+    write("good.yaml", GOOD)
+    text = "extends: good.yaml\nmodules:\n  H: {prior: toy-blind}\n"
+    said = message(write("child.yaml", text))
+    expected = "child.yaml:3: this H replaces that of good.yaml, but does not fit its line 12, "
+    assert said.startswith(expected + "'alpha, beta = H(sigma, s, n)'")
+    assert "a new module needs a symbol of its own (in use: U, G, H, D, P, B)" in said
+    assert said.count("good.yaml") == 1  # nothing of what follows from it
+
+
+def test_stages_over_a_loop_and_a_loop_over_stages_say_what_removes_the_other(write):
+    write("loop.yaml", GOOD)
+    loop = "".join(GOOD.partition("start:\n")[1:]).partition("return:")[0]
+    stages = "stages:\n  - " + textwrap.indent(loop, "    ").lstrip()
+    write("stages.yaml", GOOD.replace(loop, stages))
+    child = write("child.yaml", f"extends: loop.yaml\n{stages}")
+    nulls = "'start: null', 'repeat: null', 'steps: null'"
+    assert message(child) == (
+        "child.yaml:2: 'stages' is written over the loop of loop.yaml (start, repeat, steps)\n"
+        f"    2 | stages:\n      = write {nulls} beside it"
+    )
+    cured = f"extends: loop.yaml\n{stages}" + nulls.replace("'", "").replace(", ", "\n")
+    assert load(write("cured.yaml", cured)).spec.iterations == 3
+    over = "extends: stages.yaml\n" + loop
+    cure = "write 'stages: null' beside it to replace the stages of stages.yaml"
+    assert cure in message(write("over.yaml", over))
+    assert load(write("cured.yaml", over + "stages: null")).spec.iterations == 3
+    with pytest.raises(pnp.PnpError, match=r"name the stage: --set stages\.0\.repeat="):
+        read_spec("stages.yaml", assignments=["repeat=2"])
+    assert read_spec("stages.yaml", assignments=["stages.0.repeat=2"]).iterations == 2
+
+
+def test_an_option_that_is_set_without_modules_says_how_it_is_written(write):
+    with pytest.raises(pnp.PnpError, match=r"an option of a module is set as modules\.P\.factor"):
+        read_spec(write("good.yaml", GOOD), assignments=["P.factor=2"])

@@ -77,6 +77,26 @@ def test_show_describes_a_module_as_list_does_with_its_weights(run):
     assert "weights: scunet-small (its P; " in out and "dim: 32" in out
 
 
+def test_show_of_an_unknown_name_names_the_nearest_of_any_kind(run):
+    for name, told in {
+        "scunett": "did you mean the prior 'scunet'?",
+        "dpirr": "did you mean the pipeline 'dpir'?",
+        "fft-imag": "did you mean the solver 'fft-image'?",
+        "drunet-small": "drunet-small is the name of weights",
+    }.items():
+        status, _, err = run("show", name)
+        assert status == 1 and told in err
+
+
+def test_weights_of_another_module_are_named_in_one_line(run, tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "extends: dpir\nmodules:\n  P: {prior: scunet-level, weights: scunet-small}\n"
+    )
+    status, _, err = run("check", str(tmp_path / "s.yaml"))
+    assert status == 1 and "P: scunet-small are no weights of the prior scunet-level" in err
+    assert "scunet-small holds the weights of P: prior scunet" in err and "missing" not in err
+
+
 def test_different_kinds_are_not_compared(run):
     status, _, err = run("diff", "hqs-tv", "joint")
     assert status == 1 and "hqs-tv is a pipeline and joint is a recipe" in err
@@ -96,6 +116,7 @@ def test_the_list_says_what_pipelines_need():
         "runs as installed; needs a kernel (-k); any scale (-s), 1 unless given"
     )
     assert needs(read_spec("denoise")) == "runs as installed; scale 1"
+    assert needs(read_spec("spectral-usrnet")).endswith("scales 1, 2, 3, 4 (-s), 4 unless given")
     assert "needs the weights ikrnet/I, " in needs(read_spec("ikrnet"))
     assert "of H, P (--set weights=FILE)" in needs(read_spec("usrnet"))
     assert "needs a mask (--mask)" in needs(read_spec("inpaint-tv"))

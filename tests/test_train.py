@@ -26,8 +26,8 @@ from pnp.commands.train import usage
 from pnp.errors import PipelineError, PnpError
 from pnp.fingerprints import beside, fingerprint, read_fingerprints
 from pnp.images import read_image, write_image
-from pnp.language.reader import PIPELINES, read_spec
-from pnp.pipeline import build
+from pnp.language.reader import PIPELINES
+from pnp.pipeline import build, load
 from pnp.trained_options import trained_modules
 from pnp.training.recipe_reader import RECIPES, load_recipe
 from pnp.training.shipping import PRE_DECAY_BYTES, PRE_DECAY_STATES, read_manifest, sha256, ship
@@ -452,6 +452,7 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     assert main([*shlex.split(command)[1:], *given]) == 0, "the printed command runs"
     entry = yaml.safe_load((tmp_path / "run" / "weights.yaml").read_text())
     assert entry["licence"] == "CC0-1.0"
+    assert entry["trained"] == {"scales": [1, 2, 3, 4], "noise": 0.06}
     assert {"sha256", "data", "steps", "batch", "minutes", "machine", "licence", "measured"} <= set(
         entry
     )
@@ -652,16 +653,47 @@ def test_a_training_without_a_limit_says_that_it_runs_until_stopped(limits, monk
 @pytest.mark.parametrize("name", RECIPES.names())
 def test_every_recipe_says_how_its_weights_are_used(name):
     recipe = load_recipe(name)
-    said = usage(recipe, "w.safetensors")
-    for symbol in {part.partition(".")[0] for part in recipe.train}:
-        own = recipe.spec.modules[symbol].weights is not None
-        key = f"modules.{symbol}.weights=" if own else "weights="
-        assert f"--set {key}w.safetensors" in said or f"{symbol}: {{" in said
+    said = usage(recipe, "runs/mine")
     if said.startswith("pnp run"):
-        words = shlex.split(said)
-        assignments = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
-        overlays = [words[i + 1] for i, word in enumerate(words) if word == "--with"]
-        trained = read_spec(words[2], assignments=assignments, overlays=overlays)
-        assert {s: m.options for s, m in trained.modules.items()} == {
-            s: m.options for s, m in recipe.spec.modules.items()
-        }
+        assert shlex.split(said)[:4] == ["pnp", "run", "runs/mine", "IMAGE"]
+        options = {"k": "-k", "sigma": "--sigma", "s": "-s", "mask": "--mask"}
+        needed = {g.name for g in recipe.spec.given if g.default is None} - {"y"}
+        assert {word for word in said.split() if word[0] == "-"} == {options[g] for g in needed}
+    else:  # no image, or from its ground truth
+        assert "x" in recipe.given or "x" not in recipe.spec.returns
+        for symbol in {part.partition(".")[0] for part in recipe.train}:
+            assert f"{symbol}: {{" in said and "weights: runs/mine/weights.safetensors}" in said
+
+
+def test_the_folder_of_a_run_is_the_pipeline_with_the_trained_weights(tmp_path, images, capsys):
+    train(load_recipe("image-prior-mini", MINI), tmp_path / "run", [images], steps=1)
+    folder = str(tmp_path / "run")
+    assert main(["check", folder]) == 0 and "run: ok: " in capsys.readouterr().out
+    trained = safetensors.torch.load_file(tmp_path / "run" / "weights.safetensors")
+    loaded = load(folder).state_dict()
+    assert set(trained) == set(loaded)
+    assert all(torch.equal(loaded[name], value.float()) for name, value in trained.items())
+    assert (
+        main(["run", folder]) == 1 and f"write: pnp run {folder} IMAGE" in capsys.readouterr().err
+    )
+
+
+def test_frozen_modules_of_a_run_keep_their_weights(tmp_path, images, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    changes = [*MINI, "train=[P]", "freeze=[H]"]
+    train(load_recipe("image-prior-mini", MINI), "first", [images], steps=1)
+    second = load_recipe("image-prior-mini", [*changes, "start.H=first/weights.safetensors"])
+    train(second, "second", [images], steps=1)
+    monkeypatch.chdir("/")
+    first, then = (load(tmp_path / name).state_dict() for name in ("first", "second"))
+    same = {name for name in first if torch.equal(first[name], then[name])}
+    assert {name for name in first if name.startswith("H.")} <= same
+    assert any(name.startswith("P.") for name in {*first} - same)
+
+
+def test_the_folder_of_an_unfinished_run_says_so(tmp_path, capsys):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "log.csv").write_text("")
+    for command in (["check", str(tmp_path / "run")], ["run", str(tmp_path / "run"), "photo.png"]):
+        assert main(command) == 1
+        assert "this training has not ended" in capsys.readouterr().err

@@ -40,6 +40,10 @@ def _spec(args: argparse.Namespace, name: str) -> Spec:
 
 def run(args: argparse.Namespace) -> int:
     """Restore images."""
+    if args.again is not None:
+        from pnp.commands.again import repeat
+
+        return repeat(args)
     from pnp.commands.batch import restore_files
 
     return restore_files(args)
@@ -109,6 +113,7 @@ def show_(args: argparse.Namespace) -> int:
     if explain.is_module(args.pipeline):
         print(explain.explain(args.pipeline))
         return 0
+    explain.check_name(args.pipeline)
     read_size(args.size)  # so that a wrong one is said before anything is printed
     dialect, name = dialect_of(args.pipeline)
     if dialect.noun == "pipeline":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pnp.commands.parsing import positive, whole
+from pnp.commands.parsing import folder, positive, whole
 
 DEFAULT = "default: %(default)s"
 _KERNEL = (
@@ -15,6 +15,14 @@ _MINUTES = "stop after M minutes, including start-up"
 _STEPS = whole("number of steps", 1)
 _SCALE, _SEED = whole("scale", 1, 16), whole("seed", 0, 2**32 - 1)
 _LEVEL = "noise level, for example 2%%, 5/255 or 0.02"
+
+
+def add_common(command: argparse.ArgumentParser) -> None:
+    """The options of every command."""
+    add = command.add_argument
+    plugin = "a Python file with modules"
+    add("--plugin", metavar="FILE", action="append", default=[], help=plugin)
+    add("--debug", action="store_true", help="show the stack trace of an error")
 
 
 def add_changes(chosen: argparse.ArgumentParser) -> None:
@@ -33,7 +41,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
     add(
         "words",
         metavar="IMAGE",
-        nargs="+",
+        nargs="*",
         help="a pipeline (a name, see pnp list, or a YAML file; without it, a blind one that fits "
         "photographs), then the observations y: PNG, TIFF, JPEG, WebP, .npy ..., or folders",
     )
@@ -41,8 +49,8 @@ def add_run(run: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="DIR",
-        default="restored",
-        help=f"folder for NAME_xS.png, the kernel and a JSON record ({DEFAULT})",
+        type=folder,
+        help="folder for NAME_xS.png, the kernel and a JSON record (default: restored)",
     )
     add(
         "-s",
@@ -88,7 +96,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
 
 
 def _add_computing(run: argparse.ArgumentParser) -> None:
-    """How `pnp run` computes."""
+    """How `pnp run` computes, or computes once more."""
     add = run.add_argument
     beyond = (
         "what lies beyond the border: unknown, as of a photograph, or the period, as of pnp degrade"
@@ -117,6 +125,8 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         help="compile the image priors: slower at first, then faster",
     )
     add("--seed", type=_SEED, default=0, help=f"seed of all random numbers ({DEFAULT})")
+    again = "repeat the run of this JSON record (default of --out: again), and compare the images"
+    add("--again", metavar="RECORD", help=again)
 
 
 def add_degrade(degrade: argparse.ArgumentParser) -> None:
@@ -127,6 +137,7 @@ def add_degrade(degrade: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="DIR",
+        type=folder,
         required=True,
         help="folder for NAME_xS_lr.png, the kernel and a JSON record",
     )

@@ -5,22 +5,25 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from pnp.commands.inputs import (
     DEFAULT,
+    FOLDER,
     SCALES,
     find_images,
+    finished,
     hash_of,
     identity,
-    is_finished,
     names_of,
     pipeline_and_images,
     usual_scale,
@@ -29,12 +32,13 @@ from pnp.commands.run import Options, check_traced, given_files, restore_file, r
 from pnp.errors import PnpError, fitted
 from pnp.files import check_results, make_folder
 from pnp.images import read_image
+from pnp.provenance import checksums
 from pnp.restoration import Restorer
 
 
 def restore_files(args: argparse.Namespace) -> int:
     """Restore images and folders of images; the exit status is 1 if one of them failed."""
-    batch = _Batch(args)
+    batch = Batch(args)
     failed = 0
     several = len(batch.images) > 1
     for done, failure in tqdm(
@@ -54,16 +58,16 @@ def restore_files(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-class _Batch:
+class Batch:
     """The images of a command, and one pipeline for all of them."""
 
     def __init__(self, args: argparse.Namespace):
-        self.args, self.out = args, Path(args.out)
+        self.args, self.out = args, Path(args.out or FOLDER)
         name, words = pipeline_and_images(args.words)
         self.plain = name is None
         self.name = DEFAULT if name is None else name
         if not words:
-            raise PnpError(f"no image is named; write: pnp run {args.words[0]} IMAGE")
+            raise PnpError(f"no image is named; write: pnp run {self.name} IMAGE")
         self.images, left_out = find_images(words, self.out)
         if left_out:
             print(f"{_listed(left_out)}: results of earlier runs, not restored", file=sys.stderr)
@@ -124,14 +128,27 @@ class _Batch:
             ]
             for path in self.names
         }
-        given = given_files(self.args, self.name, [found.path for found in self.images])
-        check_results(results, given)
+        self.given = given_files(self.args, self.name, [found.path for found in self.images])
+        check_results(results, self.given)
         for folder in {folder for folder, _ in self.names.values()}:
             make_folder(folder)
 
+    def _facts(self, path: str) -> dict[str, Any]:
+        """What the record of an image tells of the command."""
+        images = {found.path for found in self.images}
+        read = [file for file in self.given if file[0] not in images - {path}]
+        return {
+            "command": shlex.join(["pnp", *self.args.command_line]),
+            "folder": os.getcwd(),
+            "read": checksums(read),
+        }
+
     def _target(self, path: str, scale: int) -> Path:
-        folder, name = self.names[path]
-        return folder / f"{name}_x{scale}"
+        return Path(f"{self.stem(path)}_x{scale}")
+
+    def stem(self, path: str) -> str:
+        """The path of the results of an image, without their scale and endings."""
+        return os.path.join(*self.names[path])  # a name may be '.', which a Path would lose
 
     def run(self) -> Iterator[tuple[str, str]]:
         """For each image a summary and the reason of a failure; one of them is empty."""
@@ -156,20 +173,26 @@ class _Batch:
             scale = self.scales[0]
             if len(self.scales) > 1:
                 scale = usual_scale(*image.pixels.shape[-2:])
-            target = self._target(path, scale)
-            restorer = _at(self.restorer, scale)
+            stem, restorer = self.stem(path), _at(self.restorer, scale)
             options = Options(self.args.reference, self.also, self.args.format, self.args.compare)
             made = identity(path, self.pipeline, scale, vars(options))
-            if not self.args.overwrite and is_finished(Path(f"{target}.json"), made):
-                return f"{path}: restored already, to {target}.json (--overwrite repeats it)", ""
-            return restore_file(restorer, path, image, target, options, made), ""
+            record = None if self.args.overwrite else finished(stem, made)
+            if record is not None:
+                return f"{path}: restored already, to {record} (--overwrite repeats it)", ""
+
+            def check(target: Path) -> None:
+                ending = options.ending(path, image)
+                check_results({path: result_files(target, ending).values()}, self.given)
+
+            facts = {"identity": made, **self._facts(path)}
+            return restore_file(restorer, path, image, stem, options, facts, check), ""
         except PnpError as e:
             if self.args.debug:
                 raise
             return "", str(e) if str(path) in str(e) else f"{path}: {e}"
 
 
-_worker: _Batch
+_worker: Batch
 
 
 def _prepare_worker(args: argparse.Namespace, threads: int) -> None:
@@ -182,7 +205,7 @@ def _prepare_worker(args: argparse.Namespace, threads: int) -> None:
     torch.set_num_threads(threads)
     load_plugins(args)
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-        _worker = _Batch(args)
+        _worker = Batch(args)
 
 
 def _restore_in_worker(path: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import ModuleSpec, Spec
 from pnp.registry import REGISTRIES
 from pnp.trained_options import listed
+from pnp.trained_range import scales_of, trained_range
 
 FURTHER = ("recipes", "comparisons", "weights")
 """What `pnp list` prints only when it is asked for."""
@@ -57,7 +58,9 @@ def needs(spec: Spec) -> str:
         parts.append("scale 1")
     else:
         default = given["s"] if isinstance(given["s"], int) else 1
-        parts.append(f"any scale (-s), {default} unless given")
+        trained = scales_of(spec)
+        scales = f"scales {', '.join(map(str, trained))}" if trained else "any scale"
+        parts.append(f"{scales} (-s), {default} unless given")
     return "; ".join(parts)
 
 
@@ -91,11 +94,22 @@ def _weights() -> dict[str, str]:
     known = manifest()
     files = sorted(PRETRAINED.rglob("*.safetensors"))
     names = [p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in files]
-    found = {n: f"{listed(n)}; trained by {known.get(n, {}).get('recipe', '?')}" for n in names}
+    found = {
+        n: f"{listed(n)}{_range(n)}; trained by {known.get(n, {}).get('recipe', '?')}"
+        for n in names
+    }
     for name, entry in known.items():
         if name not in found:
             found[name] = f"not in the package; pnp train {entry['recipe']} makes them"
     return found
+
+
+def _range(name: str) -> str:
+    """The scales and noise levels that weights were trained for, after a semicolon."""
+    trained = trained_range(name)
+    parts = [f"scales {', '.join(map(str, trained['scales']))}"] if "scales" in trained else []
+    parts += [f"noise up to {100 * trained['noise']:.3g} %"] if "noise" in trained else []
+    return "".join(f"; {part}" for part in parts)
 
 
 def _documents(dialect: Dialect) -> dict[str, str]:

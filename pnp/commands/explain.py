@@ -6,6 +6,7 @@ sections `Args:` (the options of the constructor), `Returns:`, `Raises:` and `So
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 import textwrap
@@ -59,6 +60,21 @@ def is_module(name: str) -> bool:
         return kind in REGISTRIES
     named = any(rest in d.names() for d in DIALECTS.values()) or is_path(rest)
     return not named and any(rest in r.names() for r in REGISTRIES.values())
+
+
+def check_name(name: str) -> None:
+    """PnpError for a name that nothing has, with the nearest one of any kind."""
+    kind, rest = split_kind(name)
+    if kind is not None or is_path(rest) or any(rest in d.names() for d in DIALECTS.values()):
+        return
+    kinds = {n: noun for noun, d in reversed(DIALECTS.items()) for n in d.names()}
+    kinds = {n: role for role, r in REGISTRIES.items() for n in r.names()} | kinds
+    if rest in manifest():
+        raise PnpError(f"{rest} is the name of weights; pnp list weights tells of them")
+    close = difflib.get_close_matches(rest, kinds, n=1, cutoff=0.6)
+    if close:
+        told = f"did you mean the {kinds[close[0]]} '{close[0]}'?"
+        raise PnpError(f"nothing is called '{rest}'; {told} pnp list shows all names")
 
 
 def explain(name: str) -> str:

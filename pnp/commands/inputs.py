@@ -5,6 +5,8 @@ them are finished already.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,13 @@ from torch import Tensor
 import pnp
 from pnp.errors import PnpError
 from pnp.files import result_names
+from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
 
+FOLDER = "restored"
+"""The folder of results without `--out`."""
 DEFAULT = "spectral-usrnet"
 """The pipeline of a plain `pnp run PHOTO`."""
 MEGAPIXELS = 4.0
@@ -46,12 +51,13 @@ class Found:
 def pipeline_and_images(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Separate the words of the command: a pipeline, if the first one is none of the images.
 
-    The first word is an image if it has the ending of one, or is a folder, or a file that is no
-    text; everything else is a pipeline, perhaps one that is misspelled.
+    The first word is an image if it has the ending of one, or is a folder other than that of a
+    training run, or a file that is no text; everything else is a pipeline, perhaps misspelled.
     """
     first, file = words[0], Path(words[0])
     ending = file.suffix.lower()
-    image = ending in SUFFIXES or file.is_dir() or (file.is_file() and ending not in _TEXT)
+    folder = file.is_dir() and not is_run(file)
+    image = ending in SUFFIXES or folder or (file.is_file() and ending not in _TEXT)
     if first in PIPELINES.names() or not image:
         return first, list(words[1:])
     return None, list(words)
@@ -102,6 +108,19 @@ def is_result(path: Path) -> bool:
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False
     return path.name in {Path(name).name for name in names if isinstance(name, str)}
+
+
+def finished(stem: str, identity: str) -> Path | None:
+    """The record of an earlier run with this identity, if all its files exist.
+
+    Args:
+        stem: Path of the results without their scale and endings.
+        identity: That of the result.
+    """
+    folder, name = os.path.split(stem)
+    form = re.compile(re.escape(name) + r"_(x\d+|\d+x\d+)\.json")
+    records = (p for p in sorted(Path(folder).iterdir()) if form.fullmatch(p.name))
+    return next((record for record in records if is_finished(record, identity)), None)
 
 
 def is_finished(record: Path, identity: str) -> bool:

@@ -10,10 +10,13 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from pnp.errors import fitted, hint, nearest
 
+WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".npy")
+"""Endings of images; `pnp.images`, which knows all of them, takes long to import."""
 _CHOICE = re.compile(r"argument (.+): invalid choice: (.*) \(choose from (.*)\)")
 
 
@@ -72,6 +75,16 @@ def whole(name: str, low: int, high: int = 10**9) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def folder(text: str) -> str:
+    """The type of a folder of results, which is none if it has the ending of an image."""
+    if Path(text).suffix.lower() in WRITTEN and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"'{text}' would be a folder, because names are made of those of the images; "
+            "write a folder, for example -o results"
+        )
+    return text
 
 
 def positive(name: str) -> Callable[[str], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ from tqdm import tqdm
 from pnp.errors import PnpError, hint
 from pnp.files import together, write_json
 from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
-from pnp.initializers import build
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
+from pnp.quality import enlarged
 from pnp.restoration import Restorer
 from pnp.result import State
 from pnp.trace import Recorder
@@ -46,19 +46,24 @@ def restore_file(
     restorer: Restorer,
     path: str | Path,
     image: ImageFile,
-    target: Path,
+    stem: str,
     options: Options | None = None,
-    identity: str = "",
+    facts: Mapping[str, Any] | None = None,
+    check: Callable[[Path], None] = lambda target: None,
 ) -> str:
     """Restore one file and write image, kernel, trace and record; returns a summary to print.
+
+    Their names begin with `stem` and the scale of the result, or its size if that is no whole
+    multiple of the observation's: photo_x2.png, photo_640x427.png.
 
     Args:
         restorer: The pipeline.
         path: The observation.
         image: What was read from it.
-        target: Path of the results without their endings (`.png`, `_kernel.npy` ...).
+        stem: Path of the results without the scale and their endings.
         options: What is compared, traced and written.
-        identity: A hash of all that determines the result, for the record.
+        facts: More for the record: the command, a hash of all that determines the result.
+        check: Called with the path of the results without endings, before they are written.
     """
     options = options or Options()
     if image.note:
@@ -74,14 +79,16 @@ def restore_file(
 
         restored = restorer(image, reference=options.reference, trace=trace, name=str(path))
     written = time.perf_counter()
+    record = restored.record
+    target = Path(f"{stem}_{multiple(record)}")
+    check(target)
     named = result_files(target, options.ending(path, image))
     absent = {"kernel", "kernel picture"} if restored.kernel is None else set()
     absent |= {"trace", "trace picture"} if recorder is None else set()
     absent |= set() if options.compare else {"comparison"}
     paths = {what: name for what, name in named.items() if what not in absent}
-    record = restored.record
     record["files"] = {what: str(p) for what, p in paths.items()}
-    record["identity"] = identity
+    record |= facts or {}
     with together():
         write_image(paths["image"], restored.image, like=image)
         if restored.kernel is not None:
@@ -99,11 +106,15 @@ def restore_file(
 
 def beside_bicubic(y: Tensor, x: Tensor) -> Tensor:
     """The observation, enlarged by bicubic interpolation, on the left, and the result beside it."""
-    s = max(1, x.shape[-1] // y.shape[-1])
-    before = build("bicubic")(y, s) if s > 1 else y
-    before = before[..., : x.shape[-2], : x.shape[-1]].clamp(0, 1)
+    before = enlarged(y, x).clamp(0, 1)
     line = torch.ones(*x.shape[:-1], max(2, x.shape[-1] // 200))
     return torch.cat((before, line, x), -1)
+
+
+def multiple(record: Mapping[str, Any]) -> str:
+    """How large a result is, for its name: x2 for twice the observation, else width x height."""
+    height, width = record["size"]
+    return f"{width}x{height}" if record["scale"] is None else f"x{record['scale']}"
 
 
 def result_files(target: Path, ending: str = ".png") -> dict[str, Path]:
@@ -144,7 +155,10 @@ def check_traced(names: list[str], kinds: Mapping[str, Kind]) -> None:
 def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -> str:
     """Two or three lines for the user."""
     height, width = record["size"]
-    parts = [f"{width} x {height}", f"{record['seconds']['run']:.1f} s"]
+    size = f"{width} x {height}"
+    if record["scale"] is None:
+        size += " (no whole multiple of the observation)"
+    parts = [size, f"{record['seconds']['run']:.1f} s"]
     if "sigma" in record["estimates"]:
         parts.append(f"noise {100 * record['estimates']['sigma'][0]:.1f} %")
     quality = record["quality"]
@@ -156,6 +170,7 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     if "psnr_after" in quality:
         gained = f"{quality['psnr_before']:.2f} dB (bicubic) -> {quality['psnr_after']:.2f} dB"
         lines.append(f"  PSNR {gained}, {quality['psnr_after_registered']:.2f} dB registered")
+    lines += [f"  warning: {warning}" for warning in record["warnings"]]
     lines += [f"  note: {note}" for note in record["notes"]]
     width_of_name = max(len(name) for name in paths)
     return "\n".join([*lines, *(f"  {name:{width_of_name}}  {p}" for name, p in paths.items())])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from pnp import training
 from pnp.training.recipe import Recipe
+
+_OPTIONS = {"s": "-s SCALE", "k": "-k KERNEL", "sigma": "--sigma LEVEL", "mask": "--mask FILE"}
 
 
 def train_files(args: argparse.Namespace) -> int:
@@ -45,32 +46,26 @@ def train_files(args: argparse.Namespace) -> int:
             print(told, file=sys.stderr)
             return 130
         print(f"{out}/weights.safetensors: written, described in {out}/weights.yaml; to use it:")
-        print(f"  {usage(recipe, f'{out}/weights.safetensors')}")
+        print(f"  {usage(recipe, out)}")
     if args.ship is not None:
         print(f"{training.ship(out, args.ship)}: added to the package")
     return 0
 
 
-def usage(recipe: Recipe, weights: str) -> str:
-    """The command that runs the pipeline of a recipe with the trained weights.
+def usage(recipe: Recipe, out: str) -> str:
+    """The command that runs the pipeline of a training run.
 
-    A pipeline that is written out in the recipe has no name: then the line of a module.
+    A pipeline that restores no image, or needs the ground truth, gives the lines of its modules.
     """
-    spec, written = recipe.spec, recipe.document.value["pipeline"]
-    symbols = dict.fromkeys(name.partition(".")[0] for name in recipe.train)
-    if written.is_map:
-        modules = (spec.modules[symbol] for symbol in symbols)
-        return ", ".join(f"{m.symbol}: {{{m.role}: {m.name}, weights: {weights}}}" for m in modules)
-    base, *overlays = written.plain() if written.is_list else [written.value]
-    changes = recipe.document.value.get("set")
-    made = changes.value.items() if changes is not None else ()
-    texts = [f"{key}={json.dumps(node.plain(), separators=(',', ':'))}" for key, node in made]
-    if all(spec.modules[symbol].weights is None for symbol in symbols):
-        texts.append(f"weights={weights}")
-    else:
-        texts += [f"modules.{symbol}.weights={weights}" for symbol in symbols]
-    options = [f"--with {overlay}" for overlay in overlays]
-    options += [f"--set {shlex.quote(text)}" for text in texts]
-    needed = {g.name for g in spec.given if g.default is None}
-    options += ["-k KERNEL"] * ("k" in needed) + ["--sigma LEVEL"] * ("sigma" in needed)
-    return " ".join(["pnp run", base, "IMAGE", *options])
+    spec = recipe.spec
+    needed = [g.name for g in spec.given if g.default is None and g.name != "y"]
+    if "x" in spec.returns and set(needed) <= set(_OPTIONS):
+        return " ".join(["pnp run", shlex.quote(out), "IMAGE", *(_OPTIONS[v] for v in needed)])
+    modules = (spec.modules[symbol] for symbol in symbols_of(recipe))
+    weights = f"{out}/weights.safetensors"
+    return ", ".join(f"{m.symbol}: {{{m.role}: {m.name}, weights: {weights}}}" for m in modules)
+
+
+def symbols_of(recipe: Recipe) -> list[str]:
+    """The modules that a recipe trains."""
+    return list(dict.fromkeys(name.partition(".")[0] for name in recipe.train))

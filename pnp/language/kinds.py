@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pnp.errors import Origin, Problem, hint, with_article
 from pnp.interfaces import KINDS, Argument, Kind, Signature, signature_of
-from pnp.language.spec import KIND_OF_NAME, Spec, Step, Variable
+from pnp.language.spec import KIND_OF_NAME, ModuleSpec, Spec, Step, Variable
 from pnp.registry import REGISTRIES
 
 
@@ -19,7 +19,7 @@ def check_kinds(spec: Spec, refused: frozenset[str]) -> tuple[Spec, list[Problem
     following = _Following(spec, refused)
     following.follow_all()
     found = replace(spec, kinds=following.kinds, called=frozenset(following.called))
-    return found, list(dict.fromkeys(following.problems))
+    return found, list(dict.fromkeys(following.misfits or following.problems))
 
 
 def article(kind: Kind) -> str:
@@ -35,6 +35,7 @@ class _Following:
         self.kinds: dict[str, Kind] = {}
         self.called: set[str] = set()
         self.problems: list[Problem] = []
+        self.misfits: list[Problem] = []
         steps = reversed(list(spec.steps()))
         self.defined_at = {out: step for step in steps for out in step.outputs}
 
@@ -96,8 +97,22 @@ class _Following:
         usage = f"{symbol} is the {module.role} {module.name}: {symbol}{signature}"
         if symbol != step.module:
             usage = f"{usage}; it replaces {step.module} in some iterations (swap)"
+        before = len(self.problems)
         self.check_inputs(step, loop, symbol, signature, usage)
         self.check_outputs(step, symbol, signature, usage)
+        base = self.spec.document.origin.file
+        if len(self.problems) > before and step.origin.file == base != module.origin.file:
+            self.say_misfit(step, module, usage)
+
+    def say_misfit(self, step: Step, module: ModuleSpec, usage: str) -> None:
+        """A module of a later layer does not fit a step of the base; what follows is left out."""
+        symbol, where = module.symbol, step.origin
+        message = f"this {symbol} replaces that of {where.file}, but does not fit its line "
+        message += f"{where.line}, '{step}'"
+        used = ", ".join(self.spec.modules)
+        cure = f"{usage}; a new module needs a symbol of its own (in use: {used})"
+        if all(p.origin != module.origin for p in self.misfits):
+            self.misfits.append(Problem(module.origin, message, cure))
 
     def check_inputs(
         self, step: Step, loop: str, symbol: str, signature: Signature, usage: str

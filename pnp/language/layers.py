@@ -30,8 +30,11 @@ from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
 """Merges a map over another: `merge(base, layer)`."""
+FOLDER_FILE = "pipeline.yaml"
+"""A folder with this file, such as that of a training run, is a pipeline."""
 _LONGEST = 50
 """Files from a document to its base."""
+_SYMBOL = re.compile(r"[A-Z]\w*")
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
@@ -68,7 +71,7 @@ class Dialect:
         if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
             path = (folder or Path()) / Path(name).expanduser()
             if os.path.isdir(path):
-                raise PnpError(f"{name}: this is a folder; name a {self.noun} file (.yaml)")
+                return self._in_folder(path, name)
             if not os.path.isfile(path):
                 known = ", ".join(self.names())
                 raise PnpError(
@@ -79,10 +82,21 @@ class Dialect:
         if name in named:
             with as_file(named[name][1]) as path:
                 return path, f"{name}.yaml"
+        if os.path.isdir((folder or Path()) / name):
+            return self._in_folder((folder or Path()) / name, name)
         message = f"there is no {self.noun} called '{name}'; {hint(name, named, self.noun + 's')}"
         if os.path.isfile((folder or Path()) / f"{name}.yaml"):
             message += f"; a file is written with its ending: {name}.yaml"
         raise PnpError(message)
+
+    def _in_folder(self, path: Path, name: str) -> tuple[Path, str]:
+        """The pipeline in the folder of a training run."""
+        if self.noun == "pipeline" and (path / FOLDER_FILE).is_file():
+            return path / FOLDER_FILE, f"{name.rstrip('/')}/{FOLDER_FILE}"
+        if self.noun == "pipeline" and is_run(path):
+            cure = "pnp train --resume continues it"
+            raise PnpError(f"{name}: this training has not ended, it has no {FOLDER_FILE}; {cure}")
+        raise PnpError(f"{name}: this is a folder; name a {self.noun} file (.yaml)")
 
     def read(
         self,
@@ -131,7 +145,7 @@ class Dialect:
         if first not in settable:
             if self.inner is not None and first in self.inner.keys and first != "extends":
                 return self.override(document, f"set.{key}", value)
-            raise PipelineError([self._not_settable(first, settable, value.origin)])
+            raise PipelineError([self._not_settable(key, settable, value.origin)])
         within = document.value.get(first)
         of_a_list = within is not None and within.is_list
         whole = value.is_map or value.value is None
@@ -150,7 +164,11 @@ class Dialect:
             if key not in self.keys
         ]
 
-    def _not_settable(self, key: str, settable: list[str], origin: Origin) -> Problem:
+    def _not_settable(self, whole: str, settable: list[str], origin: Origin) -> Problem:
+        key = whole.partition(".")[0]
+        if _SYMBOL.fullmatch(key):
+            cure = f"an option of a module is set as modules.{whole}"
+            return Problem(origin, f"a {self.noun} has no key '{key}' to set", cure)
         if self.inner is None:
             cure = hint(key, settable, "keys")
             return Problem(origin, f"a {self.noun} has no key '{key}' to set", cure)
@@ -255,6 +273,13 @@ class Dialect:
             for layer in layers
         ]
         return reduce(self.merge, own)
+
+
+def is_run(path: Path) -> bool:
+    """True for the folder of a training run, or another one with a pipeline."""
+    return (path / FOLDER_FILE).is_file() or (
+        (path / "log.csv").is_file() and (path / "checkpoints").is_dir()
+    )
 
 
 def merge_maps(

@@ -40,10 +40,7 @@ class StageReader:
         alone = [key for key in STAGE_KEYS if key in self.document.value]
         if several is None:
             return (self.stage(self.document),) if alone else ()
-        for key in alone:
-            if key != "swap":
-                message = f"'{key}' is written next to 'stages'"
-                self.say(self.document.value[key].origin, message, "move it into one of the stages")
+        self.say_beside(several, [key for key in alone if key != "swap"])
         nodes = several.value if several.is_list else []
         if not nodes or not all(node.is_map for node in nodes):
             cure = f"keys of a stage: {', '.join(STAGE_KEYS)}"
@@ -58,6 +55,24 @@ class StageReader:
         stages = tuple(self.stage(node) for node in nodes)
         swap = self.document.value.get("swap")
         return stages if swap is None else self.share_out(swap, stages)
+
+    def say_beside(self, several: Node, keys: list[str]) -> None:
+        """Report the keys of one loop beside `stages`; one of them may be of another layer."""
+        base, file = self.document.origin.file, several.origin.file
+        below = [key for key in keys if self.document.value[key].origin.file == base != file]
+        if below:
+            message = f"'stages' is written over the loop of {base} ({', '.join(below)})"
+            nulls = ", ".join(f"'{key}: null'" for key in below)
+            self.say(several.origin, message, f"write {nulls} beside it")
+        for key in keys:
+            origin = self.document.value[key].origin
+            cure = "move it into one of the stages"
+            if origin.file.startswith("--set"):
+                cure = f"name the stage: --set stages.0.{key}=..., the first is 0"
+            elif file == base != origin.file:
+                cure = f"write 'stages: null' beside it to replace the stages of {base}"
+            if key not in below:
+                self.say(origin, f"'{key}' is written next to 'stages'", cure)
 
     def stage(self, node: Node) -> Stage:
         """One loop."""

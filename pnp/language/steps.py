@@ -41,11 +41,7 @@ def read_step(node: Node) -> Step | Problem:
     text = node.value
     match = _STEP.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        torn = isinstance(text, str) and text.count("(") != text.count(")")
-        cure = FORM
-        if torn and "[" in node.origin.text:
-            cure = "inside [...] a comma ends a step: write each step on its own line after '-'"
-        return Problem(node.origin, "this is not a step", cure)
+        return _no_step(node)
     outputs = tuple(name.strip() for name in match[1].split(","))
     for name in outputs:
         if name in ("i", "n"):
@@ -62,10 +58,28 @@ def read_step(node: Node) -> Step | Problem:
     return Step(outputs, match[2], tuple(inputs), node.origin)
 
 
+def _no_step(node: Node) -> Problem:
+    """The problem of a line that is no step."""
+    text, line = node.value, node.origin.text.strip()
+    cure = FORM
+    missing = _missing(text, "()") if isinstance(text, str) else ""
+    if missing and "[" in line and not line.startswith("-"):
+        cure = "inside [...] a comma ends a step: write each step on its own line after '-'"
+    elif missing:
+        cure = f"{missing}; {FORM}"
+    return Problem(node.origin, "this is not a step", cure)
+
+
+def _missing(text: str, pair: str) -> str:
+    """Which of two brackets is missing, in words; empty if none is."""
+    opened, closed = (text.count(bracket) for bracket in pair)
+    return f"a '{pair[opened > closed]}' is missing" if opened != closed else ""
+
+
 def _read_input(text: str, node: Node) -> Variable | int | float | Problem:
     match = _INPUT.fullmatch(text)
     if match is None:
-        cure = "an input is a variable, variable[i] or a number"
+        cure = _missing(text, "[]") or "an input is a variable, variable[i] or a number"
         return Problem(node.origin, f"'{text}' is not an input", cure)
     name, index, written = match.groups()
     if written:

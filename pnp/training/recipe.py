@@ -126,6 +126,13 @@ class Recipe:
         return bool({"x", "y", "sigma"} & {*self.given, *(loss.target for loss in self.losses)})
 
     @property
+    def range(self) -> dict[str, Any]:
+        """Scales, if its pipeline has one, and the largest noise level of its observations."""
+        scales = {"scales": sorted(self.degradations.scales)}
+        has_scale = any(g.name == "s" for g in self.spec.given)
+        return {**(scales if has_scale else {}), "noise": float(self.degradations.noise)}
+
+    @property
     def command(self) -> str:
         """Its name with `--with` and `--set`, as they are written after `pnp train`."""
         over = [f"--with {shlex.quote(o)}" for o in self.overlays]

@@ -6,6 +6,7 @@ runs/NAME/checkpoints/pre-decay/    the state before the decay of the learning r
 runs/NAME/pre-decay.safetensors     the weights of the last state at the full learning rate, in
                                     half precision: enough to continue on another machine
 runs/NAME/weights.safetensors       the result, described in weights.yaml
+runs/NAME/pipeline.yaml             the pipeline with these weights (run_pipeline.py)
 runs/NAME/log.csv, curves.png, samples/
 """
 
@@ -28,6 +29,7 @@ from pnp.checkpoint_files import read_checkpoint
 from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.files import atomic, check_results, hidden_folder, make_folder
+from pnp.language.layers import FOLDER_FILE
 from pnp.registry import current_role
 from pnp.training.recipe import Recipe
 
@@ -174,7 +176,14 @@ class Run:
 
     def check(self, given: Iterable[tuple[str | Path, str]], data: Iterable[Path]) -> None:
         """PnpError if the files of the run would replace given ones, or be among the images."""
-        names = ("weights.safetensors", ENTRY, f"{PRE_DECAY}.safetensors", "log.csv", "curves.png")
+        names = (
+            "weights.safetensors",
+            ENTRY,
+            FOLDER_FILE,
+            f"{PRE_DECAY}.safetensors",
+            "log.csv",
+            "curves.png",
+        )
         check_results({"the training": [self.folder / name for name in names]}, given)
         for folder in data:
             for own in (self.folder, self.folder / "samples"):

@@ -28,7 +28,7 @@ def prepare(recipe: Recipe) -> Pipeline:
     torch.manual_seed(recipe.seed)
     pipeline = build(recipe.spec, random_weights=True).requires_grad_(False)
     problems = _unfreeze(pipeline, recipe)
-    sources, missing = _sources(pipeline, recipe)
+    sources, missing = sources_of(pipeline, recipe)
     problems += missing
     for target, (source, origin) in sources.items():
         if target in pipeline.parts:
@@ -64,7 +64,7 @@ def _unfreeze(pipeline: Pipeline, recipe: Recipe) -> list[Problem]:
     return problems
 
 
-def _sources(pipeline: Pipeline, recipe: Recipe) -> tuple[dict[str, Source], list[Problem]]:
+def sources_of(pipeline: Pipeline, recipe: Recipe) -> tuple[dict[str, Source], list[Problem]]:
     """The weights from which each module or part starts, and the frozen modules that have none.
 
     `start` comes first; weights that the pipeline itself names are for frozen modules only.

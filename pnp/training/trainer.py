@@ -39,6 +39,7 @@ from pnp.training.optimiser import LearningRate, make_optimiser
 from pnp.training.processes import Interrupt, agreed, fabric_for
 from pnp.training.recipe import Recipe
 from pnp.training.run_folder import PRE_DECAY, Checkpoint, Run
+from pnp.training.run_pipeline import write_pipeline
 from pnp.training.shipping import export
 from pnp.training.start import prepare
 from pnp.training.validation import Validation, draw, write_samples
@@ -283,6 +284,7 @@ class Trainer:
             "minutes": round(self.clock.seconds() / 60),
             "machine": machine(self.fabric.device),
             "licence": self.licence or "not stated",
+            "trained": recipe.range,
         }
 
         def measure(pipeline: Pipeline) -> dict[str, float]:
@@ -292,6 +294,7 @@ class Trainer:
         with self.averaged:
             path = self.folder.folder / "weights.safetensors"
             self.entry = export(path, self.pipeline, symbols, measure, facts)
+        write_pipeline(path, recipe, self.pipeline, symbols)
         if self.trained_on:
             write_fingerprints(beside(path), self.trained_on)
 
