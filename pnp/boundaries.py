@@ -21,15 +21,13 @@ from typing import Any, Literal
 from torch.nn import functional as F
 
 from pnp.checks import as_option, check_weight
-from pnp.frames import LEAST, Completion, Frame, completed, frame_of
+from pnp.frames import LEAST, Frame, completed, frame_of
 from pnp.interfaces import DataSolver, Module, Signature, is_image_network, signature_of
 from pnp.language.spec import Step, Variable
 from pnp.operators import Blur
 
 Assumption = Literal["periodic", "unknown"]
 """What lies beyond the border of an observation."""
-FIRST, LATER = 40, 10
-"""Iterations for the frame in the first call of a step, and in the others, which continue."""
 Call = Callable[[Module, list[Any]], Any]
 
 
@@ -63,8 +61,6 @@ class Unknown(Border):
     def __init__(self) -> None:
         self.frames: dict[str, Frame] = {}
         """Of the variables that have one, in their own pixels."""
-        self.completions: dict[int, Completion] = {}
-        """Of the last call of each step that solves for an image."""
 
     def run(self, step: Step, module: Module, inputs: list[Any], call: Call) -> Any:
         """What the module gives for images that fit together."""
@@ -117,10 +113,7 @@ class Unknown(Border):
             y, rest[1:] = frame.padded(y), [frame.padded(mask)]
         elif isinstance(module, DataSolver) and signature.outputs[0].name == "image" and rest:
             weight = check_weight(module.registered, rest[0], x)
-            last = self.completions.get(id(step))
-            found = completed(y, x, k, weight, frame, last, FIRST if last is None else LATER)
-            self.completions[id(step)] = found
-            y = found.y
+            y = completed(y, x, k, weight, frame)
         else:
             y = frame.around(y, Blur(k, x.shape[-2:], s)(x))
         return frame.times(s), [y, x, k, *rest]

@@ -10,15 +10,20 @@ smallest in the frame around it:
     y_e = argmin over the frame of <r, Q r>,   r = y_e - A x,   Q = weight / (A A^T + weight)
 
 since for fixed y_e the minimum over z of |y_e - A z|^2 + weight |z - x|^2 is <r, Q r>.  Q is a
-convolution at the size of y, so that an iteration of conjugate gradients over the pixels of the
-frame costs one FFT and its inverse.
+convolution at the size of y, and so is its inverse, which is the preconditioner: an iteration of
+conjugate gradients over the pixels of the frame costs two FFTs and their inverses.  The search
+starts from y_e = A x in the frame, whatever the kernel was before.
+
+Where it stops, with the gradient g over the frame, <r, Q r> is at most <g, Q^-1 g> above its
+minimum, and what is minimised above grows by weight |z - z*|^2 or more around its minimiser z*:
+
+    |z - z*|^2 <= <g, Q^-1 g> / weight
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from scipy.fft import next_fast_len
@@ -33,8 +38,10 @@ SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
 LEAST = 16
 """Least width of a frame in pixels of x: so far networks see the zeros that they pad with."""
-TOLERANCE = 1e-3
-"""Of the frame, relative to the first call."""
+TOLERANCE = 1 / 255
+"""Largest error of z that an unfinished search leaves, its root mean square over all pixels."""
+ITERATIONS = 50
+"""Largest number of iterations of one search."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class Frame:
     def times(self, ratio: float) -> Frame:
         """The frame of an image that is `ratio` times as large."""
         return Frame(*(round(ratio * n) for n in (self.top, self.bottom, self.left, self.right)))
+
+    def size_around(self, image: Tensor) -> tuple[int, int]:
+        """Height and width of an image with the frame."""
+        height, width = image.shape[-2:]
+        return self.top + height + self.bottom, self.left + width + self.right
 
     def inside(self, wide: Tensor) -> Tensor:
         """The image without the frame, a view."""
@@ -86,24 +98,8 @@ def frame_of(y: Tensor, k: Tensor, s: int) -> Frame:
     return Frame(*sides)
 
 
-class Completion(NamedTuple):
-    """An observation whose frame is found, and where a later search starts and stops."""
-
-    y: Tensor
-    target: Tensor
-    """Norm of the gradient at which the frame is found (B, 1, 1, 1)."""
-
-
 @torch.no_grad()
-def completed(
-    y: Tensor,
-    x: Tensor,
-    k: Tensor,
-    weight: Tensor,
-    frame: Frame,
-    last: Completion | None,
-    iterations: int,
-) -> Completion:
+def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> Tensor:
     """The observation y_e with which the closed form of D is the minimiser over the known pixels.
 
     Args:
@@ -112,12 +108,10 @@ def completed(
         k: Kernel (B or 1, 1, K, L).
         weight: Weight of the pull (B or 1, 1, 1, 1).
         frame: The frame, in pixels of y.
-        last: The completion to start from; None starts from a bridge between opposite borders.
-        iterations: Largest number of iterations.
     """
     dtype = compute_dtype(x)
-    wide = frame.bridged(y) if last is None else last.y
-    size, s = wide.shape[-2:], x.shape[-2] // wide.shape[-2]
+    size = frame.size_around(y)
+    s = x.shape[-2] // size[0]
     R = kernel_spectra(k.to(dtype), s, *size)
     Q = weight / (gram(R) + weight)
     unknown = frame.padded(torch.zeros_like(y[:1, :1]), 1.0).to(dtype)
@@ -125,10 +119,11 @@ def completed(
     def normal(u: Tensor) -> Tensor:
         return unknown * torch.fft.irfft2(Q * torch.fft.rfft2(u), s=size)
 
-    AX = blur_down(row_spectra(x.to(dtype), s), R)
-    residual = torch.fft.rfft2(wide.to(dtype)) - AX
-    error = -unknown * torch.fft.irfft2(Q * residual, s=size)
-    norm = error.square().sum((1, 2, 3), keepdim=True).sqrt()
-    target = TOLERANCE * norm if last is None else last.target
-    step, _, _ = conjugate_gradients(normal, error, target, iterations)
-    return Completion(wide + step.to(y.dtype), target)
+    def precondition(u: Tensor) -> Tensor:
+        return unknown * torch.fft.irfft2(torch.fft.rfft2(u) / Q, s=size)
+
+    Ax = torch.fft.irfft2(blur_down(row_spectra(x.to(dtype), s), R), s=size)
+    residual = frame.padded(y.to(dtype) - frame.inside(Ax))
+    target = TOLERANCE * (weight * x[:1].numel()).sqrt()
+    step, _, _ = conjugate_gradients(normal, -normal(residual), target, ITERATIONS, precondition)
+    return frame.around(y, (Ax + step).to(y.dtype))
