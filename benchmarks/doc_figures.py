@@ -167,7 +167,7 @@ def rows(kernels: dict[str, Tensor], crosses: bool = False):
 def blind(photo):
     """Gaussian and motion blur at x2 with 1 % noise, restored by spectral-usrnet."""
     x = photo[None, :, :360, 120:440] / 255
-    restorer = Restorer("spectral-usrnet", scale=2)
+    restorer = Restorer("spectral-usrnet", scale=2, boundary="periodic")
     figure, grid = plt.subplots(
         2, 5, figsize=(10.4, 4.9), layout="constrained", width_ratios=[4, 4, 4, 4, 2]
     )

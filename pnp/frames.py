@@ -40,7 +40,7 @@ LEAST = 16
 """Least width of a frame in pixels of x: so far networks see the zeros that they pad with."""
 TOLERANCE = 1 / 255
 """Largest error of z that an unfinished search leaves, its root mean square over all pixels."""
-ITERATIONS = 50
+ITERATIONS = 30
 """Largest number of iterations of one search."""
 
 

@@ -295,9 +295,8 @@ class Estimator(Module):
 class Transform(Module):
     """A step that fits none of the other interfaces: any inputs, any outputs.
 
-    Only its annotations are checked.  Borders of photographs (`extend`, `trim`), changes of
-    size (`crop`, `bicubic-down`) and learned updates of the kernel (`kernel-corrector`) are
-    transforms.
+    Only its annotations are checked.  Changes of size (`crop`, `bicubic-down`) and learned updates
+    of the kernel (`kernel-corrector`) are transforms.
     """
 
 

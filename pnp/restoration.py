@@ -70,7 +70,7 @@ def restore(
     kernel: str | Path | Tensor | np.ndarray | None = None,
     sigma: float | str | None = None,
     mask: Any = None,
-    boundary: Assumption = "periodic",
+    boundary: Assumption = "unknown",
     reference: Any = None,
     trace: Callable[[State], None] | None = None,
     **options: Any,
@@ -88,7 +88,7 @@ def restore(
         mask: For inpainting, an image that is white (or opaque) where the observation is known, or
             an array of bool or numbers.
         boundary: What lies beyond the border of the image: "unknown", as of any photograph, or
-            "periodic", as of simulated observations.
+            "periodic", as of observations that `pnp.degrade` or `pnp.observe` simulated.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
@@ -112,7 +112,7 @@ class Restorer:
         kernel: str | Path | Tensor | np.ndarray | None = None,
         sigma: float | str | None = None,
         mask: Any = None,
-        boundary: Assumption = "periodic",
+        boundary: Assumption = "unknown",
         assignments: tuple[str, ...] = (),
         overlays: tuple[str, ...] = (),
         device: str = "auto",

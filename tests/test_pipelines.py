@@ -23,8 +23,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
     "residual-noise": {"features": 4},
-    "extend": {"margin": 4},
-    "trim": {"margin": 4},
     "srresnet": {"features": 4, "blocks": 1},
     "flow-kernel": {"steps": 2, "width": 8},
     "tv": {"iterations": 5},

@@ -99,12 +99,13 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
     """How `pnp run` computes, or computes once more."""
     add = run.add_argument
     beyond = (
-        "what lies beyond the border: unknown, as of a photograph, or the period, as of pnp degrade"
+        "what lies beyond the border: unknown, as of a photograph, or periodic, as of what pnp "
+        "degrade writes"
     )
     add(
         "--boundary",
         choices=["unknown", "periodic"],
-        default="periodic",
+        default="unknown",
         help=f"{beyond} ({DEFAULT})",
     )
     add(

@@ -102,6 +102,9 @@ def _merge_modules(base: Node, layer: Node) -> Node:
     return Node({**merged.value, **misfits}, layer.origin)
 
 
+# Pipelines that padded photographs; to be deleted with the next release.
+_UNKNOWN = "with boundary 'unknown', the default of pnp run and pnp.restore"
+
 PIPELINES = Dialect(
     noun="pipeline",
     keys=KEYS,
@@ -109,6 +112,11 @@ PIPELINES = Dialect(
     merge=_merge,
     complete=("given", "modules", "return"),
     package="pnp.pipelines",
+    renamed={
+        "blind-photo": ("blind-classical", _UNKNOWN),
+        "hqs-tv-photo": ("hqs-tv", _UNKNOWN),
+        "usrnet-photo": ("usrnet-small", _UNKNOWN),
+    },
 )
 
 
