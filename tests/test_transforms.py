@@ -13,7 +13,6 @@ from pnp.registry import REGISTRIES
 from pnp.training.recipe_reader import load_recipe
 from pnp.training.run_folder import Checkpoint, Run
 
-
 # ---------------------------------------------------------------- crop
 
 

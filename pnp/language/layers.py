@@ -19,12 +19,11 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from importlib.metadata import entry_points
 from importlib.resources import as_file, files
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from pnp.document import Node, from_python, read_file, read_text, relocated, scalar
@@ -64,7 +63,7 @@ class Dialect:
     package: str = ""
     dotted: tuple[str, ...] = ()
     inner: Dialect | None = None
-    renamed: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    renamed: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
     def names(self) -> list[str]:
         """The names of the documents of pnp and of plugins."""
