@@ -8,7 +8,7 @@ import pnp
 from pnp.boundaries import Unknown
 from pnp.errors import OldSpelling
 from pnp.frames import TOLERANCE, completed, frame_of
-from pnp.kernels import delta_kernel, gaussian_kernels, unit_kernel
+from pnp.kernels import delta_kernel, gaussian_kernels
 from pnp.metrics import psnr
 from pnp.observation import blur, downsample
 
@@ -34,10 +34,10 @@ KERNELS = {
 }
 
 
-def window(k, s, sigma=0.005):
+def window(k, s, sigma=0.005, side=144):
     """A window of a blurred scene, whose surroundings the observation does not show."""
     photo = torch.from_numpy(data.astronaut()).float().permute(2, 0, 1)[None] / 255
-    scene = photo[..., 100:292, 150:342]
+    scene = photo[..., 100 : 148 + side, 150 : 198 + side]
     y = downsample(blur(scene, k), s)[..., 24 // s : -24 // s, 24 // s : -24 // s]
     noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
     return y + sigma * noise, scene[..., 24:-24, 24:-24]
@@ -49,7 +49,8 @@ def random_kernel(seed):
     rows, columns = (int(torch.randint(1, 22, (), generator=g)) for _ in range(2))
     k = torch.rand(1, 1, rows, columns, generator=g) ** 4
     k = k * (torch.rand(k.shape, generator=g) > 0.7)
-    return unit_kernel(k + 1e-3 * (k.sum() == 0), "k")
+    k[..., rows // 2, columns // 2] += 1e-3
+    return k / k.sum()
 
 
 def masked_minimiser(y, x, k, weight, frame):
@@ -62,7 +63,7 @@ def masked_minimiser(y, x, k, weight, frame):
 # ---------------------------------------------------------------- D and Dk
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("s", [1, 2])
 @pytest.mark.parametrize("weight", [3e-4, 0.02, 1.0])
 def test_D_is_the_minimiser_over_the_known_pixels_for_any_kernel(seed, s, weight):
@@ -77,7 +78,7 @@ def test_D_is_the_minimiser_over_the_known_pixels_for_any_kernel(seed, s, weight
 
 
 CHANGING = """\
-given: [y, a, b, c, d]
+given: [y, a: kernel, b: kernel, c: kernel, d: kernel]
 modules:
   U: {initializer: bicubic}
   D: {solver: fft-image}
@@ -150,7 +151,7 @@ def test_wide_kernels_do_not_ring_from_the_border(kernel, s):
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_it_is_within_a_decibel_of_a_solve_with_a_mask(kernel):
     k = KERNELS[kernel]
-    y, truth = window(k, 1)
+    y, truth = window(k, 1, side=80)
     after = float(psnr(pnp.restore(y, "hqs-tv", scale=1, kernel=k, sigma=0.005).image, truth))
     frame = frame_of(y, k, 1)
     masked = pnp.load(
@@ -165,12 +166,10 @@ def test_it_is_within_a_decibel_of_a_solve_with_a_mask(kernel):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("pipeline", ["usrnet-mini", "dpir"])
-def test_networks_gain_from_it_as_well(pipeline, kernel):
+def test_networks_gain_from_it_as_well(kernel):
     k = KERNELS[kernel]
-    y, truth = window(k, 1)
-    y, truth = y[..., :96, :96], truth[..., :96, :96]
-    restored = pnp.restore(y, pipeline, scale=1, kernel=k, sigma=0.005)
+    y, truth = window(k, 1, side=96)
+    restored = pnp.restore(y, "usrnet-mini", scale=1, kernel=k, sigma=0.005)
     assert float(psnr(restored.image, truth)) > float(psnr(y.clamp(0, 1), truth)) + 0.5
 
 
