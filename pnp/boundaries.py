@@ -15,14 +15,15 @@ A step that takes images with and without a frame gets all of them without.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from torch.nn import functional as F
 
 from pnp.checks import as_option, check_weight
-from pnp.frames import LEAST, Frame, completed, frame_of
+from pnp.frames import NETWORKS, Frame, completed, frame_of
 from pnp.interfaces import DataSolver, Module, Signature, is_image_network, signature_of
+from pnp.kernels import is_delta
 from pnp.language.spec import Step, Variable
 from pnp.operators import Blur
 
@@ -58,7 +59,9 @@ class Periodic(Border):
 class Unknown(Border):
     """Nothing is known beyond the border: x and z have a frame, y has none."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
+        """Least width of a frame in pixels of x."""
         self.frames: dict[str, Frame] = {}
         """Of the variables that have one, in their own pixels."""
 
@@ -104,9 +107,9 @@ class Unknown(Border):
         s = known.shape[-2] // y.shape[-2]
         if known.shape[-2:] != (s * y.shape[-2], s * y.shape[-1]):
             return None, inputs  # the module says what is wrong
-        if k.shape[-2:] == (1, 1):
+        if is_delta(k):
             return None, [y, known, k, *rest]  # without blur nothing beyond the border counts
-        frame = frame_of(y, k, s)
+        frame = frame_of(y, k, s, self.least)
         if frame_of_x != frame.times(s):
             x = frame.times(s).bridged(known)
         arguments = [argument.name for argument in signature.inputs]
@@ -137,10 +140,12 @@ class Unknown(Border):
         return True
 
 
-def border_for(assumption: Assumption) -> Border:
-    """The border of one run."""
+def border_for(assumption: Assumption, modules: Iterable[Module]) -> Border:
+    """The border of one run of a pipeline with these modules."""
     known = as_option("boundary", "boundary", Assumption, assumption)
-    return Unknown() if known == "unknown" else Periodic()
+    if known == "periodic":
+        return Periodic()
+    return Unknown(NETWORKS if any(map(is_image_network, modules)) else 0)
 
 
 def _with_mirror(module: Module, inputs: list[Any], call: Call) -> Any:
@@ -149,6 +154,6 @@ def _with_mirror(module: Module, inputs: list[Any], call: Call) -> Any:
     if not is_image_network(module):
         return call(module, inputs)
     height, width = inputs[0].shape[-2:]
-    rows, columns = min(LEAST, height - 1), min(LEAST, width - 1)
+    rows, columns = min(NETWORKS, height - 1), min(NETWORKS, width - 1)
     wide = F.pad(inputs[0], (columns, columns, rows, rows), mode="reflect")
     return call(module, [wide, *inputs[1:]])[..., rows : rows + height, columns : columns + width]

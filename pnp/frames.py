@@ -36,8 +36,9 @@ from pnp.fourier import blur_down, gram, kernel_spectra, row_spectra
 
 SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
-LEAST = 16
-"""Least width of a frame in pixels of x: so far networks see the zeros that they pad with."""
+NETWORKS = 24
+"""Least width of a frame in pixels of x for networks: so far they see the zeros that they pad with.
+"""
 TOLERANCE = 1 / 255
 """Largest error of z that an unfinished search leaves, its root mean square over all pixels."""
 ITERATIONS = 30
@@ -88,12 +89,12 @@ class Frame:
         return image
 
 
-def frame_of(y: Tensor, k: Tensor, s: int) -> Frame:
-    """The frame of an observation, in pixels of y: wider than the kernel reaches, and up to a size
-    with a fast FFT."""
+def frame_of(y: Tensor, k: Tensor, s: int, least: int = 0) -> Frame:
+    """The frame of an observation, in pixels of y: wider than the kernel reaches, at least `least`
+    pixels of x, and up to a size with a fast FFT."""
     sides = []
     for length, taps in zip(y.shape[-2:], k.shape[-2:], strict=True):
-        before = max(math.ceil((taps // 2) / s) + SPARE, math.ceil(LEAST / s))
+        before = max(math.ceil((taps // 2) / s) + SPARE, math.ceil(least / s))
         sides += [before, next_fast_len(length + 2 * before, real=True) - length - before]
     return Frame(*sides)
 

@@ -24,6 +24,14 @@ def delta_kernel(size: int) -> Tensor:
     return resize_kernel(torch.ones(1, 1, 1, 1), size)
 
 
+def is_delta(k: Tensor) -> bool:
+    """True if all taps of all kernels (B, 1, K, L) are zero but those at the centre."""
+    rows, columns = k.shape[-2:]
+    others = k.detach().abs()
+    others[..., rows // 2, columns // 2] = 0
+    return not bool(others.any())
+
+
 def gaussian_kernels(
     size: int,
     std_u: Tensor,

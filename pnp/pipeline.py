@@ -103,7 +103,8 @@ class Pipeline(nn.Module):
         Raises:
             PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """
-        spec, done, border = self.spec, 0, border_for(boundary)
+        spec, done = self.spec, 0
+        border = border_for(boundary, self.parts.values())
         with pipeline_run():
             variables = self._given(border, given)
             self._run(border, spec.before, variables, "before")
