@@ -196,6 +196,7 @@ def test_run_says_what_was_gained_if_the_truth_is_known(run):
         == 0
     )
     more = ["--reference", "lr/photo_x2_hr.png", "-k", "lr/photo_x2_kernel.npy", *FAST]
+    more += ["--boundary", "periodic"]
     status, out, _ = run("run", "hqs-tv", "lr/photo_x2_lr.png", "-o", "out", "-s", 2, *more)
     assert status == 0 and re.search(r"PSNR \d+\.\d\d dB \(bicubic\) -> \d+\.\d\d dB", out)
     quality = json.loads(Path("out/photo_x2_lr_x2.json").read_text())["quality"]
@@ -540,3 +541,4 @@ def test_the_demo_is_commands_that_can_be_typed_wherever_its_folder_is(tmp_path,
     assert printed == [["pnp", *arguments] for arguments in typed]
     degraded, restored = (_parser().parse_args(arguments) for arguments in typed)
     assert Path(degraded.out) == Path(restored.words[1]).parent
+    assert restored.boundary == "periodic"
