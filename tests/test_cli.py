@@ -339,7 +339,7 @@ def test_the_result_never_replaces_the_observation(run):
 
 @pytest.mark.parametrize("protocol", ["exact", "usrnet", "ikrnet"])
 def test_degrade_writes_a_pair_its_kernel_and_a_record(run, protocol):
-    status, _, err = run(
+    status, out, err = run(
         "degrade",
         "photo.png",
         "-o",
@@ -359,6 +359,7 @@ def test_degrade_writes_a_pair_its_kernel_and_a_record(run, protocol):
     assert read_image("lr/photo_x2_lr.png").pixels.shape == (1, 3, 16, 24)
     record = json.loads(Path("lr/photo_x2.json").read_text())
     assert record["protocol"] == protocol and record["sigma"] == 0.02 and record["scale"] == 2
+    assert record["boundary"] == "periodic" and "pnp run --boundary periodic" in out
     assert np.load("lr/photo_x2_kernel.npy").sum() == pytest.approx(1, abs=1e-6)
 
 
