@@ -29,6 +29,8 @@ from pnp.operators import Blur
 
 Assumption = Literal["periodic", "unknown"]
 """What lies beyond the border of an observation."""
+MIRROR = 24
+"""Width of the mirror image that networks see around images without a frame."""
 Call = Callable[[Module, list[Any]], Any]
 
 
@@ -154,6 +156,6 @@ def _with_mirror(module: Module, inputs: list[Any], call: Call) -> Any:
     if not is_image_network(module):
         return call(module, inputs)
     height, width = inputs[0].shape[-2:]
-    rows, columns = min(NETWORKS, height - 1), min(NETWORKS, width - 1)
+    rows, columns = min(MIRROR, height - 1), min(MIRROR, width - 1)
     wide = F.pad(inputs[0], (columns, columns, rows, rows), mode="reflect")
     return call(module, [wide, *inputs[1:]])[..., rows : rows + height, columns : columns + width]

@@ -30,18 +30,18 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.checks import compute_dtype
+from pnp.checks import LARGEST_VALUE, compute_dtype
 from pnp.conjugate_gradients import conjugate_gradients
 from pnp.fourier import blur_down, gram, kernel_spectra, row_spectra
 
 SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
-NETWORKS = 24
+NETWORKS = 16
 """Least width of a frame in pixels of x for networks: so far they see the zeros that they pad with.
 """
-TOLERANCE = 1 / 255
+TOLERANCE = 2 / 255
 """Largest error of z that an unfinished search leaves, its root mean square over all pixels."""
-ITERATIONS = 30
+ITERATIONS = 20
 """Largest number of iterations of one search."""
 
 
@@ -69,8 +69,8 @@ class Frame:
         return wide[..., self.top : height - self.bottom, self.left : width - self.right]
 
     def around(self, image: Tensor, wide: Tensor) -> Tensor:
-        """The image with the frame of `wide`."""
-        wide = wide.clone()
+        """The image with the frame of `wide`, whose values are limited to those of images."""
+        wide = wide.clamp(-LARGEST_VALUE, LARGEST_VALUE)
         self.inside(wide).copy_(image)
         return wide
 
