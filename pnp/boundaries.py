@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from torch.nn import functional as F
 
-from pnp.checks import as_option, check_weight
+from pnp.checks import as_option, check_kernel_fits, check_weight
 from pnp.frames import NETWORKS, Frame, completed, frame_of
 from pnp.interfaces import DataSolver, Module, Signature, is_image_network, signature_of
 from pnp.kernels import is_delta
@@ -109,6 +109,7 @@ class Unknown(Border):
         s = known.shape[-2] // y.shape[-2]
         if known.shape[-2:] != (s * y.shape[-2], s * y.shape[-1]):
             return None, inputs  # the module says what is wrong
+        check_kernel_fits(module.registered, k, *known.shape[-2:])
         if is_delta(k):
             return None, [y, known, k, *rest]  # without blur nothing beyond the border counts
         frame = frame_of(y, k, s, self.least)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 import pnp
 from pnp.boundaries import Assumption
+from pnp.kernels import is_delta
 from pnp.metrics import psnr, psnr_lr, psnr_registered
 
 
@@ -45,7 +46,7 @@ def measure(
     elif k is not None:
         k = k[:1].float().cpu()
         border = s
-        if boundary == "unknown":
+        if boundary == "unknown" and not is_delta(k):
             border = max(s, -(-max(k.shape[-2:]) // (2 * s)))
         if (
             2 * border >= min(y.shape[-2:])

@@ -164,9 +164,7 @@ def test_a_kernel_of_a_file_is_cropped_only_if_almost_nothing_is_cut_off(tmp_pat
     with pytest.raises(
         PnpError, match="kernel is 25 x 25, larger than the image x, which is 13 x 14"
     ):
-        pnp.restore(
-            torch.rand(1, 3, 13, 14), "hqs-tv", scale=1, kernel=uniform, boundary="periodic"
-        )
+        pnp.restore(torch.rand(1, 3, 13, 14), "hqs-tv", scale=1, kernel=uniform)
 
 
 def test_what_is_cropped_keeps_its_centre_and_its_sum():
