@@ -74,11 +74,9 @@ def test_images_that_are_large_enough_are_restored_as_before():
     """Nothing is continued or cropped: what restore gives is what the pipeline gives."""
     y, k = torch.rand(1, 3, 25, 26), make_kernel("gaussian:1.6")
     assert k.shape[-2:] == (25, 25)
-    for boundary in ("unknown", "periodic"):
-        direct = pnp.load("hqs-tv")(y=y, s=1, k=k, sigma=0.02, boundary=boundary)
-        given = {"kernel": "gaussian:1.6", "sigma": 0.02, "boundary": boundary}
-        restored = pnp.restore(y, "hqs-tv", scale=1, **given)
-        assert torch.equal(direct.x, restored.image)
+    direct = pnp.load("hqs-tv")(y=y, s=1, k=k, sigma=0.02, boundary="unknown")
+    restored = pnp.restore(y, "hqs-tv", scale=1, kernel="gaussian:1.6", sigma=0.02)
+    assert torch.equal(direct.x, restored.image)
 
 
 def test_small_images_are_continued_by_their_mirror_image():
