@@ -1,5 +1,7 @@
 """Borders that are unknown: as good as a solve that is told which pixels are known, whatever happens to the kernel."""
 
+from typing import Any
+
 import pytest
 import torch
 from skimage import data
@@ -9,6 +11,7 @@ from pnp.boundaries import Unknown
 from pnp.errors import OldSpelling
 from pnp.frames import TOLERANCE, completed, frame_of
 from pnp.kernels import delta_kernel, gaussian_kernels
+from pnp.language.reader import PIPELINES, read_spec
 from pnp.metrics import psnr
 from pnp.observation import blur, downsample
 
@@ -125,9 +128,9 @@ def test_the_step_of_the_kernel_sees_only_known_pixels():
     y = frame.inside(blur(x, k))
     border = Unknown()
     border.frames["x"] = frame
-    w = border.run(step, pipeline.Dk, [y, x, k], lambda module, inputs: module(*inputs))
+    w = border.run(step, pipeline.parts["Dk"], [y, x, k], lambda module, inputs: module(*inputs))
     assert torch.allclose(w, k, atol=1e-5)
-    periodic = pipeline.Dk(y, frame.inside(x), k)
+    periodic = pipeline.parts["Dk"](y, frame.inside(x), k)
     assert not torch.allclose(periodic, k, atol=1e-3)
 
 
@@ -154,11 +157,11 @@ def test_it_is_within_a_decibel_of_a_solve_with_a_mask(kernel):
     y, truth = window(k, 1, side=64)
     after = float(psnr(pnp.restore(y, "hqs-tv", scale=1, kernel=k, sigma=0.005).image, truth))
     frame = frame_of(y, k, 1)
-    masked = pnp.load(
-        "inpaint-tv",
-        repeat=12,
-        **{"modules.H": {"estimator": "hqs-schedule"}, "modules.P.strength": 0.4},
-    )
+    changes: dict[str, Any] = {
+        "modules.H": {"estimator": "hqs-schedule"},
+        "modules.P.strength": 0.4,
+    }
+    masked = pnp.load("inpaint-tv", repeat=12, **changes)
     given = {"y": frame.padded(y), "mask": frame.padded(torch.ones_like(y[:, :1]))}
     with torch.inference_mode():
         x = frame.inside(masked(**given, k=k, s=1, sigma=0.005).x)
@@ -200,10 +203,11 @@ def test_without_blur_there_is_no_frame():
     """The results of classical pipelines are those of a periodic run, bit for bit."""
     y, _ = window(KERNELS["disc"], 1, side=40)
     mask = (torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0)) > 0.3) * 1.0
-    for name, given in {
+    cases: dict[str, dict[str, Any]] = {
         "inpaint-tv": {"mask": mask},
         "hqs-tv": {"k": delta_kernel(25), "sigma": 0.02},
-    }.items():
+    }
+    for name, given in cases.items():
         pipeline = pnp.load(name, repeat=3)
         unknown, periodic = (pipeline(y=y, **given, boundary=b).x for b in ("unknown", "periodic"))
         assert torch.equal(unknown, periodic)
@@ -235,6 +239,6 @@ def test_photographs_are_unknown_beyond_the_border_and_calls_of_pipelines_period
 )
 def test_names_of_the_release_before_are_read_with_a_warning(old, new):
     with pytest.warns(OldSpelling, match=f"{old} is {new} now, .*boundary.*; write {new}"):
-        spec = pnp.language.reader.read_spec(old)
-    assert spec.document.plain() == pnp.language.reader.read_spec(new).document.plain()
-    assert old not in pnp.language.reader.PIPELINES.names()
+        spec = read_spec(old)
+    assert spec.document.plain() == read_spec(new).document.plain()
+    assert old not in PIPELINES.names()
