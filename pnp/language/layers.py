@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from importlib.metadata import entry_points
 from importlib.resources import as_file, files
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pnp.document import Node, from_python, read_file, read_text, relocated, scalar
-from pnp.errors import OldSpelling, Origin, PipelineError, PnpError, Problem, hint
+from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
 """Merges a map over another: `merge(base, layer)`."""
@@ -52,7 +51,6 @@ class Dialect:
         package: The package of pnp's own documents, if they have one.
         dotted: Keys whose entries have dots in their names; an assignment's path ends there.
         inner: The kind of document that the key `set` changes; assignments to its keys go there.
-        renamed: By old names, which are read with a warning: the new name, and what to know.
     """
 
     noun: str
@@ -63,7 +61,6 @@ class Dialect:
     package: str = ""
     dotted: tuple[str, ...] = ()
     inner: Dialect | None = None
-    renamed: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
     def names(self) -> list[str]:
         """The names of the documents of pnp and of plugins."""
@@ -82,10 +79,6 @@ class Dialect:
                 )
             return path, name
         named = self._named()
-        if name not in named and name in self.renamed:
-            new, note = self.renamed[name]
-            warnings.warn(OldSpelling(f"{name} is {new} now, {note}; write {new}"), stacklevel=2)
-            name = new
         if name in named:
             with as_file(named[name][1]) as path:
                 return path, f"{name}.yaml"
