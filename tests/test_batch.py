@@ -127,9 +127,9 @@ def test_without_a_pipeline_the_default_is_taken_and_named(photos, capsys):
     quick = [*few, "--set", "modules.H.n=1", "--set", "modules.G.n=1", "--random-weights"]
     assert main(["run", "photos/a.png", *quick]) == 0
     said = capsys.readouterr()
-    assert "no pipeline is named: spectral-usrnet, scale 4 or 2 or 1" in said.err
+    assert "no pipeline is named: ikrnet-small, scale 4 or 2 or 1" in said.err
     record = json.loads((photos.parent / "restored" / "a_x4.json").read_text())
-    assert record["pipeline"] == "spectral-usrnet" and record["given"]["s"] == 4
+    assert record["pipeline"] == "ikrnet-small" and record["given"]["s"] == 4
     assert record["size"] == [96, 80]
 
 
