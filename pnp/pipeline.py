@@ -277,7 +277,7 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
         else:
             problems += [] if random_weights else _load(modules[symbol], m, spec)
     if spec.weights is not None and all(
-        spec.modules[symbol].weights is not None or next(module.parameters(), None) is None
+        spec.modules[symbol].weights is not None or not module.needs_weights
         for symbol, module in modules.items()
     ):
         cure = "leave 'weights' out, or check the names of the networks"
@@ -291,7 +291,7 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
     """Give a module its weights: its own, or those of the whole pipeline; a network without any is
     a problem.
     """
-    if m.weights is None and next(module.parameters(), None) is None:
+    if m.weights is None and not module.needs_weights:
         return []
     source = m.weights or spec.weights
     if source is None:
