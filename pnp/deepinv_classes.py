@@ -83,8 +83,9 @@ def variables_of(physics: Any, y: Tensor) -> dict[str, Any]:
         found = {"s": int(getattr(physics, "factor", 1)), "k": torch.ones(1, 1, 1, 1).to(y)}
         if physics.filter is not None:
             found["k"] = physics.filter.to(y)
-        if found["k"].shape[1] != 1:
+        if (found["k"] != found["k"][:, :1]).any():
             raise PnpError("the physics blurs each channel differently; pipelines take one kernel")
+        found["k"] = found["k"][:, :1]
         if getattr(physics, "padding", "") == "valid":
             raise PnpError(
                 "the physics leaves the borders of the image out (padding='valid'); "

@@ -22,7 +22,8 @@ class DeepinvDenoiser(Prior):
 
     z is (B, C, H, W) on [0, 1].  The level is handed over as the denoiser's second argument, one
     value for each image: a standard deviation on [0, 1] for networks, a threshold for `TVDenoiser`
-    and `WaveletDenoiser`; blind denoisers ignore it.  Where the constructor has the option
+    and `WaveletDenoiser`; blind denoisers ignore it.  Those that start from their last result do so
+    within one run of a pipeline only.  Where the constructor has the option
     `pretrained`, deepinv's default is to download weights; with `pretrained: null` they are those
     of the key `weights`.
 
@@ -88,6 +89,10 @@ class DeepinvDenoiser(Prior):
         parameter = next(self.denoiser.parameters(), None)
         z = x if parameter is None else x.to(parameter.dtype)
         levels = as_level(level, z).expand(len(z), 1, 1, 1).flatten()
+        if hasattr(self.denoiser, "restart"):  # TVDenoiser ... start from their last result
+            state = self.run_state()
+            self.denoiser.restart = not state
+            state["started"] = True
         return self.denoiser(z, levels).to(x.dtype)
 
 
