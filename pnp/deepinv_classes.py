@@ -125,8 +125,10 @@ class BlurPhysics(LinearPhysics):
         self.factor, self.padding = s, boundary
         if solver is None:
             plain = boundary == "circular" and mask is None
-            solver = solvers.build("fft-image") if plain else solvers.build(
-                "cg-image", boundary=boundary
+            solver = (
+                solvers.build("fft-image")
+                if plain
+                else solvers.build("cg-image", boundary=boundary)
             )
         if solver.boundary != boundary:
             raise PnpError(

@@ -171,9 +171,7 @@ class _WithoutGradients(torch.autograd.Function):
         )
 
 
-def _without_prefixes(
-    state: Mapping[str, Tensor], symbol: str
-) -> Iterator[dict[str, Tensor]]:
+def _without_prefixes(state: Mapping[str, Tensor], symbol: str) -> Iterator[dict[str, Tensor]]:
     """The tensors as named, those of the symbol, then with one segment of all names less each
     time."""
     yield dict(state)

@@ -156,7 +156,10 @@ def test_each_image_has_its_own_level():
     [
         ({"denoiser": "DRUnet"}, "(?s)no denoiser 'DRUnet'.*did you mean 'DRUNet'"),
         ({"denoiser": "Denoiser2"}, "(?s)no denoiser 'Denoiser2'.*denoisers: .*BM3D, "),
-        ({"denoiser": "DnCNN", "options": {"dep": 4}}, "(?s)DnCNN cannot be built .*'dep'.*its options: .*depth"),
+        (
+            {"denoiser": "DnCNN", "options": {"dep": 4}},
+            "(?s)DnCNN cannot be built .*'dep'.*its options: .*depth",
+        ),
         ({"denoiser": "DnCNN", "options": {"pretrained": None}}, "network, but no weights"),
         ({}, "the option 'denoiser' is missing"),
     ],
