@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import deepinv
@@ -137,21 +138,21 @@ class BlurPhysics(LinearPhysics):
             )
         self.D = solver
 
-    def operator(self, height: int, width: int, like: Tensor) -> Blur:
+    def operator(self, size: Sequence[int], like: Tensor) -> Blur:
         """A for images x of this size."""
         mask = None if self.mask is None else self.mask.to(like)
-        return Blur(self.filter.to(like), (height, width), self.factor, self.padding, mask)
+        return Blur(self.filter.to(like), size, self.factor, self.padding, mask)
 
     def A(self, x: Tensor, **parameters: Any) -> Tensor:
         """mask (x * k)|s."""
         self.update_parameters(**parameters)
-        return self.operator(*x.shape[-2:], x)(x)
+        return self.operator(x.shape[-2:], x)(x)
 
     def A_adjoint(self, y: Tensor, **parameters: Any) -> Tensor:
         """A^T y."""
         self.update_parameters(**parameters)
-        height, width = (side * self.factor for side in y.shape[-2:])
-        return self.operator(height, width, y).adjoint(y)
+        size = [side * self.factor for side in y.shape[-2:]]
+        return self.operator(size, y).adjoint(y)
 
     def prox_l2(
         self, z: Tensor | float | None, y: Tensor, gamma: float | Tensor, **_: Any

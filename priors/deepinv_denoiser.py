@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from pnp.checks import check_channels, check_form
 from pnp.errors import PnpError, nearest
@@ -57,7 +57,7 @@ class DeepinvDenoiser(Prior):
             )
         arguments = _arguments(cls, options or {})
         try:
-            self.denoiser: nn.Module = cls(**(options or {}))
+            self.denoiser: Any = cls(**(options or {}))
         except PnpError:
             raise
         except Exception as e:  # wrong options, a download that fails
@@ -79,7 +79,8 @@ class DeepinvDenoiser(Prior):
     @property
     def holds(self) -> nn.Module:
         """The network that files of weights describe."""
-        return self.denoiser
+        network: nn.Module = self.denoiser
+        return network
 
     def forward(self, x: Image, level: Level) -> Image:
         """The image without noise of standard deviation `level`."""
@@ -93,7 +94,8 @@ class DeepinvDenoiser(Prior):
             state = self.run_state()
             self.denoiser.restart = not state
             state["started"] = True
-        return self.denoiser(z, levels).to(x.dtype)
+        result: Tensor = self.denoiser(z, levels)
+        return result.to(x.dtype)
 
 
 def _is_denoiser(thing: Any, base: type) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -120,12 +121,13 @@ class SpandrelNetwork(Prior):
     def restore(self, x: Tensor, level: Tensor | float | None) -> Tensor:
         """All images and all tiles."""
         z = x.to(next(self.parameters()).dtype)
-        levels = None if level is None else as_level(level, z).expand(len(z), 1, 1, 1)
-        images = []
-        for i, image in enumerate(z.split(1)):
-            one = None if levels is None else levels[i : i + 1]
-            images.append(self._tiled(lambda tile, one=one: self._run(tile, one), image))
-        return torch.cat(images).to(x.dtype)
+        levels: list[Tensor | None] = [None] * len(z)
+        if level is not None:
+            levels = list(as_level(level, z).expand(len(z), 1, 1, 1).split(1))
+        pairs = zip(z.split(1), levels, strict=True)
+        return torch.cat([self._tiled(partial(self._run, level=v), i) for i, v in pairs]).to(
+            x.dtype
+        )
 
     def _run(self, x: Tensor, level: Tensor | None) -> Tensor:
         """One tile (1, C, H, W)."""

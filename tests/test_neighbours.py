@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -41,7 +43,12 @@ def kernel(height=7, width=5):
 
 
 def drunet():
-    return pnp.load("dpir").P.eval()
+    return pnp.load("dpir").eval().parts["P"]
+
+
+def denoise_with(**entry):
+    changes: dict[str, Any] = {"modules.P": entry}
+    return pnp.load("denoise", **changes)
 
 
 # Without the packages
@@ -79,11 +86,11 @@ def test_without_spandrel_one_message_says_how_to_install_it(monkeypatch):
 
 
 def test_a_package_that_is_not_there_and_one_that_is_broken(tmp_path, monkeypatch):
-    with pytest.raises(PnpError, match="a: no_such_package is not installed; .*pnp.b"):
+    with pytest.raises(PnpError, match=r"a: no_such_package is not installed; .*pnp.b"):
         extra("no_such_package", "a", "b")
     (tmp_path / "broken_package.py").write_text("import no_such_package")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(PnpError, match="broken_package cannot be imported .*no_such_package"):
+    with pytest.raises(PnpError, match=r"broken_package cannot be imported .*no_such_package"):
         extra("broken_package", "a")
 
 
@@ -91,12 +98,12 @@ def test_spandrel_without_a_file_is_told_to_name_one():
     with pytest.raises(PnpError, match="there is no network yet; name its file"):
         pnp.priors.build("spandrel")(rand(1, 3, 8, 8))
     with pytest.raises(PnpError, match="is a network, but no weights are given"):
-        pnp.load("denoise", **{"modules.P": {"prior": "spandrel"}})
+        denoise_with(prior="spandrel")
 
 
 # The prior deepinv
 
-DENOISERS = {
+DENOISERS: dict[str, dict[str, Any]] = {
     "DRUNet": {"pretrained": None, "nc": [4, 4, 8, 8], "nb": 1},
     "DnCNN": {"pretrained": None, "depth": 4, "nf": 8},
     "TVDenoiser": {"n_it_max": 20},
@@ -166,7 +173,7 @@ def test_each_image_has_its_own_level():
 )
 def test_wrong_entries_are_one_message(entry, message):
     with pytest.raises(PnpError, match=message):
-        pnp.load("denoise", **{"modules.P": {"prior": "deepinv", **entry}})
+        denoise_with(prior="deepinv", **entry)
 
 
 @with_deepinv
@@ -185,7 +192,7 @@ class DnCNN(nn.Module):
     def __init__(self, inputs=3, depth=9, features=8):
         super().__init__()
         sides = [inputs, *[features] * (depth - 1), 3]
-        layers = [nn.Conv2d(a, b, 3, padding=1) for a, b in zip(sides, sides[1:], strict=False)]
+        layers = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sides)]
         both = [layer for conv in layers for layer in (conv, nn.ReLU())]
         self.model = nn.Sequential(*both[:-1])
 
@@ -244,7 +251,7 @@ def test_a_file_in_yaml_is_found_beside_it_and_its_own_level_is_used(dncnn, tmp_
         alone = (y - network(y)).clamp(0, 1)
     result = pnp.load(tmp_path / "mine.yaml")(y=y, sigma=0.1).x
     torch.testing.assert_close(result, alone)
-    with_level = pnp.load("denoise", **{"modules.P": {"prior": "spandrel", "weights": str(SMALL)}})
+    with_level = denoise_with(prior="spandrel", weights=str(SMALL))
     torch.testing.assert_close(
         with_level(y=y, sigma=0.1).x, pnp.load("denoise").eval()(y=y, sigma=0.1).x
     )
@@ -276,7 +283,7 @@ def test_files_that_are_no_restoration_network_are_refused(tmp_path):
     state = DnCNN().state_dict()
     state["model.0.weight"][0, 0, 0, 0] = torch.nan
     torch.save(state, tmp_path / "broken.pth")
-    with pytest.raises(PnpError, match="model.0.weight holds NaN"):
+    with pytest.raises(PnpError, match=r"model.0.weight holds NaN"):
         spandrel_of(tmp_path / "broken.pth")
     with pytest.raises(PnpError, match="DRUNet needs a noise level"):
         spandrel_of(SMALL)(rand(1, 3, 8, 8))
@@ -290,7 +297,7 @@ def test_a_network_that_enlarges_is_refused(tmp_path):
 
     network = SPAN(num_in_ch=3, num_out_ch=3, upscale=2, feature_channels=8)
     torch.save(network.state_dict(), tmp_path / "span.pth")
-    with pytest.raises(PnpError, match="SPAN enlarges 2 times.*scale 1"):
+    with pytest.raises(PnpError, match=r"SPAN enlarges 2 times.*scale 1"):
         spandrel_of(tmp_path / "span.pth")
 
 
@@ -423,12 +430,13 @@ def test_the_test_function_of_deepinv_runs_a_pipeline():
     x = rand(2, 3, 16, 16).cumsum(-1) / 16
     physics = pnp.interop.as_physics(kernel(3, 3), 2, sigma=0.01)
     torch.manual_seed(0)
-    loader = torch.utils.data.DataLoader([(image, physics(image[None])[0]) for image in x])
+    pairs: Any = [(image, physics(image[None])[0]) for image in x]
+    loader: Any = torch.utils.data.DataLoader(pairs)
     model = pnp.interop.as_reconstructor(pnp.load("hqs-tv", repeat=4))
     found = deepinv.test(
         model, loader, physics, verbose=False, show_progress_bar=False, compare_no_learning=False
     )
-    mses = [(model(y[None], physics) - image[None]).square().mean() for image, y in loader.dataset]
+    mses = [(model(y[None], physics) - image[None]).square().mean() for image, y in pairs]
     psnr = torch.stack([-10 * mse.log10() for mse in mses]).mean()
     assert found["PSNR"] == pytest.approx(float(psnr), abs=1e-2)
 
