@@ -159,6 +159,9 @@ def _parser() -> Parser:
     check = command("check", "check that pipelines, recipes or comparisons can run", chosen)
     check.add_argument("pipelines", metavar="NAME", nargs="+", help="YAML files or names")
     check.add_argument("--random-weights", action="store_true", help="networks need no weights")
+    formats = ("text", "json", "github")
+    told = f"text, JSON, or annotations of GitHub's workflows ({DEFAULT})"
+    check.add_argument("--format", choices=formats, default="text", help=told)
     diff = command("diff", "show how two pipelines, recipes or comparisons differ")
     diff.add_argument("a", metavar="A")
     diff.add_argument("b", metavar="B")
@@ -167,6 +170,12 @@ def _parser() -> Parser:
     convert = command("convert", "convert a public checkpoint to safetensors")
     convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
     convert.add_argument("target", metavar="OUT", help=".safetensors")
+    schema = command("schema", "print a JSON Schema, by which editors know the YAML files")
+    kinds = ("pipeline", "recipe", "comparison")
+    schema.add_argument("kind", choices=kinds, help="the kind of file")
+    completion = command("completion", "print a script for completion in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell")
+    completion.set_defaults(parser=parser)
     return parser
 
 
