@@ -88,7 +88,8 @@ def test_snippets(document, tmp_path, monkeypatch):
         elif language == "sh":
             for line in re.sub(r"\\\n", " ", text).splitlines():
                 if line.startswith("pnp "):
-                    _parser().parse_args(shlex.split(line, comments=True)[1:])
+                    command = line.partition(" > ")[0]
+                    _parser().parse_args(shlex.split(command, comments=True)[1:])
         elif language == "python" and rest:
             Path(rest).write_text(text)
         elif language == "python":

@@ -151,7 +151,7 @@ def test_the_schema_tells_options_ranges_defaults_and_docstrings():
 
 @pytest.mark.usefixtures("toys")
 def test_modules_of_plugins_are_in_the_schema():
-    scale = module_of("pipeline", "prior: scale")
+    scale = module_of("pipeline", "prior: toy-scale")
     assert set(scale["properties"]) == {"prior", "factor", "widths", "strength", "weights"}
 
 
