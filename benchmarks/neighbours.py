@@ -54,7 +54,8 @@ def measure(rounds: int) -> dict[str, object]:
     k = torch.ones(1, 1, 25, 25) / 625
     y = pnp.observe(x, k, SCALE, SIGMA, generator)
     theirs = deepinv.physics.Downsampling((3, HEIGHT, WIDTH), filter=k, factor=SCALE)
-    denoiser = pnp.interop.as_denoiser(pnp.load("dpir").parts["P"]).eval()
+    prior: Any = pnp.load("dpir").P
+    denoiser = pnp.interop.as_denoiser(prior).eval()
     model = deepinv.optim.DPIR(sigma=SIGMA, denoiser=denoiser)
     timed = {"theirs": Timed(theirs), "ours": Timed(pnp.interop.as_physics(k, SCALE))}
     prox: dict[str, list[float]] = {name: [] for name in timed}

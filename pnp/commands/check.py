@@ -128,14 +128,14 @@ def _github(problem: Problem, name: str) -> str:
     """One `::error` line, in which percent signs, line ends, colons and commas are escaped."""
     where, text = problem.origin, problem.message + (f"\n= {problem.cure}" if problem.cure else "")
     place = {"file": where.file or name, "line": where.line, "title": f"pnp check {name}"}
-    inner = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-    outer = {**inner, ":": "%3A", ",": "%2C"}
+    inner = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+    outer = {**inner, **str.maketrans({":": "%3A", ",": "%2C"})}
     properties = ",".join(
-        f"{key}={str(value).translate(str.maketrans(outer))}"
+        f"{key}={str(value).translate(outer)}"
         for key, value in place.items()
         if value is not None
     )
-    return f"::error {properties}::{text.translate(str.maketrans(inner))}"
+    return f"::error {properties}::{text.translate(inner)}"
 
 
 def _trial(pipeline: Pipeline) -> str:
