@@ -50,6 +50,18 @@ def test_the_page_on_the_architecture_names_every_file():
             assert re.search(rf"(?<![\w/]){file.name}\b", page), f"{folder}/{file.name}"
 
 
+def test_only_commands_print():
+    """What the rest of the package has to say goes to the logger `pnp`, or is a warning."""
+    for folder in ("pnp", "solvers", "priors"):
+        for file in (ROOT / folder).rglob("*.py"):
+            if "commands" in file.parts or file.name == "cli.py":
+                continue
+            calls = (n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call))
+            assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), (
+                file
+            )
+
+
 def test_files_and_functions_are_short():
     for folder in ("pnp", "solvers", "priors", "benchmarks"):
         for file in (ROOT / folder).rglob("*.py"):

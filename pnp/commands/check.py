@@ -131,9 +131,7 @@ def _github(problem: Problem, name: str) -> str:
     inner = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
     outer = {**inner, **str.maketrans({":": "%3A", ",": "%2C"})}
     properties = ",".join(
-        f"{key}={str(value).translate(outer)}"
-        for key, value in place.items()
-        if value is not None
+        f"{key}={str(value).translate(outer)}" for key, value in place.items() if value is not None
     )
     return f"::error {properties}::{text.translate(inner)}"
 
