@@ -1,6 +1,6 @@
 """Time of deepinv's DPIR with its own prox_l2 and with our D, in one run.
 
-    python benchmarks/neighbours.py    measure; write results/neighbours.csv and the table in README.md
+    python benchmarks/neighbours.py    measure; write results/neighbours.csv, the table in README.md
 
 Both physics go through the same algorithm with the same denoiser, one after the other in each
 round.  Seconds are processor time; a ratio is the median over the rounds of the ratio within one.

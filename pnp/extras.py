@@ -8,6 +8,9 @@ from types import ModuleType
 
 from pnp.errors import PnpError
 
+DISTRIBUTION = "pnp-imaging"
+"""The name by which package indexes know pnp; their `pnp` is something else."""
+
 
 def extra(package: str, needed_by: str, name: str = "") -> ModuleType:
     """A package of the optional dependencies.
@@ -25,5 +28,5 @@ def extra(package: str, needed_by: str, name: str = "") -> ModuleType:
     except ImportError as e:
         absent = isinstance(e, ModuleNotFoundError) and e.name == package
         reason = "is not installed" if absent else f"cannot be imported ({e})"
-        cure = f"pip install 'pnp[{name or package}]'"
+        cure = f"pip install '{DISTRIBUTION}[{name or package}]'"
         raise PnpError(f"{needed_by}: {package} {reason}; {cure}") from e

@@ -3,18 +3,24 @@
 import ast
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 import pnp
+from pnp.extras import DISTRIBUTION
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_citation_names_this_version():
+def test_all_files_name_this_version_and_the_distribution():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (project["name"], project["version"]) == (DISTRIBUTION, pnp.__version__)
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == pnp.__version__
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == pnp.__version__
 
 
 def test_hosted_ci_calls_targets_that_exist_and_the_pythons_that_are_supported():

@@ -26,7 +26,7 @@ SMALL = PRETRAINED / "drunet-small.safetensors"
 
 
 def needs(package):
-    reason = f"{package} is not installed: pip install 'pnp[{package}]'"
+    reason = f"{package} is not installed: pip install 'pnp-imaging[{package}]'"
     return pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=reason)
 
 
@@ -75,18 +75,18 @@ def test_the_priors_are_listed_and_the_packages_not_imported():
 )
 def test_without_deepinv_one_message_says_how_to_install_it(use, monkeypatch):
     monkeypatch.setitem(sys.modules, "deepinv", None)
-    with pytest.raises(PnpError, match=r"deepinv .*; pip install 'pnp\[deepinv\]'$"):
+    with pytest.raises(PnpError, match=r"deepinv .*; pip install 'pnp-imaging\[deepinv\]'$"):
         use()
 
 
 def test_without_spandrel_one_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(PnpError, match=r"spandrel .*; pip install 'pnp\[spandrel\]'$"):
+    with pytest.raises(PnpError, match=r"spandrel .*; pip install 'pnp-imaging\[spandrel\]'$"):
         load_weights(pnp.priors.build("spandrel"), SMALL)
 
 
 def test_a_package_that_is_not_there_and_one_that_is_broken(tmp_path, monkeypatch):
-    with pytest.raises(PnpError, match=r"a: no_such_package is not installed; .*pnp.b"):
+    with pytest.raises(PnpError, match=r"a: no_such_package is not installed; .*pnp-imaging.b"):
         extra("no_such_package", "a", "b")
     (tmp_path / "broken_package.py").write_text("import no_such_package")
     monkeypatch.syspath_prepend(tmp_path)

@@ -204,7 +204,7 @@ def test_a_trial_run_that_fails_has_its_line_too(tmp_path, monkeypatch, capsys):
 def test_completion_without_shtab_is_one_message(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion", "bash"]) == 1
-    assert "pip install 'pnp[completion]'" in capsys.readouterr().err
+    assert "pip install 'pnp-imaging[completion]'" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(importlib.util.find_spec("shtab") is None, reason="shtab is not installed")
