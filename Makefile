@@ -37,7 +37,7 @@ long: $(VENV)/tested
 
 # Builds the wheel, installs it in an empty environment, and runs what a user runs first.
 release-check:
-	rm -rf $(RELEASE)
+	rm -rf $(RELEASE) build
 	$(PYTHON) -m pip --disable-pip-version-check wheel --quiet --no-deps -w $(RELEASE) .
 	$(PYTHON) -m venv $(RELEASE)/.venv
 	cd $(RELEASE) && $(RELEASED) -m pip --disable-pip-version-check install --quiet $(RELEASE_PIP) *.whl

@@ -275,7 +275,8 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
                 Problem(m.origin, f"{symbol}: {m.name} cannot be built: {type(e).__name__}: {e}")
             )
         else:
-            problems += [] if random_weights else _load(modules[symbol], m, spec)
+            if not random_weights or hasattr(modules[symbol], "adopt"):  # the file is the network
+                problems += _load(modules[symbol], m, spec)
     if spec.weights is not None and all(
         spec.modules[symbol].weights is not None or not module.needs_weights
         for symbol, module in modules.items()
