@@ -41,11 +41,11 @@ class PriorDenoiser(Denoiser):
 class PipelineReconstructor(Reconstructor):
     """What `as_reconstructor` makes."""
 
-    def __init__(self, pipeline: Pipeline, boundary: Assumption, given: dict[str, Any]):
+    def __init__(self, pipeline: Pipeline, boundary: Assumption | None, given: dict[str, Any]):
         super().__init__()
         self.pipeline, self.given = pipeline, given
         name, self.takes = pipeline.spec.name, [g.name for g in pipeline.spec.given]
-        self.boundary = as_option(name, "boundary", Assumption, boundary)
+        self.boundary = as_option(name, "boundary", Assumption | None, boundary)
         unknown = [key for key in given if key not in self.takes or key == "y"]
         if unknown:
             others = ", ".join(key for key in self.takes if key != "y")
@@ -67,7 +67,9 @@ class PipelineReconstructor(Reconstructor):
         taken = {name: value for name, value in told.items() if name in self.takes}
         if "s" not in self.takes and told.get("s", 1) != 1:
             raise PnpError(f"{spec.name} does not enlarge, but the physics reduces {told['s']}")
-        x: Tensor = self.pipeline(y=y, boundary=self.boundary, **taken).x
+        circular = getattr(physics, "padding", "circular") == "circular"
+        boundary = self.boundary or ("periodic" if circular else "unknown")
+        x: Tensor = self.pipeline(y=y, boundary=boundary, **taken).x
         return x
 
 

@@ -49,7 +49,7 @@ def as_denoiser(prior: Prior) -> Denoiser:
 
 
 def as_reconstructor(
-    pipeline: Pipeline | str | Path, *, boundary: Assumption = "periodic", **given: Any
+    pipeline: Pipeline | str | Path, *, boundary: Assumption | None = None, **given: Any
 ) -> Reconstructor:
     """A pipeline as a `deepinv.models.Reconstructor`: reconstructor(y, physics) = x.
 
@@ -59,7 +59,8 @@ def as_reconstructor(
 
     Args:
         pipeline: A pipeline, or what `pnp.load` takes.
-        boundary: What the pipeline assumes beyond the border of y.
+        boundary: What the pipeline assumes beyond the border of y; None takes "periodic" for
+            circular physics and "unknown" for any other padding.
         given: Values of the pipeline's variables that are used in place of those of the physics,
             for example sigma=0.02.
 

@@ -289,9 +289,7 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
 
 
 def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
-    """Give a module its weights: its own, or those of the whole pipeline; a network without any is
-    a problem.
-    """
+    """Load a module's own weights, or those of the pipeline; a network needs some."""
     if m.weights is None and not module.needs_weights:
         return []
     source = m.weights or spec.weights

@@ -398,6 +398,23 @@ def test_a_pipeline_gets_scale_kernel_and_level_from_the_physics(name):
 
 
 @with_deepinv
+def test_beyond_the_border_a_physics_that_is_not_circular_is_unknown():
+    from deepinv.physics import Blur
+
+    x, k = rand(1, 3, 24, 24), kernel(5, 5)
+    physics = Blur(k, padding="reflect")
+    y, pipeline = physics.A(x), pnp.load("hqs-tv", repeat=2)
+    told = {"y": y, "s": 1, "k": k, "sigma": 0.02}
+    unknown, periodic = (pipeline(**told, boundary=b).x for b in ("unknown", "periodic"))
+    assert torch.equal(pnp.interop.as_reconstructor(pipeline, sigma=0.02)(y, physics), unknown)
+    other = pnp.interop.as_reconstructor(pipeline, boundary="periodic", sigma=0.02)
+    assert torch.equal(other(y, physics), periodic)
+    with pytest.raises(PnpError, match="boundary"):
+        wrong: Any = "open"
+        pnp.interop.as_reconstructor(pipeline, boundary=wrong)
+
+
+@with_deepinv
 def test_other_physics():
     from deepinv import physics as kinds
 
