@@ -211,7 +211,7 @@ def test_completion_without_shtab_is_one_message(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("run hqs", ["hqs-tv", "hqs-tv-photo"]),
+        ("run usrnet-m", ["usrnet-mini"]),
         ("train ikr", ["ikrnet-small"]),
         ("sche", ["schema"]),
         ("check --for", ["--format"]),
