@@ -26,7 +26,7 @@ from pnp.interfaces import KINDS, Module, Noise, signature_of
 from pnp.language.reader import PIPELINES
 from pnp.language.spec import KIND_OF_NAME, STAGE_KEYS
 from pnp.language.stages import MOST
-from pnp.language.steps import STEP_PATTERN, SYMBOL, VARIABLE
+from pnp.language.steps import FORM, STEP_PATTERN, SYMBOL, VARIABLE
 from pnp.options import Range, Rule, options_of
 from pnp.registry import REGISTRIES
 from pnp.trained_options import plain
@@ -155,7 +155,9 @@ def _told(properties: Mapping[str, Schema]) -> dict[str, Schema]:
 
 
 def _pipeline() -> Schema:
-    steps = _list({**TEXT, "pattern": f"^{STEP_PATTERN}$"})
+    # patternErrorMessage is what the yaml-language-server says in place of the pattern.
+    step = {**TEXT, "pattern": f"^{STEP_PATTERN}$", "patternErrorMessage": FORM}
+    steps = _list(step)
     symbols = {**TEXT, "pattern": f"^{SYMBOL}$"}
     swap = _map(_map(symbols), r"(first|last)\s+\d+|\d+(\s*\.\.\s*\d+)?")
     repeat = {"type": "integer", "minimum": 1, "maximum": MOST}
