@@ -447,13 +447,13 @@ def test_the_test_function_of_deepinv_runs_a_pipeline():
     x = rand(2, 3, 16, 16).cumsum(-1) / 16
     physics = pnp.interop.as_physics(kernel(3, 3), 2, sigma=0.01)
     torch.manual_seed(0)
-    pairs: Any = [(image, physics(image[None])[0]) for image in x]
+    pairs: Any = [{"x": image, "y": physics(image[None])[0]} for image in x]
     loader: Any = torch.utils.data.DataLoader(pairs)
     model = pnp.interop.as_reconstructor(pnp.load("hqs-tv", repeat=4))
     found = deepinv.test(
         model, loader, physics, verbose=False, show_progress_bar=False, compare_no_learning=False
     )
-    mses = [(model(y[None], physics) - image[None]).square().mean() for image, y in pairs]
+    mses = [(model(p["y"][None], physics) - p["x"][None]).square().mean() for p in pairs]
     psnr = torch.stack([-10 * mse.log10() for mse in mses]).mean()
     assert found["PSNR"] == pytest.approx(float(psnr), abs=1e-2)
 
