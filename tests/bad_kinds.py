@@ -609,7 +609,9 @@ OPTIONS = (
         "there is no module called 'priors2'; `pnp list` shows all",
     ),
     Kind(
-        "nothing of this name to show", "show scunett", "called 'scunett'; did you mean the prior 'scunet'?"
+        "nothing of this name to show",
+        "show scunett",
+        "called 'scunett'; did you mean the prior 'scunet'?",
     ),
     Kind(
         "a difference of a pipeline and a recipe",
