@@ -1,0 +1,289 @@
+"""The memory of a run: measured on two small images, and extrapolated.
+
+The pipeline is run on random images of two sizes, and all tensors that are alive are added up after
+every operation.  The largest sum is a linear function of the number of pixels for everything but
+attention across the whole image.  What networks need inside a call is counted on its own, because
+tiles (`pnp/tiles.py`) bound it; `tiles_within` chooses their side by a limit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pnp.boundaries import Assumption
+from pnp.errors import PnpError
+from pnp.frames import LEAST
+from pnp.inference import run_image
+from pnp.interfaces import is_image_network
+from pnp.pipeline import Pipeline
+
+USUAL = 4e9
+"""Bytes that a run may take if nothing else is said and tiles can achieve it."""
+SMALLEST = 128
+"""Least side of what is kept of a tile."""
+_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+@dataclass(frozen=True)
+class Line:
+    """Bytes as a linear function of the number of pixels."""
+
+    fixed: float
+    per_pixel: float
+
+    def at(self, pixels: float) -> float:
+        """Bytes for so many pixels."""
+        return max(self.fixed + self.per_pixel * pixels, 0.0)
+
+
+@dataclass(frozen=True)
+class NetworkMemory:
+    """What is alive when a network is called, and what it needs in addition."""
+
+    before: Line
+    inside: Line
+    output: float
+    """Bytes per pixel of its result."""
+    overlap: int | None
+    multiple: int
+
+    def least_tile(self) -> int | None:
+        """The smallest side of its tiles; None if it is never tiled."""
+        if self.overlap is None:
+            return None
+        return -(-(SMALLEST + 2 * self.overlap) // self.multiple) * self.multiple
+
+    def peak(self, pixels: float, tile: int | None) -> float:
+        """Bytes alive at once during its call on so many pixels, in tiles of a side or whole."""
+        if tile is None or tile**2 >= pixels:
+            return self.before.at(pixels) + self.inside.at(pixels)
+        return self.before.at(pixels) + self.output * pixels + self.inside.at(tile**2)
+
+    def tile(self, pixels: float, limit: float) -> int | None:
+        """The largest side of tiles within a limit, or the smallest; None if none are needed."""
+        least = self.least_tile()
+        if least is None or self.peak(pixels, None) <= limit:
+            return None
+        left = limit - self.before.at(pixels) - self.output * pixels - self.inside.fixed
+        side = math.isqrt(int(max(left, 0) / self.inside.per_pixel))
+        return max(side // self.multiple * self.multiple, least)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The memory of one run of a pipeline, as a function of the size of its result."""
+
+    outside: Line
+    """Outside of networks."""
+    networks: Mapping[str, NetworkMemory]
+    state: int
+    """Bytes of the parameters."""
+    frame: int
+    """Pixels around the image in which the run computes."""
+
+    def peak(self, height: int, width: int, tiles: Mapping[str, int | None] | None = None) -> float:
+        """Bytes of the tensors that are alive at once, for a result of height x width."""
+        pixels, tiles = self.pixels(height, width), tiles or {}
+        inside = (n.peak(pixels, tiles.get(symbol)) for symbol, n in self.networks.items())
+        return self.state + max(self.outside.at(pixels), *inside, 0.0)
+
+    def pixels(self, height: int, width: int) -> int:
+        """The pixels with those around the image."""
+        return (height + 2 * self.frame) * (width + 2 * self.frame)
+
+    def tiles_within(self, height: int, width: int, limit: float) -> dict[str, int | None]:
+        """The side of the tiles of each network with which a run stays within a limit, in bytes;
+        the smallest ones if none do."""
+        pixels, left = self.pixels(height, width), limit - self.state
+        return {symbol: n.tile(pixels, left) for symbol, n in self.networks.items()}
+
+
+def memory_of(pipeline: Pipeline, s: int | None = None, boundary: Assumption = "periodic") -> Memory:
+    """The memory of a run at scale s (None: the pipeline's own, or 4)."""
+    frame = LEAST if boundary == "unknown" else 0
+    s = scale_of(pipeline, s)
+    probes = [Probe(pipeline, side, s, boundary) for side in probe_sides(pipeline, s)]
+    return fitted(pipeline, probes, frame)
+
+
+def scale_of(pipeline: Pipeline, s: int | None) -> int:
+    """A given scale, or the pipeline's default, or 4; 1 for pipelines without one."""
+    given = next((g for g in pipeline.spec.given if g.name == "s"), None)
+    if given is None:
+        return 1
+    default = given.default if isinstance(given.default, int) else 4
+    return default if s is None else s
+
+
+def probe_sides(pipeline: Pipeline, s: int) -> tuple[int, int]:
+    """The sides of two results, large enough for all modules."""
+    least = max(64, s * pipeline.least_side(s))
+    return -(-least // 64) * 64, -(-least // 64) * 128
+
+
+def fitted(pipeline: Pipeline, probes: list[Probe], frame: int = 0) -> Memory:
+    """The memory that two probes of different sizes show."""
+    pixels = [(probe.side + 2 * frame) ** 2 for probe in probes]
+
+    def line(values: list[float]) -> Line:
+        slope = max(values[1] - values[0], 0.0) / (pixels[1] - pixels[0])
+        return Line(values[1] - slope * pixels[1], slope)
+
+    networks = {}
+    for symbol, module in pipeline.parts.items():
+        if symbol in probes[0].inside:
+            networks[symbol] = NetworkMemory(
+                line([probe.before[symbol] for probe in probes]),
+                line([probe.inside[symbol] for probe in probes]),
+                4.0 * (pipeline.channels or 3),
+                getattr(module, "overlap", None),
+                getattr(module, "multiple", 1),
+            )
+    state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
+    return Memory(line([probe.outside for probe in probes]), networks, state, frame)
+
+
+class Probe:
+    """A run on a small random image, and the memory that it took."""
+
+    def __init__(self, pipeline: Pipeline, side: int, s: int, boundary: Assumption = "periodic"):
+        self.side = -(-side // s) * s
+        self.before: dict[str, float] = {}
+        """Bytes alive when each image network was called, the most of all its calls."""
+        self.inside: dict[str, float] = {}
+        """Bytes that it needed in addition."""
+        alive = _Alive()
+        given = example_inputs(pipeline, self.side // s, s)
+        handles = []
+        for symbol, module in pipeline.parts.items():
+            if not is_image_network(module):
+                continue
+
+            def enter(*_: Any, symbol: str = symbol) -> None:
+                now = alive.now()
+                self.before[symbol] = max(self.before.get(symbol, 0.0), now)
+                alive.enter(symbol, now)
+
+            def leave(*_: Any, symbol: str = symbol) -> None:
+                self.inside[symbol] = max(self.inside.get(symbol, 0.0), alive.leave())
+
+            handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+        try:
+            with _undisturbed(), alive:
+                run_image(pipeline, given.pop("y"), given, boundary=boundary)
+        finally:
+            for handle in handles:
+                handle.remove()
+        self.outside = float(alive.peak)
+
+
+def example_inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
+    """A value for each variable that must be given, and the scale, for y of side x side."""
+    spec = pipeline.spec
+    names = {g.name: g.kind.name for g in spec.given if g.default is None or g.name == "s"}
+    device = next((p.device for p in pipeline.parameters()), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(1, pipeline.channels or 3, side, side, generator=generator).to(device)
+    given: dict[str, Any] = {}
+    for name, kind in names.items():
+        made = {
+            "image": y if name == "y" else torch.ones_like(y[:, :1]),
+            "kernel": torch.ones(1, 1, 5, 5, device=device) / 25,
+            "level": 0.02,
+        }
+        given[name] = s if name == "s" else made.get(kind, 1)
+    return given
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without compiled networks, warnings, or a change of the random numbers that follow."""
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.compiler.set_stance("force_eager"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+class _Alive(TorchDispatchMode):
+    """Adds up the tensors that are alive after every operation.
+
+    Storages are kept by address, as weak references, which disappear with the storage.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0.0
+        """The largest sum outside of networks."""
+        self.within: list[float] = []
+        """Inside of a network: the sum at its start and the largest one since."""
+        self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
+
+    def now(self) -> float:
+        return float(sum(storage.nbytes() for storage in list(self.storages.values())))
+
+    def enter(self, symbol: str, now: float) -> None:
+        self.within = [now, now]
+
+    def leave(self) -> float:
+        start, peak = self.within
+        self.within = []
+        return peak - start
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves((args, out)):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self.storages[storage.data_ptr()] = storage
+        total = self.now()
+        if func is torch.ops.aten._fft_c2r.default:  # which overwrites its input, a copy
+            total += args[0].numel() * args[0].element_size()
+        if self.within:
+            self.within[1] = max(self.within[1], total)
+        else:
+            self.peak = max(self.peak, total)
+        return out
+
+
+def read_memory(text: str, argument: str = "--max-memory") -> float:
+    """Read '6GB', '500 MB' or '8GiB' as bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    found = 0.0
+    if match:
+        unit = match[2].upper()
+        power = 1024 ** " KMGT".index(unit) if match[3] and unit else _UNITS[unit]
+        found = float(match[1]) * power
+    if not found > 0:
+        raise PnpError(f"{argument} {text}: write an amount of memory, for example 6GB")
+    return found
+
+
+def resident() -> float:
+    """Bytes that this process holds now: Python, PyTorch and the other libraries; 0 if unknown."""
+    about = Path("/proc/self/status")
+    if about.is_file():
+        found = re.search(r"VmRSS:\s+(\d+) kB", about.read_text())
+        return 1024.0 * int(found[1]) if found else 0.0
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most if sys.platform == "darwin" else 1024 * most)
