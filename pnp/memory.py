@@ -33,6 +33,8 @@ from pnp.pipeline import Pipeline
 
 USUAL = 4e9
 """Bytes that a run may take if nothing else is said and tiles can achieve it."""
+UNLIMITED = 2**20
+"""Pixels of a result up to which nothing is measured and networks see all of it."""
 SMALLEST = 128
 """Least side of what is kept of a tile."""
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -112,7 +114,63 @@ class Memory:
         return {symbol: n.tile(pixels, left) for symbol, n in self.networks.items()}
 
 
-def memory_of(pipeline: Pipeline, s: int | None = None, boundary: Assumption = "periodic") -> Memory:
+class Limit:
+    """The memory that a run may take, and the tiles that this needs.
+
+    Args:
+        text: As "6GB"; None for `USUAL`, which large results may exceed.
+        argument: Its name in messages.
+    """
+
+    def __init__(self, text: str | None, argument: str = "max_memory"):
+        self.text, self.argument = text, argument
+        self.limit = USUAL if text is None else read_memory(text, argument)
+        self.base: float | None = None
+        """Bytes that are taken before the first run: later, the C library keeps what it freed."""
+        self.known: dict[tuple[int, Assumption], Memory] = {}
+
+    def apply(
+        self, pipeline: Pipeline, height: int, width: int, s: int, boundary: Assumption
+    ) -> dict[str, int | None]:
+        """Set the tiles of all networks for a result of height x width; returns their sides.
+
+        Raises:
+            PnpError: A limit was given, and the run needs more even in the smallest tiles.
+        """
+        tiles: dict[str, int | None] = {}
+        if self.text is not None or height * width > UNLIMITED:
+            if self.base is None:
+                self.base = held(pipeline)
+            if (s, boundary) not in self.known:
+                self.known[s, boundary] = memory_of(pipeline, s, boundary)
+            memory = self.known[s, boundary]
+            tiles = memory.tiles_within(height, width, self.limit - self.base)
+            needed = self.base + memory.peak(height, width, tiles)
+            if self.text is not None and needed > 1.01 * self.limit:
+                raise PnpError(
+                    f"{self.argument} {self.text}: a result of {height} x {width} needs about "
+                    f"{needed / 1e9:.2g} GB; allow more memory, or cut the image into parts"
+                )
+        for symbol, module in pipeline.parts.items():
+            if hasattr(module, "tile"):
+                module.tile = tiles.get(symbol)
+        return tiles
+
+
+def held(pipeline: Pipeline) -> float:
+    """Bytes that are taken before a run, without the parameters."""
+    first = next(iter((*pipeline.parameters(), *pipeline.buffers())), None)
+    on_cpu = first is None or first.device.type == "cpu"
+    return max(resident() - _state(pipeline), 0.0) if on_cpu else 0.0
+
+
+def _state(pipeline: Pipeline) -> int:
+    return sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
+
+
+def memory_of(
+    pipeline: Pipeline, s: int | None = None, boundary: Assumption = "periodic"
+) -> Memory:
     """The memory of a run at scale s (None: the pipeline's own, or 4)."""
     frame = LEAST if boundary == "unknown" else 0
     s = scale_of(pipeline, s)
@@ -153,8 +211,8 @@ def fitted(pipeline: Pipeline, probes: list[Probe], frame: int = 0) -> Memory:
                 getattr(module, "overlap", None),
                 getattr(module, "multiple", 1),
             )
-    state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
-    return Memory(line([probe.outside for probe in probes]), networks, state, frame)
+    outside = line([probe.outside for probe in probes])
+    return Memory(outside, networks, _state(pipeline), frame)
 
 
 class Probe:
@@ -181,7 +239,10 @@ class Probe:
             def leave(*_: Any, symbol: str = symbol) -> None:
                 self.inside[symbol] = max(self.inside.get(symbol, 0.0), alive.leave())
 
-            handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+            handles += [
+                module.register_forward_pre_hook(enter),
+                module.register_forward_hook(leave),
+            ]
         try:
             with _undisturbed(), alive:
                 run_image(pipeline, given.pop("y"), given, boundary=boundary)
@@ -253,8 +314,8 @@ class _Alive(TorchDispatchMode):
                 storage = tensor.untyped_storage()
                 self.storages[storage.data_ptr()] = storage
         total = self.now()
-        if func is torch.ops.aten._fft_c2r.default:  # which overwrites its input, a copy
-            total += args[0].numel() * args[0].element_size()
+        if func is torch.ops.aten._fft_c2r.default:  # makes two copies of its input
+            total += 2 * args[0].numel() * args[0].element_size()
         if self.within:
             self.within[1] = max(self.within[1], total)
         else:

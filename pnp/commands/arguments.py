@@ -82,6 +82,11 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=1,
         help=f"images at the same time ({DEFAULT})",
     )
+    where = (
+        "where the result lies: corner, its first pixel on that of the image, as in the papers' "
+        "equations, or centre, as most programs enlarge"
+    )
+    add("--align", choices=["corner", "centre"], default="corner", help=f"{where} ({DEFAULT})")
     add("--overwrite", action="store_true", help="restore finished images once more")
     add("--trace", action="store_true", help="also save and draw the variables of every iteration")
     add(
@@ -125,6 +130,11 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compile the image priors: slower at first, then faster",
     )
+    memory = (
+        "memory that one image may take, e.g. 6GB: networks get it in tiles, which does not change "
+        "the result (default: 4GB as far as possible)"
+    )
+    add("--max-memory", metavar="SIZE", help=memory)
     add("--seed", type=_SEED, default=0, help=f"seed of all random numbers ({DEFAULT})")
     again = "repeat the run of this JSON record (default of --out: again), and compare the images"
     add("--again", metavar="RECORD", help=again)

@@ -20,7 +20,7 @@ from pnp.files import together, write_json
 from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
-from pnp.quality import enlarged
+from pnp.quality import Alignment, enlarged
 from pnp.restoration import Restorer
 from pnp.result import State
 from pnp.trace import Recorder
@@ -104,9 +104,9 @@ def restore_file(
     return _summary(path, paths, record)
 
 
-def beside_bicubic(y: Tensor, x: Tensor) -> Tensor:
+def beside_bicubic(y: Tensor, x: Tensor, align: Alignment = "corner") -> Tensor:
     """The observation, enlarged by bicubic interpolation, on the left, and the result beside it."""
-    before = enlarged(y, x).clamp(0, 1)
+    before = enlarged(y, x, align).clamp(0, 1)
     line = torch.ones(*x.shape[:-1], max(2, x.shape[-1] // 200))
     return torch.cat((before, line, x), -1)
 
