@@ -43,6 +43,11 @@ class Cost:
         tiles = self.memory.tiles_within(self.height, self.width, USUAL - self.base)
         return self.base + self.memory.peak(self.height, self.width, tiles)
 
+    def per_megapixel(self) -> float:
+        """Bytes for each further million pixels of the result, without tiles."""
+        whole = [self.memory.peak(side, side) for side in (4000, 4096)]
+        return (whole[1] - whole[0]) / (4.096**2 - 4.0**2)
+
     def __str__(self) -> str:
         lines = []
         for symbol, count in self.parameters.items():
