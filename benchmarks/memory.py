@@ -1,6 +1,6 @@
 """Memory of the pipelines that run as installed, by the size of the result: said and measured.
 
-    python benchmarks/memory.py [NAME ...]   measure; write results/memory.csv, the table of README.md
+    python benchmarks/memory.py [NAME ...]   measure; write results/memory.csv and the table
     python benchmarks/memory.py --table      only write the table from the CSV
 
 `pnp run` restores a photograph, of the scale's size before, in a process of its own; its peak is
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from skimage import data
 import pnp
 from pnp.cost import cost_of
 from pnp.machine import processor
+from pnp.memory import resident
 from pnp.pipeline import Pipeline
 
 HERE = Path(__file__).parent
@@ -88,13 +90,14 @@ def measured(name: str, side: int, *words: str) -> tuple[float, float]:
     return 1024.0 * usage.ru_maxrss, record["seconds"]["run"]
 
 
-def rows_of(name: str) -> list[dict[str, object]]:
-    """A row for each size."""
+def rows_of(name: str, base: float) -> list[dict[str, object]]:
+    """A row for each size; `base` is what a process holds that has only imported pnp."""
     scale, changes = PIPELINES[name]
     rows: list[dict[str, object]] = []
     pipeline: Pipeline = pnp.load(name, **changes)
+    cost = cost_of(pipeline, *SIDES[:1] * 2, scale, "unknown")
     for side in SIDES:
-        said = cost_of(pipeline, side, side, scale, "unknown")
+        said = replace(cost, height=side, width=side, base=base)
         peak, seconds = measured(name, side, "--boundary", "unknown")
         rows.append(
             {
@@ -137,7 +140,10 @@ def write_table() -> None:
         cells = [name, own[0]["scale"], own[0]["mb_per_mpx"]]
         cells += [f"{row['said_mb']}, {row['measured_mb']}" for row in own]
         lines.append(f"| {' | '.join(cells)} |")
-    begin, end = "<!-- memory: made by memory.py from results/memory.csv -->", "<!-- end of memory -->"
+    begin, end = (
+        "<!-- memory: made by memory.py from results/memory.csv -->",
+        "<!-- end of memory -->",
+    )
     text = README.read_text()
     head, tail = text.split(begin)[0], text.split(end)[1]
     README.write_text(f"{head}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{tail}")
@@ -146,17 +152,20 @@ def write_table() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the memory of pipelines.")
     parser.add_argument("--table", action="store_true", help="only write the table from the CSV")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; others stay as they are")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="only these; others stay as they are"
+    )
     options = parser.parse_args()
     if not options.table:
         warnings.simplefilter("ignore")
         torch.set_num_threads(1)
+        base = resident()
         rows: list[dict[str, object]] = []
         if TABLE.exists():
             with TABLE.open(newline="") as file:
                 rows = list(csv.DictReader(file))
         for name in options.names or PIPELINES:
-            new = rows_of(name)
+            new = rows_of(name, base)
             rows = [row for row in rows if row["pipeline"] != name] + new
             rows.sort(key=lambda row: list(PIPELINES).index(str(row["pipeline"])))
             with TABLE.open("w", newline="") as file:

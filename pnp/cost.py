@@ -56,9 +56,7 @@ class Cost:
                 counted = f"{_unit(per_iteration)} multiply-adds per HR pixel and iteration"
                 lines.append(f"# {symbol:4} {count:12,} parameters  {counted}")
         total = sum(self.parameters.values())
-        whole = sum(self.multiply_adds.values()) * self.memory.pixels(
-            self.height, self.width
-        )
+        whole = sum(self.multiply_adds.values()) * self.memory.pixels(self.height, self.width)
         size = f"{self.height} x {self.width}"
         counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
@@ -100,16 +98,14 @@ def cost_of(
     pipeline.prepare()
     s = scale_of(pipeline, s)
     base, sides = resident(), probe_sides(pipeline, s)
-    counts: dict[str, float] = {}
-    probes = []
-    for side in sides:
-        with _counted(pipeline) as counts:
-            probes.append(Probe(pipeline, side, s, boundary))
+    small = Probe(pipeline, sides[0], s, boundary)
+    with _counted(pipeline) as counts:
+        large = Probe(pipeline, sides[1], s, boundary)
     parameters = {
         symbol: sum(p.numel() for p in m.parameters()) for symbol, m in pipeline.parts.items()
     }
     frame = LEAST if boundary == "unknown" else 0
-    memory = fitted(pipeline, probes, frame)
+    memory = fitted(pipeline, [small, large], frame)
     per_pixel = {m: count / memory.pixels(sides[1], sides[1]) for m, count in counts.items()}
     return Cost(parameters, per_pixel, pipeline.spec.iterations, s, height, width, memory, base)
 
