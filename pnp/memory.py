@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -67,18 +68,19 @@ class NetworkMemory:
         """The smallest side of its tiles; None if it is never tiled."""
         if self.overlap is None:
             return None
-        return -(-(SMALLEST + 2 * self.overlap) // self.multiple) * self.multiple
+        return padded(SMALLEST + 2 * self.overlap, self.multiple)
 
-    def peak(self, pixels: float, tile: int | None) -> float:
+    def peak(self, height: int, width: int, tile: int | None) -> float:
         """Bytes alive at once during its call on so many pixels, in tiles of a side or whole."""
-        if tile is None or tile**2 >= pixels:
-            return self.before.at(pixels) + self.inside.at(pixels)
+        pixels, seen = height * width, padded(height, self.multiple) * padded(width, self.multiple)
+        if tile is None or tile**2 >= seen:
+            return self.before.at(pixels) + self.inside.at(seen)
         return self.before.at(pixels) + self.output * pixels + self.inside.at(tile**2)
 
-    def tile(self, pixels: float, limit: float) -> int | None:
+    def tile(self, height: int, width: int, limit: float) -> int | None:
         """The largest side of tiles within a limit, or the smallest; None if none are needed."""
-        least = self.least_tile()
-        if least is None or self.peak(pixels, None) <= limit:
+        least, pixels = self.least_tile(), height * width
+        if least is None or self.peak(height, width, None) <= limit:
             return None
         left = limit - self.before.at(pixels) - self.output * pixels - self.inside.fixed
         side = math.isqrt(int(max(left, 0) / self.inside.per_pixel))
@@ -99,19 +101,19 @@ class Memory:
 
     def peak(self, height: int, width: int, tiles: Mapping[str, int | None] | None = None) -> float:
         """Bytes of the tensors that are alive at once, for a result of height x width."""
-        pixels, tiles = self.pixels(height, width), tiles or {}
-        inside = (n.peak(pixels, tiles.get(symbol)) for symbol, n in self.networks.items())
-        return self.state + max(self.outside.at(pixels), *inside, 0.0)
+        tiles, size = tiles or {}, self.framed(height, width)
+        inside = (n.peak(*size, tiles.get(symbol)) for symbol, n in self.networks.items())
+        return self.state + max(self.outside.at(math.prod(size)), *inside, 0.0)
 
-    def pixels(self, height: int, width: int) -> int:
-        """The pixels with those around the image."""
-        return (height + 2 * self.frame) * (width + 2 * self.frame)
+    def framed(self, height: int, width: int) -> tuple[int, int]:
+        """The size with the pixels around the image."""
+        return height + 2 * self.frame, width + 2 * self.frame
 
     def tiles_within(self, height: int, width: int, limit: float) -> dict[str, int | None]:
         """The side of the tiles of each network with which a run stays within a limit, in bytes;
         the smallest ones if none do."""
-        pixels, left = self.pixels(height, width), limit - self.state
-        return {symbol: n.tile(pixels, left) for symbol, n in self.networks.items()}
+        size, left = self.framed(height, width), limit - self.state
+        return {symbol: n.tile(*size, left) for symbol, n in self.networks.items()}
 
 
 class Limit:
@@ -168,6 +170,11 @@ def _state(pipeline: Pipeline) -> int:
     return sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
 
 
+def padded(length: int, multiple: int) -> int:
+    """A length, made larger to a multiple."""
+    return -(-length // multiple) * multiple
+
+
 def memory_of(
     pipeline: Pipeline, s: int | None = None, boundary: Assumption = "periodic"
 ) -> Memory:
@@ -195,21 +202,23 @@ def probe_sides(pipeline: Pipeline, s: int) -> tuple[int, int]:
 
 def fitted(pipeline: Pipeline, probes: list[Probe], frame: int = 0) -> Memory:
     """The memory that two probes of different sizes show."""
-    pixels = [(probe.side + 2 * frame) ** 2 for probe in probes]
+    sides = [probe.side + 2 * frame for probe in probes]
 
-    def line(values: list[float]) -> Line:
-        slope = max(values[1] - values[0], 0.0) / (pixels[1] - pixels[0])
-        return Line(values[1] - slope * pixels[1], slope)
+    def line(values: list[float], multiple: int = 1) -> Line:
+        few, many = (padded(side, multiple) ** 2 for side in sides)
+        slope = max(values[1] - values[0], 0.0) / (many - few)
+        return Line(values[1] - slope * many, slope)
 
     networks = {}
     for symbol, module in pipeline.parts.items():
         if symbol in probes[0].inside:
+            multiple = getattr(module, "multiple", 1)
             networks[symbol] = NetworkMemory(
                 line([probe.before[symbol] for probe in probes]),
-                line([probe.inside[symbol] for probe in probes]),
+                line([probe.inside[symbol] for probe in probes], multiple),
                 4.0 * (pipeline.channels or 3),
                 getattr(module, "overlap", None),
-                getattr(module, "multiple", 1),
+                multiple,
             )
     outside = line([probe.outside for probe in probes])
     return Memory(outside, networks, _state(pipeline), frame)
@@ -258,7 +267,9 @@ def example_inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
     names = {g.name: g.kind.name for g in spec.given if g.default is None or g.name == "s"}
     device = next((p.device for p in pipeline.parameters()), torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
-    y = torch.rand(1, pipeline.channels or 3, side, side, generator=generator).to(device)
+    coarse = torch.rand(1, pipeline.channels or 3, 9, 9, generator=generator)
+    y = F.interpolate(coarse, (side, side), mode="bilinear")  # with edges, for kernels
+    y = (y + 0.02 * torch.randn(y.shape, generator=generator)).to(device)
     given: dict[str, Any] = {}
     for name, kind in names.items():
         made = {
