@@ -56,7 +56,9 @@ class Cost:
                 counted = f"{_unit(per_iteration)} multiply-adds per HR pixel and iteration"
                 lines.append(f"# {symbol:4} {count:12,} parameters  {counted}")
         total = sum(self.parameters.values())
-        whole = sum(self.multiply_adds.values()) * self.memory.pixels(self.height, self.width)
+        whole = sum(self.multiply_adds.values()) * math.prod(
+            self.memory.framed(self.height, self.width)
+        )
         size = f"{self.height} x {self.width}"
         counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
@@ -106,7 +108,9 @@ def cost_of(
     }
     frame = LEAST if boundary == "unknown" else 0
     memory = fitted(pipeline, [small, large], frame)
-    per_pixel = {m: count / memory.pixels(sides[1], sides[1]) for m, count in counts.items()}
+    per_pixel = {
+        m: count / math.prod(memory.framed(sides[1], sides[1])) for m, count in counts.items()
+    }
     return Cost(parameters, per_pixel, pipeline.spec.iterations, s, height, width, memory, base)
 
 

@@ -104,10 +104,12 @@ def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
 
 def test_a_limit_chooses_tiles_within_it():
     network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 100, 8)
-    assert network.tile(1e6, 1e9) is None
-    side = network.tile(24e6, 2e9)
-    assert side % 8 == 0 and network.peak(24e6, side) <= 2e9 < network.peak(24e6, side + 8)
-    assert network.tile(24e6, 0) == network.least_tile() == 328
+    assert network.tile(1000, 1000, 1e9) is None
+    side = network.tile(4000, 6000, 2e9)
+    assert side % 8 == 0 and (
+        network.peak(4000, 6000, side) <= 2e9 < network.peak(4000, 6000, side + 8)
+    )
+    assert network.tile(4000, 6000, 0) == network.least_tile() == 328
 
 
 def test_a_limited_run_gives_the_same_picture(tmp_path, capsys, monkeypatch):
