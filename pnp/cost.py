@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pnp.boundaries import Assumption
 from pnp.errors import PnpError
 from pnp.frames import LEAST
-from pnp.memory import USUAL, Memory, Probe, fitted, probe_sides, resident, scale_of
+from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, resident, scale_of
 from pnp.pipeline import Pipeline
 
 
@@ -40,7 +40,7 @@ class Cost:
 
     def peak(self) -> float:
         """Bytes that the run needs, in the tiles that `pnp run` takes by itself."""
-        tiles = self.memory.tiles_within(self.height, self.width, USUAL - self.base)
+        tiles = self.memory.tiles_within(self.height, self.width, USUAL - LIBRARIES)
         return self.base + self.memory.peak(self.height, self.width, tiles)
 
     def per_megapixel(self) -> float:

@@ -32,6 +32,9 @@ from pnp.inference import run_image
 from pnp.interfaces import is_image_network
 from pnp.pipeline import Pipeline
 
+LIBRARIES = 0.75e9
+"""Bytes that Python, PyTorch and the other libraries take; a constant, so that a run is repeated
+with the same tiles."""
 USUAL = 4e9
 """Bytes that a run may take if nothing else is said and tiles can achieve it."""
 UNLIMITED = 2**20
@@ -127,27 +130,24 @@ class Limit:
     def __init__(self, text: str | None, argument: str = "max_memory"):
         self.text, self.argument = text, argument
         self.limit = USUAL if text is None else read_memory(text, argument)
-        self.base: float | None = None
-        """Bytes that are taken before the first run: later, the C library keeps what it freed."""
         self.known: dict[tuple[int, Assumption], Memory] = {}
 
     def apply(
         self, pipeline: Pipeline, height: int, width: int, s: int, boundary: Assumption
-    ) -> dict[str, int | None]:
-        """Set the tiles of all networks for a result of height x width; returns their sides.
+    ) -> dict[str, int]:
+        """Set the tiles of all networks for an observation of height x width; returns their sides.
 
         Raises:
             PnpError: A limit was given, and the run needs more even in the smallest tiles.
         """
         tiles: dict[str, int | None] = {}
+        height, width = s * height, s * width
         if self.text is not None or height * width > UNLIMITED:
-            if self.base is None:
-                self.base = held(pipeline)
             if (s, boundary) not in self.known:
                 self.known[s, boundary] = memory_of(pipeline, s, boundary)
             memory = self.known[s, boundary]
-            tiles = memory.tiles_within(height, width, self.limit - self.base)
-            needed = self.base + memory.peak(height, width, tiles)
+            tiles = memory.tiles_within(height, width, self.limit - LIBRARIES)
+            needed = LIBRARIES + memory.peak(height, width, tiles)
             if self.text is not None and needed > 1.01 * self.limit:
                 raise PnpError(
                     f"{self.argument} {self.text}: a result of {height} x {width} needs about "
@@ -156,14 +156,7 @@ class Limit:
         for symbol, module in pipeline.parts.items():
             if hasattr(module, "tile"):
                 module.tile = tiles.get(symbol)
-        return tiles
-
-
-def held(pipeline: Pipeline) -> float:
-    """Bytes that are taken before a run, without the parameters."""
-    first = next(iter((*pipeline.parameters(), *pipeline.buffers())), None)
-    on_cpu = first is None or first.device.type == "cpu"
-    return max(resident() - _state(pipeline), 0.0) if on_cpu else 0.0
+        return {symbol: side for symbol, side in tiles.items() if side is not None}
 
 
 def _state(pipeline: Pipeline) -> int:

@@ -35,9 +35,7 @@ def tiled(
     return out
 
 
-def spans(
-    length: int, side: int, overlap: int, multiple: int
-) -> Iterator[tuple[slice, slice]]:
+def spans(length: int, side: int, overlap: int, multiple: int) -> Iterator[tuple[slice, slice]]:
     """The tiles along an axis: what a tile sees, and what is kept of it."""
     side = max(side // multiple, -(-(2 * overlap + 1) // multiple) + 1) * multiple
     padded = -(-length // multiple) * multiple

@@ -115,7 +115,7 @@ def test_a_limit_chooses_tiles_within_it():
 def test_a_limited_run_gives_the_same_picture(tmp_path, capsys, monkeypatch):
     """--max-memory between the least and what the whole image needs; what the process itself holds
     depends on the tests before, and is left out."""
-    monkeypatch.setattr("pnp.memory.resident", lambda: 0.0)
+    monkeypatch.setattr("pnp.memory.LIBRARIES", 0.0)
     y = np.random.default_rng(0).integers(0, 255, (420, 420, 3), dtype=np.uint8)
     Image.fromarray(y).save(tmp_path / "y.png")
     pipeline = pnp.load("denoise").prepare()

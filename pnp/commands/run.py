@@ -98,7 +98,8 @@ def restore_file(
             recorder.save(paths["trace"])
             recorder.draw(paths["trace picture"])
         if options.compare:
-            write_image(paths["comparison"], beside_bicubic(image.visible(), restored.image))
+            pair = beside_bicubic(image.visible(), restored.image, record["align"])
+            write_image(paths["comparison"], pair)
         record["seconds"]["write"] = time.perf_counter() - written
         write_json(paths["record"], record)
     return _summary(path, paths, record)
