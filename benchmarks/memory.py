@@ -30,8 +30,7 @@ from skimage import data
 
 import pnp
 from pnp.cost import cost_of
-from pnp.machine import processor
-from pnp.memory import resident
+from pnp.machine import processor, resident
 from pnp.pipeline import Pipeline
 
 HERE = Path(__file__).parent

@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from pnp.boundaries import Assumption
 from pnp.errors import PnpError
 from pnp.frames import LEAST
-from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, resident, scale_of
+from pnp.machine import resident
+from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, scale_of
 from pnp.pipeline import Pipeline
 
 

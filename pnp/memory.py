@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -338,17 +336,3 @@ def read_memory(text: str, argument: str = "--max-memory") -> float:
     if not found > 0:
         raise PnpError(f"{argument} {text}: write an amount of memory, for example 6GB")
     return found
-
-
-def resident() -> float:
-    """Bytes that this process holds now: Python, PyTorch and the other libraries; 0 if unknown."""
-    about = Path("/proc/self/status")
-    if about.is_file():
-        found = re.search(r"VmRSS:\s+(\d+) kB", about.read_text())
-        return 1024.0 * int(found[1]) if found else 0.0
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(most if sys.platform == "darwin" else 1024 * most)

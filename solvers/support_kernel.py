@@ -30,8 +30,9 @@ class SupportKernel(DataSolver):
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2,   w zero outside K x K
 
     The K^2 x K^2 entries of the normal matrix are correlations between the s x s phases of x, found
-    by FFT.  Computed in float64, on the CPU if the device has none.  y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K,
-    K').
+    by FFT.  Computed in float64, on the CPU if the device has none.
+
+    y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K, K').
 
     Args:
         gamma: Weight of the pull for each pixel of x.
