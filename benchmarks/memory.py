@@ -30,8 +30,9 @@ from skimage import data
 
 import pnp
 from pnp.cost import cost_of
+from pnp.language.reader import read_spec
 from pnp.machine import processor, resident
-from pnp.pipeline import Pipeline
+from pnp.pipeline import build
 
 HERE = Path(__file__).parent
 TABLE, README = HERE / "results" / "memory.csv", HERE / "README.md"
@@ -93,7 +94,7 @@ def rows_of(name: str, base: float) -> list[dict[str, object]]:
     """A row for each size; `base` is what a process holds that has only imported pnp."""
     scale, changes = PIPELINES[name]
     rows: list[dict[str, object]] = []
-    pipeline: Pipeline = pnp.load(name, **changes)
+    pipeline = build(read_spec(name, dict(changes)))
     cost = cost_of(pipeline, *SIDES[:1] * 2, scale, "unknown")
     for side in SIDES:
         said = replace(cost, height=side, width=side, base=base)

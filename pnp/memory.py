@@ -29,6 +29,7 @@ from pnp.frames import LEAST
 from pnp.inference import run_image
 from pnp.interfaces import is_image_network
 from pnp.pipeline import Pipeline
+from pnp.priors.network import NetworkPrior
 
 LIBRARIES = 0.75e9
 """Bytes that Python, PyTorch and the other libraries take; a constant, so that a run is repeated
@@ -152,7 +153,7 @@ class Limit:
                     f"{needed / 1e9:.2g} GB; allow more memory, or cut the image into parts"
                 )
         for symbol, module in pipeline.parts.items():
-            if hasattr(module, "tile"):
+            if isinstance(module, NetworkPrior):
                 module.tile = tiles.get(symbol)
         return {symbol: side for symbol, side in tiles.items() if side is not None}
 

@@ -191,7 +191,7 @@ class Restorer:
         given = self._given_for(y)
         read = time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
-        tiles = self.limit.apply(self.pipeline, *y.shape[-2:], s, boundary)
+        tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
         torch.manual_seed(self.facts["seed"])
         result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}

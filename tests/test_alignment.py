@@ -78,13 +78,18 @@ def test_auto_is_the_cpu_without_a_gpu(monkeypatch):
 
 def test_kernel_steps_compute_on_the_cpu_where_float64_is_missing(monkeypatch):
     """Devices without float64: the steps ask for the CPU, and the results are the same."""
-    asked = []
+    asked: list[torch.device] = []
+
+    def none_has(device):
+        asked.append(device)
+        return False
+
     y, x, k = torch.rand(1, 3, 12, 14), torch.rand(1, 3, 24, 28), torch.ones(1, 1, 5, 5) / 25
     for name in ("support-kernel", "fft-kernel"):
         Dk = pnp.solvers.build(name, size=5)
         want = Dk(y, x, k)
         with monkeypatch.context() as patched:
-            patched.setattr("pnp.tensors.has_float64", lambda device: asked.append(device) or False)
+            patched.setattr("pnp.tensors.has_float64", none_has)
             found = Dk(y, x, k)
         assert torch.equal(found, want) and found.dtype == k.dtype
     assert len(asked) >= 6

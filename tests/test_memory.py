@@ -1,6 +1,7 @@
 """Networks in tiles, the memory of runs, and its limit."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pnp.errors import PnpError
 from pnp.memory import Limit, Line, NetworkMemory, example_inputs, memory_of, read_memory
 from pnp.tiles import spans
 
-TINY = {
+TINY: dict[str, dict[str, Any]] = {
     "resunet": {"nc": [4, 4, 4, 4], "nb": 1},
     "resunet-blind": {"nc": [4, 4, 4, 4], "nb": 1},
     "drunet": {"nc": [2, 2, 2, 2], "nb": 1},
@@ -53,7 +54,7 @@ def test_the_overlap_is_the_reach_of_the_network(name):
 
 
 def test_tiles_of_the_pretrained_scunet_differ_by_less_than_a_level():
-    P = pnp.load("denoise-blind").P
+    P: Any = pnp.load("denoise-blind").P
     noise = torch.randn(1, 3, 64, 448, generator=torch.Generator().manual_seed(0))
     z = (torch.linspace(0, 1, 448) + 0.1 * noise).clamp(0, 1)
     with torch.inference_mode():
@@ -92,7 +93,7 @@ def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
     from pnp.inference import run_image
     from pnp.memory import _Alive
 
-    changes = {"repeat": 2} if name == "hqs-tv" else {}
+    changes: dict[str, Any] = {"repeat": 2} if name == "hqs-tv" else {}
     pipeline = pnp.load(name, **changes).prepare()
     said = memory_of(pipeline, 1, boundary)
     given = example_inputs(pipeline, side, 1)
@@ -106,8 +107,10 @@ def test_a_limit_chooses_tiles_within_it():
     network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 100, 8)
     assert network.tile(1000, 1000, 1e9) is None
     side = network.tile(4000, 6000, 2e9)
-    assert side % 8 == 0 and (
-        network.peak(4000, 6000, side) <= 2e9 < network.peak(4000, 6000, side + 8)
+    assert (
+        side is not None
+        and side % 8 == 0
+        and (network.peak(4000, 6000, side) <= 2e9 < network.peak(4000, 6000, side + 8))
     )
     assert network.tile(4000, 6000, 0) == network.least_tile() == 328
 
