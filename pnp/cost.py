@@ -45,9 +45,9 @@ class Cost:
         return self.base + self.memory.peak(self.height, self.width, tiles)
 
     def per_megapixel(self) -> float:
-        """Bytes for each further million pixels of the result, without tiles."""
-        whole = [self.memory.peak(side, side) for side in (4000, 4096)]
-        return (whole[1] - whole[0]) / (4.096**2 - 4.0**2)
+        """Bytes for each million pixels of a large result, without tiles."""
+        side = 8192
+        return (self.memory.peak(side, side) - self.memory.state) / side**2 * 1e6
 
     def __str__(self) -> str:
         lines = []

@@ -104,7 +104,24 @@ def restore(
 
 
 class Restorer:
-    """A pipeline, built once for all images; call it with an image."""
+    """A pipeline, built once for all images; call it with an image.
+
+    The arguments are those of `restore`; in addition
+
+    Args:
+        assignments: Changes of the pipeline, "key=value" as of `--set`.
+        overlays: Pipelines that are put over it, as of `--with`.
+        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+        dtype: "fp32" or "bf16", the precision of the image networks.
+        compile: Compile the image networks.
+        max_memory: Memory that a run may take, as "6GB": networks get the image in tiles that
+            fit.  None for 4 GB as far as tiles achieve it.
+        align: Where the result lies: "corner", with its first pixel on that of the image, as
+            in the equations; or "centre", centre on centre, as most programs enlarge.
+        seed: Seed of all random numbers.
+        random_weights: Leave networks without weights at their random start.
+        say: The name of an argument in messages ("--scale" for "scale", in the command).
+    """
 
     def __init__(
         self,
@@ -126,22 +143,6 @@ class Restorer:
         random_weights: bool = False,
         say: Callable[[str], str] = str,
     ):
-        """The arguments are those of `restore`; in addition
-
-        Args:
-            assignments: Changes of the pipeline, "key=value" as of `--set`.
-            overlays: Pipelines that are put over it, as of `--with`.
-            device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
-            dtype: "fp32" or "bf16", the precision of the image networks.
-            compile: Compile the image networks.
-            max_memory: Memory that a run may take, as "6GB": networks get the image in tiles that
-                fit.  None for 4 GB as far as tiles achieve it.
-            align: Where the result lies: "corner", with its first pixel on that of the image, as
-                in the equations; or "centre", centre on centre, as most programs enlarge.
-            seed: Seed of all random numbers.
-            random_weights: Leave networks without weights at their random start.
-            say: The name of an argument in messages ("--scale" for "scale", in the command).
-        """
         spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
         self.say = say
         self.facts: dict[str, Any] = {
