@@ -100,8 +100,9 @@ def cost_of(
     """
     pipeline.prepare()
     s = scale_of(pipeline, s)
-    base, sides = resident(), probe_sides(pipeline, s)
+    sides = probe_sides(pipeline, s)
     small = Probe(pipeline, sides[0], s, boundary)
+    base = resident()  # with what libraries take at their first call
     with _counted(pipeline) as counts:
         large = Probe(pipeline, sides[1], s, boundary)
     parameters = {

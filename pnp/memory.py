@@ -31,7 +31,7 @@ from pnp.interfaces import is_image_network
 from pnp.pipeline import Pipeline
 from pnp.priors.network import NetworkPrior
 
-LIBRARIES = 0.75e9
+LIBRARIES = 0.8e9
 """Bytes that Python, PyTorch and the other libraries take; a constant, so that a run is repeated
 with the same tiles."""
 USUAL = 4e9

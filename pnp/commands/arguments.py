@@ -82,11 +82,6 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=1,
         help=f"images at the same time ({DEFAULT})",
     )
-    where = (
-        "where the result lies: corner, its first pixel on that of the image, as in the papers' "
-        "equations, or centre, as most programs enlarge"
-    )
-    add("--align", choices=["corner", "centre"], default="corner", help=f"{where} ({DEFAULT})")
     add("--overwrite", action="store_true", help="restore finished images once more")
     add("--trace", action="store_true", help="also save and draw the variables of every iteration")
     add(
@@ -130,6 +125,11 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compile the image priors: slower at first, then faster",
     )
+    where = (
+        "where the result lies: corner, its first pixel on that of the image, as in the papers' "
+        "equations, or centre, as most programs enlarge"
+    )
+    add("--align", choices=["corner", "centre"], default="corner", help=f"{where} ({DEFAULT})")
     memory = (
         "memory that one image may take, e.g. 6GB: networks get it in tiles, which does not change "
         "the result (default: 4GB as far as possible)"
