@@ -18,7 +18,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pnp.boundaries import Assumption
 from pnp.errors import PnpError
-from pnp.frames import LEAST
 from pnp.machine import resident
 from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, scale_of
 from pnp.pipeline import Pipeline
@@ -108,8 +107,7 @@ def cost_of(
     parameters = {
         symbol: sum(p.numel() for p in m.parameters()) for symbol, m in pipeline.parts.items()
     }
-    frame = LEAST if boundary == "unknown" else 0
-    memory = fitted(pipeline, [small, large], frame)
+    memory = fitted(pipeline, small, large)
     per_pixel = {
         m: count / math.prod(memory.framed(sides[1], sides[1])) for m, count in counts.items()
     }

@@ -15,17 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from pnp.alive import Alive
 from pnp.boundaries import Assumption
 from pnp.errors import PnpError
-from pnp.frames import LEAST
+from pnp.frames import SPARE
 from pnp.inference import run_image
 from pnp.interfaces import is_image_network
 from pnp.pipeline import Pipeline
@@ -63,6 +60,8 @@ class NetworkMemory:
     inside: Line
     output: float
     """Bytes per pixel of its result."""
+    ratio: float
+    """How large the images that it sees are, relative to the result."""
     overlap: int | None
     multiple: int
 
@@ -74,19 +73,24 @@ class NetworkMemory:
 
     def peak(self, height: int, width: int, tile: int | None) -> float:
         """Bytes alive at once during its call on so many pixels, in tiles of a side or whole."""
-        pixels, seen = height * width, padded(height, self.multiple) * padded(width, self.multiple)
+        pixels, seen = height * width, self._seen(height, width)
         if tile is None or tile**2 >= seen:
             return self.before.at(pixels) + self.inside.at(seen)
-        return self.before.at(pixels) + self.output * pixels + self.inside.at(tile**2)
+        return self.before.at(pixels) + self.output * seen + self.inside.at(tile**2)
 
     def tile(self, height: int, width: int, limit: float) -> int | None:
         """The largest side of tiles within a limit, or the smallest; None if none are needed."""
-        least, pixels = self.least_tile(), height * width
+        least, pixels, seen = self.least_tile(), height * width, self._seen(height, width)
         if least is None or self.peak(height, width, None) <= limit:
             return None
-        left = limit - self.before.at(pixels) - self.output * pixels - self.inside.fixed
+        left = limit - self.before.at(pixels) - self.output * seen - self.inside.fixed
         side = math.isqrt(int(max(left, 0) / self.inside.per_pixel))
         return max(side // self.multiple * self.multiple, least)
+
+    def _seen(self, height: int, width: int) -> int:
+        """The pixels that it sees of a result with its frame."""
+        sides = (math.ceil(self.ratio * side) for side in (height, width))
+        return math.prod(padded(side, self.multiple) for side in sides)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Memory:
     state: int
     """Bytes of the parameters."""
     frame: int
-    """Pixels around the image in which the run computes."""
+    """Pixels by which the image in which the run computes is higher and wider than the result."""
 
     def peak(self, height: int, width: int, tiles: Mapping[str, int | None] | None = None) -> float:
         """Bytes of the tensors that are alive at once, for a result of height x width."""
@@ -109,7 +113,7 @@ class Memory:
 
     def framed(self, height: int, width: int) -> tuple[int, int]:
         """The size with the pixels around the image."""
-        return height + 2 * self.frame, width + 2 * self.frame
+        return height + self.frame, width + self.frame
 
     def tiles_within(self, height: int, width: int, limit: float) -> dict[str, int | None]:
         """The side of the tiles of each network with which a run stays within a limit, in bytes;
@@ -171,10 +175,10 @@ def memory_of(
     pipeline: Pipeline, s: int | None = None, boundary: Assumption = "periodic"
 ) -> Memory:
     """The memory of a run at scale s (None: the pipeline's own, or 4)."""
-    frame = LEAST if boundary == "unknown" else 0
     s = scale_of(pipeline, s)
-    probes = [Probe(pipeline, side, s, boundary) for side in probe_sides(pipeline, s)]
-    return fitted(pipeline, probes, frame)
+    return fitted(
+        pipeline, *(Probe(pipeline, side, s, boundary) for side in probe_sides(pipeline, s))
+    )
 
 
 def scale_of(pipeline: Pipeline, s: int | None) -> int:
@@ -192,50 +196,57 @@ def probe_sides(pipeline: Pipeline, s: int) -> tuple[int, int]:
     return -(-least // 64) * 64, -(-least // 64) * 128
 
 
-def fitted(pipeline: Pipeline, probes: list[Probe], frame: int = 0) -> Memory:
+def fitted(pipeline: Pipeline, small: Probe, large: Probe) -> Memory:
     """The memory that two probes of different sizes show."""
-    sides = [probe.side + 2 * frame for probe in probes]
+    probes = (small, large)
 
-    def line(values: list[float], multiple: int = 1) -> Line:
-        few, many = (padded(side, multiple) ** 2 for side in sides)
+    def line(values: list[float], sides: list[int]) -> Line:
+        few, many = (side**2 for side in sides)
         slope = max(values[1] - values[0], 0.0) / (many - few)
         return Line(values[1] - slope * many, slope)
 
+    framed = [probe.framed() for probe in probes]
+
     networks = {}
     for symbol, module in pipeline.parts.items():
-        if symbol in probes[0].inside:
+        if symbol in small.inside:
             multiple = getattr(module, "multiple", 1)
+            seen = [padded(probe.seen[symbol], multiple) for probe in probes]
             networks[symbol] = NetworkMemory(
-                line([probe.before[symbol] for probe in probes]),
-                line([probe.inside[symbol] for probe in probes], multiple),
+                line([probe.before[symbol] for probe in probes], framed),
+                line([probe.inside[symbol] for probe in probes], seen),
                 4.0 * (pipeline.channels or 3),
+                1 if large.seen[symbol] >= large.side else 1 / large.scale,
                 getattr(module, "overlap", None),
                 multiple,
             )
-    outside = line([probe.outside for probe in probes])
-    return Memory(outside, networks, _state(pipeline), frame)
+    outside = line([probe.outside for probe in probes], framed)
+    return Memory(outside, networks, _state(pipeline), framed[1] - large.side)
 
 
 class Probe:
     """A run on a small random image, and the memory that it took."""
 
     def __init__(self, pipeline: Pipeline, side: int, s: int, boundary: Assumption = "periodic"):
-        self.side = -(-side // s) * s
+        self.side, self.scale, self.boundary = -(-side // s) * s, s, boundary
+        self.seen: dict[str, int] = {}
+        """Widths of the images that networks were called with, the largest of all calls."""
         self.before: dict[str, float] = {}
         """Bytes alive when each image network was called, the most of all its calls."""
         self.inside: dict[str, float] = {}
         """Bytes that it needed in addition."""
-        alive = _Alive()
+        alive = Alive()
         given = example_inputs(pipeline, self.side // s, s)
         handles = []
         for symbol, module in pipeline.parts.items():
             if not is_image_network(module):
                 continue
 
-            def enter(*_: Any, symbol: str = symbol) -> None:
+            def enter(_: Any, inputs: Any, symbol: str = symbol) -> None:
                 now = alive.now()
+                self.seen[symbol] = max(self.seen.get(symbol, 0), inputs[0].shape[-1])
                 self.before[symbol] = max(self.before.get(symbol, 0.0), now)
-                alive.enter(symbol, now)
+                alive.enter(now)
 
             def leave(*_: Any, symbol: str = symbol) -> None:
                 self.inside[symbol] = max(self.inside.get(symbol, 0.0), alive.leave())
@@ -251,6 +262,11 @@ class Probe:
             for handle in handles:
                 handle.remove()
         self.outside = float(alive.peak)
+
+    def framed(self) -> int:
+        """The width of the image with the pixels around it, in which the run computed."""
+        spare = 2 * (SPARE + 2) if self.boundary == "unknown" else 0
+        return max(self.side + spare, *self.seen.values(), 0)
 
 
 def example_inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
@@ -283,47 +299,6 @@ def _undisturbed() -> Iterator[None]:
     ):
         warnings.simplefilter("ignore")
         yield
-
-
-class _Alive(TorchDispatchMode):
-    """Adds up the tensors that are alive after every operation.
-
-    Storages are kept by address, as weak references, which disappear with the storage.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.peak = 0.0
-        """The largest sum outside of networks."""
-        self.within: list[float] = []
-        """Inside of a network: the sum at its start and the largest one since."""
-        self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
-
-    def now(self) -> float:
-        return float(sum(storage.nbytes() for storage in list(self.storages.values())))
-
-    def enter(self, symbol: str, now: float) -> None:
-        self.within = [now, now]
-
-    def leave(self) -> float:
-        start, peak = self.within
-        self.within = []
-        return peak - start
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves((args, out)):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                self.storages[storage.data_ptr()] = storage
-        total = self.now()
-        if func is torch.ops.aten._fft_c2r.default:  # makes two copies of its input
-            total += 2 * args[0].numel() * args[0].element_size()
-        if self.within:
-            self.within[1] = max(self.within[1], total)
-        else:
-            self.peak = max(self.peak, total)
-        return out
 
 
 def read_memory(text: str, argument: str = "--max-memory") -> float:

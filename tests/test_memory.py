@@ -9,8 +9,10 @@ import torch
 from PIL import Image
 
 import pnp
+from pnp.alive import Alive
 from pnp.cli import main
 from pnp.errors import PnpError
+from pnp.inference import run_image
 from pnp.memory import Limit, Line, NetworkMemory, example_inputs, memory_of, read_memory
 from pnp.tiles import spans
 
@@ -90,21 +92,19 @@ def test_tiles_have_gradients():
 @pytest.mark.parametrize("boundary", ["periodic", "unknown"])
 def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
     """Extrapolated from results of 64 and 128 pixels; the tensors of a larger run are counted."""
-    from pnp.inference import run_image
-    from pnp.memory import _Alive
 
     changes: dict[str, Any] = {"repeat": 2} if name == "hqs-tv" else {}
     pipeline = pnp.load(name, **changes).prepare()
     said = memory_of(pipeline, 1, boundary)
     given = example_inputs(pipeline, side, 1)
-    with _Alive() as alive:
+    with Alive() as alive:
         run_image(pipeline, given.pop("y"), given, boundary=boundary)
     held = alive.peak + said.state
     assert abs(said.peak(side, side) / held - 1) < 0.1
 
 
 def test_a_limit_chooses_tiles_within_it():
-    network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 100, 8)
+    network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 1, 100, 8)
     assert network.tile(1000, 1000, 1e9) is None
     side = network.tile(4000, 6000, 2e9)
     assert (
