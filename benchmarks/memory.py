@@ -52,6 +52,7 @@ PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
     "blind-dpir": (1, SHORT),
     "blind-usrnet": (1, STAGES),
     "spectral-usrnet": (2, {}),
+    "ikrnet-small": (2, {}),
 }
 """Scale, and the cut loops."""
 
