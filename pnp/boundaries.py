@@ -7,7 +7,7 @@ calls the same modules such that only known pixels count:
                              mask, that of D itself; x and z have a frame from here on
     w = Dk(y, x, k)          y is A x in the frame: no misfit there, so no information
     x = P(z, level)          with the frame; a network on y itself sees its mirror image beyond
-    E(y), I(y, s) ...        y alone
+    F(y, x, k), I(y, s) ...  y alone, and x without its frame
 
 A step that takes images with and without a frame gets all of them without.
 """
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from pnp.checks import as_option, check_kernel_fits, check_weight
 from pnp.frames import NETWORKS, Frame, completed, frame_of
-from pnp.interfaces import DataSolver, Module, Signature, is_image_network, signature_of
+from pnp.interfaces import DataSolver, Estimator, Module, Signature, is_image_network, signature_of
 from pnp.kernels import is_delta
 from pnp.language.spec import Step, Variable
 from pnp.operators import Blur
@@ -110,8 +110,9 @@ class Unknown(Border):
         if known.shape[-2:] != (s * y.shape[-2], s * y.shape[-1]):
             return None, inputs  # the module says what is wrong
         check_kernel_fits(module.registered, k, *known.shape[-2:])
-        if is_delta(k):
-            return None, [y, known, k, *rest]  # without blur nothing beyond the border counts
+        if is_delta(k) or isinstance(module, Estimator):
+            # without blur nothing beyond the border counts; A x in the frame has no noise
+            return None, [y, known, k, *rest]
         frame = frame_of(y, k, s, self.least)
         if frame_of_x != frame.times(s):
             x = frame.times(s).bridged(known)

@@ -176,6 +176,11 @@ class Module(nn.Module, ABC):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """One step of a pipeline."""
 
+    @property
+    def needs_weights(self) -> bool:
+        """True for a network, whose weights are loaded after it is built."""
+        return next(self.parameters(), None) is not None
+
     def report(self) -> dict[str, float]:
         """Metrics of the last call for the user, such as a solver's residual; empty by default."""
         return {}

@@ -275,9 +275,10 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
                 Problem(m.origin, f"{symbol}: {m.name} cannot be built: {type(e).__name__}: {e}")
             )
         else:
-            problems += [] if random_weights else _load(modules[symbol], m, spec)
+            if not random_weights or hasattr(modules[symbol], "adopt"):  # the file is the network
+                problems += _load(modules[symbol], m, spec)
     if spec.weights is not None and all(
-        spec.modules[symbol].weights is not None or next(module.parameters(), None) is None
+        spec.modules[symbol].weights is not None or not module.needs_weights
         for symbol, module in modules.items()
     ):
         cure = "leave 'weights' out, or check the names of the networks"
@@ -288,10 +289,8 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
 
 
 def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
-    """Give a module its weights: its own, or those of the whole pipeline; a network without any is
-    a problem.
-    """
-    if m.weights is None and next(module.parameters(), None) is None:
+    """Load a module's own weights, or those of the pipeline; a network needs some."""
+    if m.weights is None and not module.needs_weights:
         return []
     source = m.weights or spec.weights
     if source is None:
