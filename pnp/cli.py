@@ -24,6 +24,7 @@ from pnp import __version__
 from pnp.commands.actions import ACTIONS, LISTS, load_plugins
 from pnp.commands.arguments import (
     DEFAULT,
+    SCALE,
     add_changes,
     add_common,
     add_compare,
@@ -180,6 +181,8 @@ def _parser() -> Parser:
     show.add_argument("pipeline", metavar="NAME", help=told)
     size = f"size of the result for which the cost is computed ({DEFAULT})"
     show.add_argument("--size", metavar="HxW", default="1024x1024", help=size)
+    factor = "scale for which the cost is computed (default: that of the pipeline, or 4)"
+    show.add_argument("-s", "--scale", metavar="S", type=SCALE, help=factor)
     check = command("check", "check that pipelines, recipes or comparisons can run", chosen)
     check.add_argument("pipelines", metavar="NAME", nargs="+", help="YAML files or names")
     check.add_argument("--random-weights", action="store_true", help="networks need no weights")

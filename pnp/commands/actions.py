@@ -119,7 +119,7 @@ def show_(args: argparse.Namespace) -> int:
     if dialect.noun == "pipeline":
         spec = _spec(args, name)
         print(show.flattened(dialect, spec.document))
-        print(show.cost(spec, args.size))
+        print(show.cost(spec, args.size, args.scale))
     else:
         document = dialect.read(name, assignments=args.assignments, overlays=args.overlays)
         print(show.flattened(dialect, document))
