@@ -98,7 +98,7 @@ def test_no_blur_is_said():
     assert not verdict.blurred and (not verdict.reliable or "no blur found" in str(verdict))
 
 
-@pytest.mark.parametrize("pipeline", ["blind-classical", "spectral-usrnet"])
+@pytest.mark.parametrize("pipeline", ["blind-classical", "ikrnet-small"])
 @pytest.mark.parametrize(
     "y",
     [
