@@ -35,10 +35,11 @@ from pnp.checks import (
     check_kernel_fits,
     refuse,
 )
-from pnp.errors import PnpError, hint
+from pnp.errors import PnpError
 from pnp.kernels import mirror_kernel
 from pnp.observation import blur, crop_to_multiple, downsample
 from pnp.options import Count, Seed
+from pnp.plugins import leave_out, missing
 from pnp.resampling import keys
 
 GREY = "-grey"
@@ -190,7 +191,7 @@ def protocol(name: str) -> Protocol:
     found = _known().get(name.removesuffix(GREY))
     if found is None:
         raise PnpError(
-            f"there is no protocol '{name}'; {hint(name, PROTOCOLS, 'protocols')}; "
+            f"there is no protocol '{name}'; {missing('pnp.protocols', name, [*PROTOCOLS], 'protocols')}; "
             f"a name that ends in {GREY} is its variant on grey images"
         )
     if not name.endswith(GREY):
@@ -204,7 +205,11 @@ def _known() -> dict[str, Protocol]:
     if not _plugins_loaded:
         _plugins_loaded = True
         for point in entry_points(group="pnp.protocols"):
-            loaded = point.load()
+            try:
+                loaded = point.load()
+            except (Exception, SystemExit) as e:
+                leave_out(point, e)
+                continue
             if isinstance(loaded, Protocol):
                 add_protocol(point.name, loaded)
     return PROTOCOLS
