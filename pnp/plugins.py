@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from typing import Any
@@ -36,7 +36,7 @@ def leave_out(point: EntryPoint, error: BaseException) -> None:
         warnings.warn(Notice(f"left out: {message}"), stacklevel=2)
 
 
-def missing(group: str, name: str, names: list[str], nouns: str) -> str:
+def missing(group: str, name: str, names: Iterable[str], nouns: str) -> str:
     """The cure for a name that does not exist: the plugin that has or may have it, or the nearest
     name and all names.
     """

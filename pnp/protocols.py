@@ -190,8 +190,9 @@ def protocol(name: str) -> Protocol:
     """The protocol called `name`; PnpError with the nearest name if there is none."""
     found = _known().get(name.removesuffix(GREY))
     if found is None:
+        known = missing("pnp.protocols", name, PROTOCOLS, "protocols")
         raise PnpError(
-            f"there is no protocol '{name}'; {missing('pnp.protocols', name, [*PROTOCOLS], 'protocols')}; "
+            f"there is no protocol '{name}'; {known}; "
             f"a name that ends in {GREY} is its variant on grey images"
         )
     if not name.endswith(GREY):

@@ -72,8 +72,8 @@ class Registry:
                 raise PnpError(f"{_where(cls)}: '{name}' is registered as {role}, {needed}")
             other = self._classes.get(name)
             if other is not None and _where(other) != _where(cls):
-                where = f"one in {_where(other)}, one in {_where(cls)}"
-                raise NameTaken(f"two {self.role}s are called '{name}': {where}; rename one of them")
+                where = f"one in {_where(other)}, one in {_where(cls)}; rename one of them"
+                raise NameTaken(f"two {self.role}s are called '{name}': {where}")
             try:
                 signature_of(cls)
                 _check_options(options_of(cls))

@@ -84,7 +84,8 @@ class Dialect:
                 return path, f"{name}.yaml"
         if os.path.isdir((folder or Path()) / name):
             return self._in_folder((folder or Path()) / name, name)
-        message = f"there is no {self.noun} called '{name}'; {missing(self.group, name, [*named], self.noun + 's')}"
+        cure = missing(self.group, name, named, self.noun + "s")
+        message = f"there is no {self.noun} called '{name}'; {cure}"
         if os.path.isfile((folder or Path()) / f"{name}.yaml"):
             message += f"; a file is written with its ending: {name}.yaml"
         raise PnpError(message)

@@ -87,6 +87,10 @@ class Trim(Transform):
         super().__init__()
         self.margin = margin
 
+    def least_side(self, s: int) -> int:
+        """One pixel between the margins."""
+        return 2 * self.margin + 1
+
     def forward(self, x: Image, s: Number) -> Image:
         """The inner part (B, C, H - 2 s margin, W - 2 s margin)."""
         width = s * self.margin
