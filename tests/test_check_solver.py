@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from pnp.interfaces import DataSolver, Image, Kernel, Level
+import pnp
+from pnp.errors import PnpError
+from pnp.gradients import without_gradient
+from pnp.inference import run_image
+from pnp.interfaces import DataSolver, Image, Kernel, Level, as_level
+from pnp.operators import Blur
+from pnp.registry import solver
 from pnp.solvers.cg_image import CgImage
 from pnp.solvers.fft_image import FftImage
 from pnp.solvers.fft_kernel import FftKernel
@@ -152,3 +158,81 @@ def test_a_solver_is_held_to_what_it_declares(honest, lying):
     check_solver(honest())
     with pytest.raises(AssertionError, match=MINIMISER):
         check_solver(lying())
+
+
+class ByAutograd(DataSolver):
+    """D by gradient descent whose slope autograd computes; it declares to have no gradients."""
+
+    differentiable = False
+    tolerance = 1e-10
+
+    def __init__(self, on=torch.enable_grad, refuse=True, iterations=250):
+        super().__init__()
+        self.on, self.refuse_backward, self.iterations = on, refuse, iterations
+
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        s = x.shape[-1] // y.shape[-1]
+        with torch.inference_mode(False), self.on():
+            y_, x_, k_ = (t.detach().clone() for t in (y, x, k))
+            w_ = as_level(weight, x).detach().clone()
+            A = Blur(k_, x.shape[-2:], s)
+            z = x_.clone()
+            for _ in range(min(self.iterations, 250)):
+                z = z.detach().requires_grad_()
+                loss = (y_ - A(z)).square().sum() + (w_ * (z - x_).square()).sum()
+                z = z - torch.autograd.grad(loss, z)[0] / (2 + 2 * w_)
+        if not self.refuse_backward:
+            return z.detach()
+        return without_gradient(self.registered, z, y, x, k, weight)
+
+
+def test_a_solver_without_gradients_that_uses_them_inside():
+    check_solver(ByAutograd())
+    with pytest.raises(AssertionError, match="drops gradients silently"):
+        check_solver(ByAutograd(refuse=False))
+
+
+class Plain(FftImage):
+    """Declares to have no gradients, but has them."""
+
+    differentiable = False
+
+
+def test_a_declaration_without_gradients_is_checked():
+    with pytest.raises(AssertionError, match="but backward through it runs"):
+        check_solver(Plain())
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_such_a_solver_runs_in_a_pipeline_and_one_that_forgets_is_told_how(off, monkeypatch):
+    monkeypatch.setattr(solver, "_classes", dict(solver._classes))
+    solver("by-autograd")(ByAutograd)
+    pipeline = pnp.load("hqs-tv", repeat=2, **{"modules.D": {"solver": "by-autograd"}})
+    y, k = torch.rand(1, 3, 12, 10), torch.ones(1, 1, 3, 3) / 9
+    right = pnp.load("hqs-tv", repeat=2)(y=y, s=1, k=k, sigma=0.05).x
+    with off():
+        torch.testing.assert_close(pipeline(y=y, s=1, k=k, sigma=0.05).x, right, atol=2e-3, rtol=0)
+        pipeline.D.on = torch.no_grad
+        with pytest.raises(
+            PnpError, match=r"with torch.inference_mode\(False\), torch.enable_grad"
+        ):
+            pipeline(y=y, s=1, k=k, sigma=0.05)
+
+
+def test_a_run_needs_no_more_than_enable_grad(monkeypatch):
+    """`pnp.restore` and `pnp run` run pipelines under `torch.no_grad`, so that the usual words are enough."""
+
+    class Short(DataSolver):
+        def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+            with torch.enable_grad():
+                z = x.detach().requires_grad_()
+                return x - torch.autograd.grad((z - y).square().sum(), z)[0] / 2
+
+    monkeypatch.setattr(solver, "_classes", dict(solver._classes))
+    solver("short")(Short)
+    y = torch.rand(1, 3, 12, 10)
+    pipeline = pnp.load(
+        "hqs-tv", repeat=1, **{"modules.D": {"solver": "short"}, "modules.P": {"prior": "identity"}}
+    )
+    found = run_image(pipeline, y, {"s": 1, "k": torch.ones(1, 1, 1, 1), "sigma": 0.05})
+    torch.testing.assert_close(found.x, y)

@@ -134,9 +134,9 @@ class _FirstEstimate(Laws):
             right = (len(y), 1, side, side)
         self.require(shape == right, f"returns the shape {shape} instead of {right}")
         if self.kinds == ["kernel"]:
-            least = float(result.min())
+            least = float(result.detach().min())
             self.require(least >= 0, f"returns a kernel with the value {least:.3g}")
-            total = result.sum((1, 2, 3))
+            total = result.detach().sum((1, 2, 3))
             worst = float(total[(total - 1).abs().argmax()])
             self.require(
                 abs(worst - 1) < 1e-4, f"returns a kernel whose sum is {worst:.6g}, not one"
@@ -164,7 +164,7 @@ class _LevelsOf(Laws):
             right = (batch, count, 1, 1)
             self.require(shape == right, f"returns the shape {shape} instead of {right}")
             self.require(bool(result.isfinite().all()), "returns levels that are not finite")
-            least = float(result.min())
+            least = float(result.detach().min())
             self.require(least >= 0, f"returns the level {least:.3g}, below zero")
 
     def check(self) -> None:
