@@ -20,7 +20,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from pnp import __version__
-from pnp.commands.actions import ACTIONS, LISTS, load_plugins
+from pnp.commands.actions import ACTIONS, KINDS, LISTS, load_plugins
 from pnp.commands.arguments import (
     DEFAULT,
     add_changes,
@@ -167,6 +167,9 @@ def _parser() -> Parser:
     convert = command("convert", "convert a public checkpoint to safetensors")
     convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
     convert.add_argument("target", metavar="OUT", help=".safetensors")
+    new = command("new", "write a package with a module of your own, its test and a pipeline")
+    new.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+    new.add_argument("name", metavar="NAME", help="of the package and its folder: my_prior")
     return parser
 
 

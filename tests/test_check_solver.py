@@ -201,6 +201,7 @@ def test_a_declaration_without_gradients_is_checked():
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
 def test_such_a_solver_runs_in_a_pipeline_and_one_that_forgets_is_told_how(off, monkeypatch):
+    solver.names()
     monkeypatch.setattr(solver, "_classes", dict(solver._classes))
     solver("by-autograd")(ByAutograd)
     pipeline = pnp.load("hqs-tv", repeat=2, **{"modules.D": {"solver": "by-autograd"}})
@@ -224,6 +225,7 @@ def test_a_run_needs_no_more_than_enable_grad(monkeypatch):
                 z = x.detach().requires_grad_()
                 return x - torch.autograd.grad((z - y).square().sum(), z)[0] / 2
 
+    solver.names()
     monkeypatch.setattr(solver, "_classes", dict(solver._classes))
     solver("short")(Short)
     y = torch.rand(1, 3, 12, 10)

@@ -17,6 +17,7 @@ from pnp.errors import PnpError, fitted
 if TYPE_CHECKING:
     from pnp.language.spec import Spec
 
+KINDS = ("solver", "prior", "initializer", "estimator", "transform")
 LISTS = (
     *("pipelines", "solvers", "priors", "initializers", "estimators", "transforms"),
     *("recipes", "comparisons", "weights"),
@@ -174,6 +175,14 @@ def convert(args: argparse.Namespace) -> int:
     return 0
 
 
+def new(args: argparse.Namespace) -> int:
+    """Write a package for a module."""
+    from pnp.commands.new import new_package, told
+
+    print(told(args.kind, new_package(args.kind, args.name)))
+    return 0
+
+
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "degrade": degrade,
@@ -188,4 +197,5 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "diff": diff,
     "cite": cite,
     "convert": convert,
+    "new": new,
 }
