@@ -277,14 +277,14 @@ def test_a_pipeline_that_claims_a_taken_name_is_refused_with_both_places(
 
 
 @pytest.mark.parametrize("group", ["pnp.priors", "pnp.pipelines"])
-def test_a_plugin_that_cannot_be_imported_gives_one_message(installed, tmp_path, group):
+def test_a_plugin_that_cannot_be_imported_is_left_out(installed, tmp_path, group):
     points = f"[{group}]\nbroken = broken{':Thing' if group == 'pnp.priors' else ''}\n"
     site = fake_package(
         tmp_path / "site", "broken-plugin", points, broken="import a_module_that_is_missing\n"
     )
-    said = pnp("list", group.removeprefix("pnp."), cwd=tmp_path, path=[installed, site], status=1)
-    assert messages_in(said) == 1 and "Traceback" not in said
-    assert "broken" in said and "a_module_that_is_missing" in said
+    noun = group.removeprefix("pnp.")
+    listed = pnp("list", noun, cwd=tmp_path, path=[installed, site])
+    assert listed == pnp("list", noun, cwd=tmp_path, path=[installed])
 
 
 def test_a_plugin_can_be_a_single_file(installed, tmp_path, photograph):
