@@ -18,7 +18,13 @@ import torch
 from pnp.cli import main
 from pnp.images import write_image
 from pnp.registry import REGISTRIES
-from pnp.testing import check_prior, check_solver
+from pnp.testing import (
+    check_estimator,
+    check_initializer,
+    check_prior,
+    check_solver,
+    check_transform,
+)
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {
@@ -217,12 +223,12 @@ def modules_of_the_plugin(monkeypatch):
     return importlib.import_module("pnp_example.modules")
 
 
-def test_a_plugins_prior_keeps_the_contract(modules_of_the_plugin):
+def test_a_plugins_modules_keep_the_contract_of_their_kinds(modules_of_the_plugin):
     check_prior(modules_of_the_plugin.Box())
-
-
-def test_a_plugins_solver_keeps_the_contract(modules_of_the_plugin):
     check_solver(modules_of_the_plugin.GradientImage())
+    check_initializer(modules_of_the_plugin.Grey())
+    check_estimator(modules_of_the_plugin.Falling())
+    check_transform(modules_of_the_plugin.Negative())
 
 
 def fake_package(folder, name, points, **files):
