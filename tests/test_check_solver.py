@@ -1,5 +1,7 @@
 """check_solver accepts right solvers and tells what is wrong with wrong ones."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -204,7 +206,8 @@ def test_such_a_solver_runs_in_a_pipeline_and_one_that_forgets_is_told_how(off, 
     solver.names()
     monkeypatch.setattr(solver, "_classes", dict(solver._classes))
     solver("by-autograd")(ByAutograd)
-    pipeline = pnp.load("hqs-tv", repeat=2, **{"modules.D": {"solver": "by-autograd"}})
+    changes: Any = {"modules.D": {"solver": "by-autograd"}}
+    pipeline: Any = pnp.load("hqs-tv", repeat=2, **changes)
     y, k = torch.rand(1, 3, 12, 10), torch.ones(1, 1, 3, 3) / 9
     right = pnp.load("hqs-tv", repeat=2)(y=y, s=1, k=k, sigma=0.05).x
     with off():
@@ -229,8 +232,7 @@ def test_a_run_needs_no_more_than_enable_grad(monkeypatch):
     monkeypatch.setattr(solver, "_classes", dict(solver._classes))
     solver("short")(Short)
     y = torch.rand(1, 3, 12, 10)
-    pipeline = pnp.load(
-        "hqs-tv", repeat=1, **{"modules.D": {"solver": "short"}, "modules.P": {"prior": "identity"}}
-    )
+    changes: Any = {"modules.D": {"solver": "short"}, "modules.P": {"prior": "identity"}}
+    pipeline = pnp.load("hqs-tv", repeat=1, **changes)
     found = run_image(pipeline, y, {"s": 1, "k": torch.ones(1, 1, 1, 1), "sigma": 0.05})
     torch.testing.assert_close(found.x, y)

@@ -147,11 +147,8 @@ def test_an_option_may_be_called_name(monkeypatch):
     monkeypatch.setattr(prior, "_classes", dict(prior._classes))
     prior("named")(Named)
     assert pnp.priors.build("named", name="somebody", role="any").given == ("somebody", "any")
-    options = {"modules.P": {"prior": "named", "name": "else"}}
-    assert pnp.load("hqs-tv", **options).P.given == ("else", "")
-    assert (
-        pnp.load("hqs-tv", **{"modules.P": {"prior": "named"}, "modules.P.name": "third"}).P.given[
-            0
-        ]
-        == "third"
-    )
+    changes: Any = {"modules.P": {"prior": "named", "name": "else"}}
+    pipeline: Any = pnp.load("hqs-tv", **changes)
+    assert pipeline.P.given == ("else", "")
+    pipeline = pnp.load("hqs-tv", **changes | {"modules.P.name": "third"})
+    assert pipeline.P.given == ("third", "")
