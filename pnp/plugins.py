@@ -29,11 +29,11 @@ def leave_out(point: EntryPoint, error: BaseException) -> None:
     owner, module = owner_of(point), point.value.partition(":")[0]
     why = first_line(error) if isinstance(error, PnpError) else ""
     why = why or f"{module} cannot be imported: {type(error).__name__}: {first_line(error)}"
-    message = f"plugin {owner}: {why}; repair {owner}, or uninstall it"
+    message = f"plugin {owner} is left out: {why}; repair {owner}, or uninstall it"
     told = message in _BROKEN.values()
     _BROKEN[point.group, point.name] = message
     if not told:
-        warnings.warn(Notice(f"left out: {message}"), stacklevel=2)
+        warnings.warn(Notice(message), stacklevel=2)
 
 
 def missing(group: str, name: str, names: Iterable[str], nouns: str) -> str:
@@ -41,10 +41,13 @@ def missing(group: str, name: str, names: Iterable[str], nouns: str) -> str:
     name and all names.
     """
     if (group, name) in _BROKEN:
-        return f"it is of a plugin that is left out: {_BROKEN[group, name]}"
-    broken = dict.fromkeys(_BROKEN.values())
-    left_out = "".join(f"; left out: {message}" for message in broken)
-    return hint(name, names, nouns) + left_out
+        return _BROKEN[group, name]
+    return "; ".join([hint(name, names, nouns), *dict.fromkeys(_BROKEN.values())])
+
+
+def left_out(name: str) -> str:
+    """Why an entry point of this name, of any group, is left out; '' if none is."""
+    return next((why for (_, point), why in _BROKEN.items() if point == name), "")
 
 
 def packages(group: str, own: str) -> Iterator[tuple[str, list[Any]]]:

@@ -86,7 +86,7 @@ def test_it_is_named_once_and_left_out(fault, package, why, install, tmp_path, c
     with pytest.warns(Notice) as caught:
         names = {role: registry.names() for role, registry in REGISTRIES.items()}
     (note,) = (str(w.message) for w in caught)
-    assert note.startswith(f"left out: plugin {package}: ") and why in note
+    assert note.startswith(f"plugin {package} is left out: ") and why in note
     assert note.endswith(f"repair {package}, or uninstall it")
     assert "tv" in names["prior"] and "fft-image" in names["solver"]
     assert not {"half-made", "broken-prior", "broken-solver"} & {
@@ -100,7 +100,7 @@ def test_commands_that_do_not_need_it_go_on(install, tmp_path, capsys):
     np.save(tmp_path / "k.npy", np.full((3, 3), 1 / 9))
     words = [str(tmp_path / "y.png"), "-k", str(tmp_path / "k.npy"), "-o", str(tmp_path / "out")]
     assert main(["run", "hqs-tv", *words, "--set", "repeat=2"]) == 0
-    assert capsys.readouterr().err.count("note: left out: plugin goes_on") == 1
+    assert capsys.readouterr().err.count("note: plugin goes_on is left out: ") == 1
     assert main(["list"]) == 0
     said = capsys.readouterr().out
     assert "  goes-on " in said and "cannot be read; pnp check goes-on says why" in said
@@ -110,18 +110,21 @@ def test_commands_that_do_not_need_it_go_on(install, tmp_path, capsys):
 @pytest.mark.filterwarnings("ignore::pnp.errors.Notice")
 def test_what_names_its_modules_is_told_why_they_are_missing(install, capsys):
     install("import missing_package", "needed")
-    why = "plugin needed: needed.modules cannot be imported: ModuleNotFoundError: No module named"
-    with pytest.raises(
-        PnpError, match=f"'broken-prior'; it is of a plugin that is left out: {why}"
-    ):
+    why = "plugin needed is left out: needed.modules cannot be imported: ModuleNotFoundError: No module named"
+    with pytest.raises(PnpError, match=f"'broken-prior'; {why}"):
         pnp.priors.build("broken-prior")
-    with pytest.raises(PnpError, match=f"'half-made'; .*priors: .*; left out: {why}"):
+    with pytest.raises(PnpError, match=f"'half-made'; .*priors: .*; {why}"):
         pnp.priors.build("half-made")  # which no entry point names
     with pytest.raises(PnpError, match=f"there is no solver called 'broken-solver'\n.*{why}"):
         read_spec("hqs-tv", assignments=["modules.D={solver: broken-solver}"])
     assert main(["check", "needed"]) == 1
     said = capsys.readouterr().err
-    assert "there is no prior called 'broken-prior'" in said and "plugin needed: " in said
+    assert (
+        "there is no prior called 'broken-prior'" in said and "plugin needed is left out: " in said
+    )
+    for words in (["show", "broken-prior"], ["list", "broken-solver"]):
+        assert main(words) == 1
+        assert why in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::pnp.errors.Notice")
