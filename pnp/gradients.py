@@ -1,4 +1,4 @@
-"""Modules without gradients, and modules that use gradients inside."""
+"""Modules without gradients, modules that use gradients inside, and a root without NaN."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def without_gradient(name: str, result: Tensor, *inputs: Any) -> Tensor:
     """
     refusing: Tensor = _Refusing.apply(name, result.detach(), *inputs)
     return refusing
+
+
+def root(t: Tensor) -> Tensor:
+    """The square root of t >= 0, with derivative 0 instead of infinity at t = 0."""
+    return t.clamp(min=torch.finfo(t.dtype).tiny).sqrt() * (t > 0)
 
 
 class _Refusing(torch.autograd.Function):

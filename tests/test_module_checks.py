@@ -239,6 +239,10 @@ def test_right_modules_pass():
         (Double(lambda x, y: x + torch.rand_like(x)), "gives another result the second time"),
         (Double(lambda x, y: x.detach()), "has a wrong gradient to y: 0 along"),
         (Double(lambda x, y: x / y.amax((1, 2, 3), keepdim=True)), "values that are not finite"),
+        (
+            Double(lambda x, y: x + (y * y).mean((1, 2, 3), keepdim=True).sqrt()),
+            "to its input y that is not finite",
+        ),
         (Flat(lambda k, y: k * 9), "returns a kernel whose sum is 9, not one"),
         (Flat(lambda k, y: k + torch.linspace(-1, 1, 9).reshape(3, 3).to(k)), "the value -0.889"),
         (Flat(lambda k, y: k[:1]), r"instead of \(2, 1, 3, 3\)"),

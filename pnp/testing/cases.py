@@ -239,6 +239,23 @@ class Laws:
                 declare = "; `differentiable = False` declares a module without gradients"
                 self.require(not wrong, f"has a wrong gradient to {name}: {wrong}{declare}")
 
+    def has_finite_gradients(self) -> None:
+        """In float32, to the inputs and the parameters; for inputs where a root or a quotient
+        degenerates."""
+        if not self.plain.differentiable:
+            return
+        values = cast(self.values, self.device, torch.float32)
+        points = {f"its input {n}": values[n].requires_grad_() for n in self.tensors}
+        points |= {n: p for n, p in self.plain.named_parameters() if p.requires_grad}
+        outputs = [o for o in call(self.plain, values) if o.requires_grad]
+        if not outputs:
+            return
+        total = torch.stack([o.sum() for o in outputs]).sum()
+        gradients = torch.autograd.grad(total, [*points.values()], allow_unused=True)
+        for name, gradient in zip(points, gradients, strict=True):
+            finite = gradient is None or bool(gradient.isfinite().all())
+            self.require(finite, f"has a gradient to {name} that is not finite")
+
     def is_the_same(
         self, again: tuple[Tensor, ...], when: str, first: tuple[Tensor, ...] | None = None
     ) -> None:

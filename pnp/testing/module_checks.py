@@ -97,8 +97,9 @@ def _check_scale(
     side, channels = (large[::-1], 1) if turned else (large, 3)
     laws(module, inputs_of(module, s, side, channels, seed), device).check()
     for grey in (0.0, 0.5, 1.0):
-        constant = inputs_of(module, s, side, channels, seed, grey)
-        laws(module, constant, device).has_the_right_form()
+        constant = laws(module, inputs_of(module, s, side, channels, seed, grey), device)
+        constant.has_the_right_form()
+        constant.has_finite_gradients()
     least = laws(module, inputs_of(module, s, tiny, 3, seed), device)
     try:
         least.has_the_right_form()
@@ -173,8 +174,9 @@ class _LevelsOf(Laws):
         names = [a.name for a in inputs if a.kind.name == "level"]
         same = {n: torch.full_like(self.values[n], 0.05) for n in names}
         for name in names:
-            tensors = call(self.exact, self.values | same)
-            numbers = call(self.exact, self.values | same | {name: 0.05})
+            with torch.no_grad():
+                tensors = call(self.exact, self.values | same)
+                numbers = call(self.exact, self.values | same | {name: 0.05})
             for one, two in zip(tensors, numbers, strict=True):
                 number = torch.as_tensor(two, dtype=one.dtype, device=one.device)
                 limit = 1e-6 * float(one.abs().max())  # a number may be computed in float32
