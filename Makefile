@@ -11,7 +11,12 @@ install = $(PIP) install --editable '$(1)' > $(VENV)/install.log 2>&1 || { cat $
 # Test files that `make quick` leaves out.
 SLOW = train packaging typing files looking_up fuzz kernel_networks figures paper_tables bad_inputs
 
-.PHONY: demo test quick long clean
+# Where `make release-check` installs the wheel, and options of pip for it, such as an index.
+RELEASE = out/release
+RELEASE_PIP =
+RELEASED = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+
+.PHONY: demo test quick long release-check clean
 
 demo: $(VENV)/installed
 	$(PNP) demo -o out/demo
@@ -29,6 +34,15 @@ quick: $(VENV)/tested
 
 long: $(VENV)/tested
 	$(BIN)/python -m pytest -q -m long
+
+# Builds the wheel, installs it in an empty environment, and runs what a user runs first.
+release-check:
+	rm -rf $(RELEASE) build
+	$(PYTHON) -m pip --disable-pip-version-check wheel --quiet --no-deps -w $(RELEASE) .
+	$(PYTHON) -m venv $(RELEASE)/.venv
+	cd $(RELEASE) && $(RELEASED) -m pip --disable-pip-version-check install --quiet $(RELEASE_PIP) *.whl
+	cd $(RELEASE) && $(RELEASED) -m pnp --version && $(RELEASED) -m pnp demo -o demo
+	cd $(RELEASE) && $(RELEASED) -m pnp check denoise dpir usrnet-small spectral-usrnet
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pnp needs Python 3.11 or newer: make PYTHON=python3.12")'

@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     import pnp.estimators as estimators  # noqa: F401 (the alias exports it)
     import pnp.initializers as initializers  # noqa: F401 (the alias exports it)
+    import pnp.interop as interop  # noqa: F401 (the alias exports it)
     import pnp.metrics as metrics  # noqa: F401 (the alias exports it)
     import pnp.priors as priors  # noqa: F401 (the alias exports it)
     import pnp.solvers as solvers  # noqa: F401 (the alias exports it)
@@ -108,7 +109,10 @@ _HOME = {
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],
     "trace": ["Recorder"],
 }
-_MODULES = ["estimators", "initializers", "metrics", "priors", "solvers", "testing", "transforms"]
+_MODULES = [
+    *("estimators", "initializers", "interop", "metrics", "priors", "solvers", "testing"),
+    "transforms",
+]
 _NAMES = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_NAMES, *_MODULES, "__version__"])
 

@@ -7,7 +7,7 @@ calls the same modules such that only known pixels count:
                              mask, that of D itself; x and z have a frame from here on
     w = Dk(y, x, k)          y is A x in the frame: no misfit there, so no information
     x = P(z, level)          with the frame; a network on y itself sees its mirror image beyond
-    E(y), I(y, s) ...        y alone
+    F(y, x, k), I(y, s) ...  y alone, and x without its frame
 
 A step that takes images with and without a frame gets all of them without.
 """
@@ -15,21 +15,22 @@ A step that takes images with and without a frame gets all of them without.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from torch.nn import functional as F
 
-from pnp.checks import as_option, check_weight
-from pnp.frames import LEAST, Completion, Frame, completed, frame_of
-from pnp.interfaces import DataSolver, Module, Signature, is_image_network, signature_of
+from pnp.checks import as_option, check_kernel_fits, check_weight
+from pnp.frames import NETWORKS, Frame, completed, frame_of
+from pnp.interfaces import DataSolver, Estimator, Module, Signature, is_image_network, signature_of
+from pnp.kernels import is_delta
 from pnp.language.spec import Step, Variable
 from pnp.operators import Blur
 
 Assumption = Literal["periodic", "unknown"]
 """What lies beyond the border of an observation."""
-FIRST, LATER = 40, 10
-"""Iterations for the frame in the first call of a step, and in the others, which continue."""
+MIRROR = 24
+"""Width of the mirror image that networks see around images without a frame."""
 Call = Callable[[Module, list[Any]], Any]
 
 
@@ -60,11 +61,11 @@ class Periodic(Border):
 class Unknown(Border):
     """Nothing is known beyond the border: x and z have a frame, y has none."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
+        """Least width of a frame in pixels of x."""
         self.frames: dict[str, Frame] = {}
         """Of the variables that have one, in their own pixels."""
-        self.completions: dict[int, Completion] = {}
-        """Of the last call of each step that solves for an image."""
 
     def run(self, step: Step, module: Module, inputs: list[Any], call: Call) -> Any:
         """What the module gives for images that fit together."""
@@ -108,7 +109,11 @@ class Unknown(Border):
         s = known.shape[-2] // y.shape[-2]
         if known.shape[-2:] != (s * y.shape[-2], s * y.shape[-1]):
             return None, inputs  # the module says what is wrong
-        frame = frame_of(y, k, s)
+        check_kernel_fits(module.registered, k, *known.shape[-2:])
+        if is_delta(k) or isinstance(module, Estimator):
+            # without blur nothing beyond the border counts; A x in the frame has no noise
+            return None, [y, known, k, *rest]
+        frame = frame_of(y, k, s, self.least)
         if frame_of_x != frame.times(s):
             x = frame.times(s).bridged(known)
         arguments = [argument.name for argument in signature.inputs]
@@ -117,10 +122,7 @@ class Unknown(Border):
             y, rest[1:] = frame.padded(y), [frame.padded(mask)]
         elif isinstance(module, DataSolver) and signature.outputs[0].name == "image" and rest:
             weight = check_weight(module.registered, rest[0], x)
-            last = self.completions.get(id(step))
-            found = completed(y, x, k, weight, frame, last, FIRST if last is None else LATER)
-            self.completions[id(step)] = found
-            y = found.y
+            y = completed(y, x, k, weight, frame)
         else:
             y = frame.around(y, Blur(k, x.shape[-2:], s)(x))
         return frame.times(s), [y, x, k, *rest]
@@ -142,10 +144,12 @@ class Unknown(Border):
         return True
 
 
-def border_for(assumption: Assumption) -> Border:
-    """The border of one run."""
+def border_for(assumption: Assumption, modules: Iterable[Module]) -> Border:
+    """The border of one run of a pipeline with these modules."""
     known = as_option("boundary", "boundary", Assumption, assumption)
-    return Unknown() if known == "unknown" else Periodic()
+    if known == "periodic":
+        return Periodic()
+    return Unknown(NETWORKS if any(map(is_image_network, modules)) else 0)
 
 
 def _with_mirror(module: Module, inputs: list[Any], call: Call) -> Any:
@@ -154,6 +158,6 @@ def _with_mirror(module: Module, inputs: list[Any], call: Call) -> Any:
     if not is_image_network(module):
         return call(module, inputs)
     height, width = inputs[0].shape[-2:]
-    rows, columns = min(LEAST, height - 1), min(LEAST, width - 1)
+    rows, columns = min(MIRROR, height - 1), min(MIRROR, width - 1)
     wide = F.pad(inputs[0], (columns, columns, rows, rows), mode="reflect")
     return call(module, [wide, *inputs[1:]])[..., rows : rows + height, columns : columns + width]

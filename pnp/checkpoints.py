@@ -69,6 +69,11 @@ def load_weights(
         path, part = find_weights(source, base)
         check_pretrained(path)
         state, part = read_part(path, part)
+        if adopt := getattr(module, "adopt", None):
+            _check_finite(state, str(source))
+            adopt(_part_of(state, part, str(source)), symbol)
+            return
+        module = getattr(module, "holds", module)
         translate = getattr(type(module), "translate", None)
         _fill(module, state if translate is None else translate(state), str(source), part, symbol)
     except PnpError as e:
@@ -182,12 +187,7 @@ def _fill(
 ) -> None:
     wanted = {plain_name(key): (key, value) for key, value in module.state_dict().items()}
     prefix = _prefix(wanted, state, source, symbol) if part is None else part.rstrip(".") + "."
-    given = {
-        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
-    }
-    if part is not None and not given:
-        parts = ", ".join(dict.fromkeys(key.partition(".")[0] for key in list(state)[:1000]))
-        raise PnpError(f"{source}: the file has no part '{part}'; its parts: {parts}")
+    given = _part_of(state, prefix.rstrip(".") if part is None else part, source)
     groups = {
         "missing": [
             _described(key, value) for key, (_, value) in wanted.items() if key not in given
@@ -214,17 +214,29 @@ def _fill(
             + f"\n    = set the options of {kind} to those with which the weights were trained, "
             "or give other weights"
         )
-    broken = [
-        key
-        for key, value in given.items()
-        if value.is_floating_point() and not _readable(value).isfinite().all()
-    ]
-    if broken:
-        raise PnpError(
-            f"{source}: {prefix}{broken[0]} holds NaN or infinity, because the file is damaged "
-            "or its training failed; give other weights"
-        )
+    _check_finite(given, source, prefix)
     module.load_state_dict({key: given[plain] for plain, (key, _) in wanted.items()})
+
+
+def _part_of(state: dict[str, Tensor], part: str | None, source: str) -> dict[str, Tensor]:
+    """The tensors under a prefix, without it; PnpError if there are none."""
+    if not part:
+        return state
+    prefix = part.rstrip(".") + "."
+    given = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    if not given:
+        parts = ", ".join(dict.fromkeys(key.partition(".")[0] for key in list(state)[:1000]))
+        raise PnpError(f"{source}: the file has no part '{part}'; its parts: {parts}")
+    return given
+
+
+def _check_finite(given: dict[str, Tensor], source: str, prefix: str = "") -> None:
+    for key, value in given.items():
+        if value.is_floating_point() and not _readable(value).isfinite().all():
+            raise PnpError(
+                f"{source}: {prefix}{key} holds NaN or infinity, because the file is damaged "
+                "or its training failed; give other weights"
+            )
 
 
 def _prefix(

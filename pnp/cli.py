@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from pnp import __version__
 from pnp.commands.actions import ACTIONS, KINDS, LISTS, load_plugins
 from pnp.commands.arguments import (
     DEFAULT,
+    SCALE,
     add_changes,
     add_common,
     add_compare,
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: names need not be UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with _warnings_on_stderr():
+        with _warnings_on_stderr(), _log_on_stderr():
             load_plugins(args)
             return ACTIONS[args.command](args)
     except PnpError as e:
@@ -80,6 +82,29 @@ def _unexpected(error: BaseException) -> str:
     message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     about = "this is a bug in pnp; --debug shows where it is, please report it"
     return f"pnp: unexpected error: {message}\n    = {about}"
+
+
+class _OnStderr(logging.Handler):
+    """Writes messages of the library as they are, to what stderr is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Show what the library logs, from INFO on."""
+    logger, handler = logging.getLogger("pnp"), _OnStderr()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 @contextmanager
@@ -156,9 +181,14 @@ def _parser() -> Parser:
     show.add_argument("pipeline", metavar="NAME", help=told)
     size = f"size of the result for which the cost is computed ({DEFAULT})"
     show.add_argument("--size", metavar="HxW", default="1024x1024", help=size)
+    factor = "scale for which the cost is computed (default: that of the pipeline, or 4)"
+    show.add_argument("-s", "--scale", metavar="S", type=SCALE, help=factor)
     check = command("check", "check that pipelines, recipes or comparisons can run", chosen)
     check.add_argument("pipelines", metavar="NAME", nargs="+", help="YAML files or names")
     check.add_argument("--random-weights", action="store_true", help="networks need no weights")
+    formats = ("text", "json", "github")
+    told = f"text, JSON, or annotations of GitHub's workflows ({DEFAULT})"
+    check.add_argument("--format", choices=formats, default="text", help=told)
     diff = command("diff", "show how two pipelines, recipes or comparisons differ")
     diff.add_argument("a", metavar="A")
     diff.add_argument("b", metavar="B")
@@ -167,6 +197,12 @@ def _parser() -> Parser:
     convert = command("convert", "convert a public checkpoint to safetensors")
     convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
     convert.add_argument("target", metavar="OUT", help=".safetensors")
+    schema = command("schema", "print a JSON Schema, by which editors know the YAML files")
+    kinds = ("pipeline", "recipe", "comparison")
+    schema.add_argument("kind", choices=kinds, help="the kind of file")
+    completion = command("completion", "print a script for completion in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh"), help="the shell")
+    completion.set_defaults(parser=parser)
     new = command("new", "write a package with a module of your own, its test and a pipeline")
     new.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
     new.add_argument("name", metavar="NAME", help="of the package and its folder: my_prior")

@@ -9,23 +9,37 @@ from torch import Tensor
 
 
 def conjugate_gradients(
-    normal: Callable[[Tensor], Tensor], right: Tensor, target: Tensor, iterations: int
+    normal: Callable[[Tensor], Tensor],
+    right: Tensor,
+    target: Tensor,
+    iterations: int,
+    precondition: Callable[[Tensor], Tensor] = lambda r: r,
 ) -> tuple[Tensor, Tensor, int]:
-    """Solve normal(d) = right from d = 0, each image of the batch until its residual is below its
-    target (B, 1, 1, 1).
+    """Solve normal(d) = right from d = 0, each image of the batch until the norm of its residual r,
+    sqrt <r, precondition(r)>, is at most its target (B, 1, 1, 1).
 
-    Returns d, the norms of the residuals, and the number of iterations.
+    An image also stops when rounding leaves no direction along which `normal` is positive.  Returns
+    d, the norms, and the number of iterations.
     """
     d, r = torch.zeros_like(right), right
-    direction, square = r, r.square().sum((1, 2, 3), keepdim=True)
+    direction = precondition(r)
+    square = _product(r, direction)
+    active = square > target.square()
     for i in range(iterations):
-        active = square > target.square()
-        if not bool(active.any()):
-            return d, square.sqrt(), i
         image = normal(direction)
-        length = torch.where(active, square / (direction * image).sum((1, 2, 3), keepdim=True), 0)
+        curvature = _product(direction, image)
+        active = active & (square > target.square()) & (curvature > 0)
+        if not bool(active.any()):
+            return d, square.clamp(min=0).sqrt(), i
+        length = torch.where(active, square / curvature, 0)
         d = d + length * direction
         r = r - length * image
-        last, square = square, torch.where(active, r.square().sum((1, 2, 3), keepdim=True), square)
-        direction = torch.where(active, r + square / last * direction, direction)
-    return d, square.sqrt(), iterations
+        z = precondition(r)
+        last, square = square, torch.where(active, _product(r, z), square)
+        direction = torch.where(active, z + square / last * direction, direction)
+    return d, square.clamp(min=0).sqrt(), iterations
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """The inner product of each image, (B, 1, 1, 1)."""
+    return (a * b).sum((1, 2, 3), keepdim=True)

@@ -1,39 +1,52 @@
 """The cost of a pipeline: parameters, multiply-adds per HR pixel, memory.
 
-The numbers are measured: the pipeline is run twice on small random images.  Every convolution,
-matrix product and FFT is counted exactly.  Memory is the largest sum of all tensors that are alive
-after an operation.  It is extrapolated linearly with the number of pixels, which is correct for
-everything but attention across the whole image.
+The numbers are measured: the pipeline is run on small random images.  Every convolution, matrix
+product and FFT is counted exactly; `pnp/memory.py` measures and extrapolates the memory.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from pnp.boundaries import Assumption
 from pnp.errors import PnpError
+from pnp.machine import resident
+from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, scale_of
 from pnp.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters and multiply-adds per HR pixel in all iterations, by module; bytes for H x W."""
+    """Parameters and multiply-adds per HR pixel in all iterations, by module; bytes for a result
+    of height x width at scale s."""
 
     parameters: dict[str, int]
     multiply_adds: dict[str, float]
     iterations: int
+    s: int
     height: int
     width: int
-    memory: float
+    memory: Memory
+    base: float
+    """Bytes of the process before the run: Python, PyTorch and other libraries."""
+
+    def peak(self) -> float:
+        """Bytes that the run needs, in the tiles that `pnp run` takes by itself."""
+        tiles = self.memory.tiles_within(self.height, self.width, USUAL - LIBRARIES)
+        return self.base + self.memory.peak(self.height, self.width, tiles)
+
+    def per_megapixel(self) -> float:
+        """Bytes for each million pixels of a large result, without tiles."""
+        side = 8192
+        return (self.memory.peak(side, side) - self.memory.state) / side**2 * 1e6
 
     def __str__(self) -> str:
         lines = []
@@ -43,13 +56,15 @@ class Cost:
                 counted = f"{_unit(per_iteration)} multiply-adds per HR pixel and iteration"
                 lines.append(f"# {symbol:4} {count:12,} parameters  {counted}")
         total = sum(self.parameters.values())
-        whole = sum(self.multiply_adds.values()) * self.height * self.width
+        whole = sum(self.multiply_adds.values()) * math.prod(
+            self.memory.framed(self.height, self.width)
+        )
         size = f"{self.height} x {self.width}"
         counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
         lines.append(
-            f"# memory for a result of {size} in fp32: about {_bytes(self.memory)} "
-            "(tensors alive at once)"
+            f"# memory for a result of {size} at scale {self.s} in fp32: about "
+            f"{_bytes(self.peak())}, {_bytes(self.base)} of it for Python and PyTorch"
         )
         lines.append(
             "# counted: convolutions, matrix products and FFTs "
@@ -66,30 +81,44 @@ def read_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def cost_of(pipeline: Pipeline, height: int, width: int, s: int = 4) -> Cost:
-    """Measure the cost of one run, extrapolated to a result of height x width."""
-    pipeline.eval()
-    sides = (64, 128)
-    try:
-        small, large = (_measure(pipeline, side, s) for side in sides)
-    except PnpError:  # it pads images, and needs larger ones
-        sides = (256, 512)
-        small, large = (_measure(pipeline, side, s) for side in sides)
-    pixels = [side * side for side in sides]
-    slope = (large[1] - small[1]) / (pixels[1] - pixels[0])
-    memory = max(large[1] + slope * (height * width - pixels[1]), 0.0)
-    state = sum(t.numel() * t.element_size() for t in (*pipeline.parameters(), *pipeline.buffers()))
+def cost_of(
+    pipeline: Pipeline,
+    height: int,
+    width: int,
+    s: int | None = None,
+    boundary: Assumption = "unknown",
+) -> Cost:
+    """Measure the cost of one run, extrapolated to a result of height x width.
+
+    Args:
+        pipeline: The pipeline.
+        height: Height of the result.
+        width: Width of the result.
+        s: The scale; None for the pipeline's default, or 4.
+        boundary: What lies beyond the border of y, see `pnp.boundaries`.
+    """
+    pipeline.prepare()
+    s = scale_of(pipeline, s)
+    sides = probe_sides(pipeline, s)
+    small = Probe(pipeline, sides[0], s, boundary)
+    base = resident()  # with what libraries take at their first call
+    with _counted(pipeline) as counts:
+        large = Probe(pipeline, sides[1], s, boundary)
     parameters = {
         symbol: sum(p.numel() for p in m.parameters()) for symbol, m in pipeline.parts.items()
     }
-    return Cost(parameters, large[0], pipeline.spec.iterations, height, width, memory + state)
+    memory = fitted(pipeline, small, large)
+    per_pixel = {
+        m: count / math.prod(memory.framed(sides[1], sides[1])) for m, count in counts.items()
+    }
+    return Cost(parameters, per_pixel, pipeline.spec.iterations, s, height, width, memory, base)
 
 
-def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], float]:
-    """Multiply-adds per pixel by module, and peak bytes, of a run with a result of side x side."""
-    given = _inputs(pipeline, side, s)
+@contextmanager
+def _counted(pipeline: Pipeline) -> Iterator[dict[str, float]]:
+    """The multiply-adds of each module, known at the end."""
     counts = dict.fromkeys(pipeline.parts, 0.0)
-    counter, alive = FlopCounterMode(display=False, custom_mapping=_FOURIER), _Alive()
+    counter = FlopCounterMode(display=False, custom_mapping=_FOURIER)
     handles = []
     for symbol, module in pipeline.parts.items():
         started: list[float] = []
@@ -102,50 +131,11 @@ def _measure(pipeline: Pipeline, side: int, s: int) -> tuple[dict[str, float], f
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
-        with torch.no_grad(), alive, counter:
-            pipeline(**given)
+        with counter:
+            yield counts
     finally:
         for handle in handles:
             handle.remove()
-    return {symbol: count / (side * side) for symbol, count in counts.items()}, float(alive.peak)
-
-
-def _inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
-    """A value for each variable that must be given, for a result of side x side."""
-    names = {g.name: g.kind.name for g in pipeline.spec.given if g.default is None or g.name == "s"}
-    s = s if "s" in names else 1
-    generator = torch.Generator().manual_seed(0)
-    y = torch.rand(1, pipeline.channels or 3, side // s, side // s, generator=generator)
-    given: dict[str, Any] = {}
-    for name, kind in names.items():
-        made = {
-            "image": y if name == "y" else torch.ones_like(y),
-            "kernel": torch.ones(1, 1, 5, 5) / 25,
-            "level": 0.02,
-        }
-        given[name] = s if name == "s" else made.get(kind, 1)
-    return given
-
-
-class _Alive(TorchDispatchMode):
-    """Adds up the tensors that are alive after every operation; `peak` is the largest sum.
-
-    Storages are kept by address, as weak references, which disappear with the storage.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.peak = 0
-        self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                self.storages[storage.data_ptr()] = storage
-        self.peak = max(self.peak, sum(storage.nbytes() for storage in self.storages.values()))
-        return out
 
 
 def _real_transform(shape: Any, dims: Any, *_: Any, out_shape: Any, **__: Any) -> int:
@@ -178,7 +168,7 @@ def _unit(value: float) -> str:
 
 
 def _bytes(value: float) -> str:
-    for limit, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if value >= limit:
             return f"{value / limit:.3g} {unit}"
     return f"{value:.0f} B"

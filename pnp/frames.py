@@ -10,31 +10,39 @@ smallest in the frame around it:
     y_e = argmin over the frame of <r, Q r>,   r = y_e - A x,   Q = weight / (A A^T + weight)
 
 since for fixed y_e the minimum over z of |y_e - A z|^2 + weight |z - x|^2 is <r, Q r>.  Q is a
-convolution at the size of y, so that an iteration of conjugate gradients over the pixels of the
-frame costs one FFT and its inverse.
+convolution at the size of y, and so is its inverse, which is the preconditioner: an iteration of
+conjugate gradients over the pixels of the frame costs two FFTs and their inverses.  The search
+starts from y_e = A x in the frame, whatever the kernel was before.
+
+Where it stops, with the gradient g over the frame, <r, Q r> is at most <g, Q^-1 g> above its
+minimum, and what is minimised above grows by weight |z - z*|^2 or more around its minimiser z*:
+
+    |z - z*|^2 <= <g, Q^-1 g> / weight
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.checks import compute_dtype
+from pnp.checks import LARGEST_VALUE, compute_dtype
 from pnp.conjugate_gradients import conjugate_gradients
 from pnp.fourier import blur_down, gram, kernel_spectra, row_spectra
 
 SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
-LEAST = 16
-"""Least width of a frame in pixels of x: so far networks see the zeros that they pad with."""
-TOLERANCE = 1e-3
-"""Of the frame, relative to the first call."""
+NETWORKS = 16
+"""Least width of a frame in pixels of x for networks: so far they see the zeros that they pad with.
+"""
+TOLERANCE = 2 / 255
+"""Largest error of z that an unfinished search leaves, its root mean square over all pixels."""
+ITERATIONS = 20
+"""Largest number of iterations of one search."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,19 @@ class Frame:
         """The frame of an image that is `ratio` times as large."""
         return Frame(*(round(ratio * n) for n in (self.top, self.bottom, self.left, self.right)))
 
+    def size_around(self, image: Tensor) -> tuple[int, int]:
+        """Height and width of an image with the frame."""
+        height, width = image.shape[-2:]
+        return self.top + height + self.bottom, self.left + width + self.right
+
     def inside(self, wide: Tensor) -> Tensor:
         """The image without the frame, a view."""
         height, width = wide.shape[-2:]
         return wide[..., self.top : height - self.bottom, self.left : width - self.right]
 
     def around(self, image: Tensor, wide: Tensor) -> Tensor:
-        """The image with the frame of `wide`."""
-        wide = wide.clone()
+        """The image with the frame of `wide`, whose values are limited to those of images."""
+        wide = wide.clamp(-LARGEST_VALUE, LARGEST_VALUE)
         self.inside(wide).copy_(image)
         return wide
 
@@ -76,34 +89,18 @@ class Frame:
         return image
 
 
-def frame_of(y: Tensor, k: Tensor, s: int) -> Frame:
-    """The frame of an observation, in pixels of y: wider than the kernel reaches, and up to a size
-    with a fast FFT."""
+def frame_of(y: Tensor, k: Tensor, s: int, least: int = 0) -> Frame:
+    """The frame of an observation, in pixels of y: wider than the kernel reaches, at least `least`
+    pixels of x, and up to a size with a fast FFT."""
     sides = []
     for length, taps in zip(y.shape[-2:], k.shape[-2:], strict=True):
-        before = max(math.ceil((taps // 2) / s) + SPARE, math.ceil(LEAST / s))
+        before = max(math.ceil((taps // 2) / s) + SPARE, math.ceil(least / s))
         sides += [before, next_fast_len(length + 2 * before, real=True) - length - before]
     return Frame(*sides)
 
 
-class Completion(NamedTuple):
-    """An observation whose frame is found, and where a later search starts and stops."""
-
-    y: Tensor
-    target: Tensor
-    """Norm of the gradient at which the frame is found (B, 1, 1, 1)."""
-
-
 @torch.no_grad()
-def completed(
-    y: Tensor,
-    x: Tensor,
-    k: Tensor,
-    weight: Tensor,
-    frame: Frame,
-    last: Completion | None,
-    iterations: int,
-) -> Completion:
+def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> Tensor:
     """The observation y_e with which the closed form of D is the minimiser over the known pixels.
 
     Args:
@@ -112,12 +109,10 @@ def completed(
         k: Kernel (B or 1, 1, K, L).
         weight: Weight of the pull (B or 1, 1, 1, 1).
         frame: The frame, in pixels of y.
-        last: The completion to start from; None starts from a bridge between opposite borders.
-        iterations: Largest number of iterations.
     """
     dtype = compute_dtype(x)
-    wide = frame.bridged(y) if last is None else last.y
-    size, s = wide.shape[-2:], x.shape[-2] // wide.shape[-2]
+    size = frame.size_around(y)
+    s = x.shape[-2] // size[0]
     R = kernel_spectra(k.to(dtype), s, *size)
     Q = weight / (gram(R) + weight)
     unknown = frame.padded(torch.zeros_like(y[:1, :1]), 1.0).to(dtype)
@@ -125,10 +120,11 @@ def completed(
     def normal(u: Tensor) -> Tensor:
         return unknown * torch.fft.irfft2(Q * torch.fft.rfft2(u), s=size)
 
-    AX = blur_down(row_spectra(x.to(dtype), s), R)
-    residual = torch.fft.rfft2(wide.to(dtype)) - AX
-    error = -unknown * torch.fft.irfft2(Q * residual, s=size)
-    norm = error.square().sum((1, 2, 3), keepdim=True).sqrt()
-    target = TOLERANCE * norm if last is None else last.target
-    step, _, _ = conjugate_gradients(normal, error, target, iterations)
-    return Completion(wide + step.to(y.dtype), target)
+    def precondition(u: Tensor) -> Tensor:
+        return unknown * torch.fft.irfft2(torch.fft.rfft2(u) / Q, s=size)
+
+    Ax = torch.fft.irfft2(blur_down(row_spectra(x.to(dtype), s), R), s=size)
+    residual = frame.padded(y.to(dtype) - frame.inside(Ax))
+    target = TOLERANCE * (weight * x[:1].numel()).sqrt()
+    step, _, _ = conjugate_gradients(normal, -normal(residual), target, ITERATIONS, precondition)
+    return frame.around(y, (Ax + step).to(y.dtype))

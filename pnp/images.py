@@ -103,12 +103,13 @@ def write_image(
                 "write .png or .tif"
             )
         image = torch.cat((image, enlarge(like.alpha, image.shape[2], image.shape[3])), 1)
-    array = image[0].permute(1, 2, 0).double().numpy()
-    if bits == 32:
-        array = array.astype(np.float32)
-    else:
-        whole = np.rint(array.clip(0, 1) * (2**bits - 1))
-        array = whole.astype(np.uint8 if bits == 8 else np.uint16)
+    stored = {8: np.uint8, 16: np.uint16, 32: np.float32}[bits]
+    array = np.empty((*image.shape[2:], image.shape[1]), stored)
+    for channel, values in enumerate(image[0]):  # one by one, because float64 is large
+        exact = values.double().numpy()
+        if bits < 32:
+            exact = np.rint(exact.clip(0, 1) * (2**bits - 1))
+        array[..., channel] = exact
     array = array[..., 0] if array.shape[2] == 1 else array
     beside = (None, Metadata()) if like is None else (like.profile, like.metadata)
     _encode(path, array, bits, *beside)

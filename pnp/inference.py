@@ -80,11 +80,12 @@ def run_image(
 
 
 def choose_device(name: str, argument: str = "device") -> torch.device:
-    """The device of a name; 'auto' is the first GPU, else the CPU.  `argument` is its
-    name in messages.
+    """The device of a name; 'auto' is the first GPU (CUDA, XPU, MPS), else the CPU.  `argument` is
+    its name in messages.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        kinds = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+        return torch.device(next((k for k, v in kinds.items() if v.is_available()), "cpu"))
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # which the device 'meta' cannot do

@@ -179,6 +179,11 @@ class Module(nn.Module, ABC):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """One step of a pipeline."""
 
+    @property
+    def needs_weights(self) -> bool:
+        """True for a network, whose weights are loaded after it is built."""
+        return next(self.parameters(), None) is not None
+
     def report(self) -> dict[str, float]:
         """Metrics of the last call for the user, such as a solver's residual; empty by default."""
         return {}
@@ -296,9 +301,8 @@ class Estimator(Module):
 class Transform(Module):
     """A step that fits none of the other interfaces: any inputs, any outputs.
 
-    Only its annotations are checked.  Borders of photographs (`extend`, `trim`), changes of
-    size (`crop`, `bicubic-down`) and learned updates of the kernel (`kernel-corrector`) are
-    transforms.
+    Only its annotations are checked.  Changes of size (`crop`, `bicubic-down`) and learned updates
+    of the kernel (`kernel-corrector`) are transforms.
     """
 
 

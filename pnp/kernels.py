@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pnp.errors import Notice, PnpError
+from pnp.tensors import as_float64
 
 UNIT_ERROR = 1e-3
 """How far the sum of a given kernel may be from one: published kernels were cropped without
@@ -22,6 +23,14 @@ normalising them again."""
 def delta_kernel(size: int) -> Tensor:
     """The kernel (1, 1, size, size) that does not change an image: one at its centre."""
     return resize_kernel(torch.ones(1, 1, 1, 1), size)
+
+
+def is_delta(k: Tensor) -> bool:
+    """True if all taps of all kernels (B, 1, K, L) are zero but those at the centre."""
+    rows, columns = k.shape[-2:]
+    others = k.detach().abs()
+    others[..., rows // 2, columns // 2] = 0
+    return not bool(others.any())
 
 
 def gaussian_kernels(
@@ -53,22 +62,22 @@ def gaussian_kernels(
 
 def centre_of_mass(k: Tensor) -> Tensor:
     """Row and column of each centre of mass, relative to the centre (K // 2, L // 2): (B, 2)."""
-    taps = k[:, 0].double()
+    taps = as_float64(k[:, 0])
     rows, columns = _offsets(taps)
     mass = taps.sum((-2, -1))
     return torch.stack(
         ((taps * rows).sum((-2, -1)) / mass, (taps * columns).sum((-2, -1)) / mass), -1
-    ).to(k.dtype)
+    ).to(k)
 
 
 def second_moments(k: Tensor) -> Tensor:
     """Covariance (row, column) of each kernel about its centre of mass, in pixels^2: (B, 2, 2)."""
-    taps = k[:, 0].double()
+    taps = as_float64(k[:, 0])
     rows, columns = _offsets(taps)
-    centre = centre_of_mass(k.double())
+    centre = centre_of_mass(as_float64(k))
     r, c = rows - centre[:, 0, None, None], columns - centre[:, 1, None, None]
     entries = [(taps * a * b).sum((-2, -1)) for a, b in ((r, r), (r, c), (c, r), (c, c))]
-    return (torch.stack(entries, -1) / taps.sum((-2, -1))[:, None]).reshape(-1, 2, 2).to(k.dtype)
+    return (torch.stack(entries, -1) / taps.sum((-2, -1))[:, None]).reshape(-1, 2, 2).to(k)
 
 
 def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:

@@ -1,9 +1,11 @@
-"""The name of the hardware, for records of measurements and of weights."""
+"""The name of the hardware and the memory of the process, for records of measurements and of
+weights."""
 
 from __future__ import annotations
 
 import platform
 import re
+import sys
 from pathlib import Path
 
 import torch
@@ -22,3 +24,17 @@ def machine(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"{threads} thread{'s' * (threads > 1)} of {processor()}"
+
+
+def resident() -> float:
+    """Bytes that this process holds now: Python, PyTorch and the other libraries; 0 if unknown."""
+    about = Path("/proc/self/status")
+    if about.is_file():
+        found = re.search(r"VmRSS:\s+(\d+) kB", about.read_text())
+        return 1024.0 * int(found[1]) if found else 0.0
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most if sys.platform == "darwin" else 1024 * most)

@@ -103,7 +103,8 @@ class Pipeline(nn.Module):
         Raises:
             PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """
-        spec, done, border = self.spec, 0, border_for(boundary)
+        spec, done = self.spec, 0
+        border = border_for(boundary, self.parts.values())
         with pipeline_run():
             variables = self._given(border, given)
             self._run(border, spec.before, variables, "before")
@@ -272,9 +273,10 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
                 Problem(m.origin, f"{symbol}: {m.name} cannot be built: {type(e).__name__}: {e}")
             )
         else:
-            problems += [] if random_weights else _load(modules[symbol], m, spec)
+            if not random_weights or hasattr(modules[symbol], "adopt"):  # the file is the network
+                problems += _load(modules[symbol], m, spec)
     if spec.weights is not None and all(
-        spec.modules[symbol].weights is not None or next(module.parameters(), None) is None
+        spec.modules[symbol].weights is not None or not module.needs_weights
         for symbol, module in modules.items()
     ):
         cure = "leave 'weights' out, or check the names of the networks"
@@ -285,10 +287,8 @@ def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
 
 
 def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
-    """Give a module its weights: its own, or those of the whole pipeline; a network without any is
-    a problem.
-    """
-    if m.weights is None and next(module.parameters(), None) is None:
+    """Load a module's own weights, or those of the pipeline; a network needs some."""
+    if m.weights is None and not module.needs_weights:
         return []
     source = m.weights or spec.weights
     if source is None:

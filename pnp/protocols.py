@@ -81,6 +81,11 @@ class Protocol:
         text = json.dumps(facts, sort_keys=True) + own
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    @property
+    def boundary(self) -> str:
+        """What lies beyond the border of the HR image: "periodic", "reflect" or "symmetric"."""
+        return "periodic" if self.blur.startswith("circular") else self.blur
+
     def multiple_at(self, s: int) -> int:
         """What the sides of the HR image are multiples of, at scale s."""
         return math.lcm(s, self.multiple)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 from torch.nn import functional as F
 
 import pnp
 from pnp.boundaries import Assumption
+from pnp.kernels import is_delta
 from pnp.metrics import psnr, psnr_lr, psnr_registered
+from pnp.resampling import moved
+
+Alignment = Literal["corner", "centre"]
+"""Where a result lies: its first pixel on that of y, or centre on centre."""
 
 
 def measure(
@@ -17,6 +24,7 @@ def measure(
     ground_truth: Tensor | None,
     s: int,
     boundary: Assumption = "periodic",
+    align: Alignment = "corner",
 ) -> tuple[dict[str, float], list[str]]:
     """PSNR by name, and notes on what was not measured or how.
 
@@ -34,6 +42,7 @@ def measure(
         ground_truth: (1, 1 or 3, ...) of the size of x, or None.
         s: The scale.
         boundary: What lies beyond the border of y.
+        align: Where the ground truth lies; x is as in the equations, and moved to compare the two.
     """
     quality: dict[str, float] = {}
     notes: list[str] = []
@@ -45,7 +54,7 @@ def measure(
     elif k is not None:
         k = k[:1].float().cpu()
         border = s
-        if boundary == "unknown":
+        if boundary == "unknown" and not is_delta(k):
             border = max(s, -(-max(k.shape[-2:]) // (2 * s)))
         if (
             2 * border >= min(y.shape[-2:])
@@ -59,19 +68,19 @@ def measure(
         reason = f"it has {_size(ground_truth)}, the result {_size(x)}"
         notes.append(f"the reference is not compared: {reason}")
     elif ground_truth is not None:
-        told, more = _compared(x, y, ground_truth, (larger or s) ** 2)
+        told, more = _compared(x, y, ground_truth, (larger or s) ** 2, align)
         return {**quality, **told}, [*notes, *more]
     return quality, notes
 
 
 def _compared(
-    x: Tensor, y: Tensor, ground_truth: Tensor, border: int
+    x: Tensor, y: Tensor, ground_truth: Tensor, border: int, align: Alignment
 ) -> tuple[dict[str, float], list[str]]:
     """PSNR of the result and of bicubic interpolation, without a border; and notes."""
     if 2 * border >= min(x.shape[-2:]):
         reason = f"a border of {border} leaves nothing of {_size(x)}"
         return {}, [f"the reference is not compared: {reason}"]
-    notes, before = [], enlarged(y, x)
+    notes, before, x = [], enlarged(y, x, align), aligned(x, y, align)
     if x.shape[1] != ground_truth.shape[1]:
         notes.append("the reference is compared as grey")
         before, x, ground_truth = (
@@ -92,12 +101,19 @@ def scale_of(x: Tensor, y: Tensor) -> int | None:
     return scale if scale and same else None
 
 
-def enlarged(y: Tensor, x: Tensor) -> Tensor:
+def aligned(x: Tensor, y: Tensor, align: Alignment) -> Tensor:
+    """The result, moved from "corner", where the first pixels of x and y lie on each other, to
+    "centre", where the centres of the images do; see `pnp.restore`."""
+    scale = scale_of(x, y) if align == "centre" else None
+    return x if scale is None else moved(x, ((scale - 1) / 2,) * 2)
+
+
+def enlarged(y: Tensor, x: Tensor, align: Alignment = "corner") -> Tensor:
     """The observation by bicubic interpolation at the size of the result."""
     scale = scale_of(x, y)
     if scale is None:
         return F.interpolate(y, x.shape[-2:], mode="bicubic", antialias=True)
-    return pnp.initializers.build("bicubic")(y, scale)
+    return aligned(pnp.initializers.build("bicubic")(y, scale), y, align)
 
 
 def _size(image: Tensor) -> str:

@@ -186,7 +186,7 @@ REGISTRIES: dict[str, Registry] = {
 _TRANSFORMS_BEFORE = {
     "solver": ("flow-kernel", "kernel-corrector"),
     "prior": ("crop",),
-    "initializer": ("bicubic-down", "extend", "trim"),
+    "initializer": ("bicubic-down",),
 }
 
 

@@ -1,7 +1,8 @@
-"""Separable interpolation on the grid of ↓s, and the weights of cubic convolution."""
+"""Separable interpolation on the grid of ↓s, the weights of cubic convolution, and shifts."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -28,3 +29,29 @@ def keys(d: Tensor) -> Tensor:
     near = (1.5 * d - 2.5) * d * d + 1
     far = ((-0.5 * d + 2.5) * d - 4) * d + 2
     return torch.where(d < 1, near, torch.where(d < 2, far, 0))
+
+
+def moved(x: Tensor, shift: tuple[float, float]) -> Tensor:
+    """x (B, C, H, W) moved down and to the right by (rows, columns) pixels.
+
+    It is continued by its mirror image, the outermost pixel doubled, and moved in the Fourier
+    domain, one channel after the other.
+    """
+    if shift == (0.0, 0.0):
+        return x
+    out = torch.empty_like(x)
+    for channel in range(x.shape[1]):
+        part = x[:, channel]
+        for dim, distance in zip((-2, -1), shift, strict=True):
+            part = _moved_along(part, dim, distance)
+        out[:, channel] = part
+    return out
+
+
+def _moved_along(x: Tensor, dim: int, distance: float) -> Tensor:
+    length = x.shape[dim]
+    X = torch.fft.rfft(torch.cat((x, x.flip(dim)), dim), dim=dim)
+    frequencies = torch.arange(length + 1, device=x.device, dtype=x.dtype) / (2 * length)
+    phase = torch.exp(-2j * math.pi * distance * frequencies)
+    X *= phase[:, None] if dim == -2 else phase
+    return torch.fft.irfft(X, n=2 * length, dim=dim).narrow(dim, 0, length)

@@ -32,10 +32,11 @@ from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
 from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
 from pnp.masks import read_mask
+from pnp.memory import Limit
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
 from pnp.provenance import made_with, now
-from pnp.quality import measure, scale_of
+from pnp.quality import Alignment, aligned, measure, scale_of
 from pnp.result import Result, State
 from pnp.trained_range import outside
 from pnp.verdict import judge
@@ -70,7 +71,7 @@ def restore(
     kernel: str | Path | Tensor | np.ndarray | None = None,
     sigma: float | str | None = None,
     mask: Any = None,
-    boundary: Assumption = "periodic",
+    boundary: Assumption = "unknown",
     reference: Any = None,
     trace: Callable[[State], None] | None = None,
     **options: Any,
@@ -88,10 +89,11 @@ def restore(
         mask: For inpainting, an image that is white (or opaque) where the observation is known, or
             an array of bool or numbers.
         boundary: What lies beyond the border of the image: "unknown", as of any photograph, or
-            "periodic", as of simulated observations.
+            "periodic", as of observations that `pnp.degrade` or `pnp.observe` simulated.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
-        options: Those of `Restorer`: device, dtype, compile, seed, random_weights, assignments,
+        options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
+            random_weights, assignments,
                 overlays.
     Raises:
         PnpError: The image, the kernel or the pipeline cannot be used.
@@ -102,7 +104,24 @@ def restore(
 
 
 class Restorer:
-    """A pipeline, built once for all images; call it with an image."""
+    """A pipeline, built once for all images; call it with an image.
+
+    The arguments are those of `restore`; in addition
+
+    Args:
+        assignments: Changes of the pipeline, "key=value" as of `--set`.
+        overlays: Pipelines that are put over it, as of `--with`.
+        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+        dtype: "fp32" or "bf16", the precision of the image networks.
+        compile: Compile the image networks.
+        max_memory: Memory that a run may take, as "6GB": networks get the image in tiles that
+            fit.  None for 4 GB as far as tiles achieve it.
+        align: Where the result lies: "corner", with its first pixel on that of the image, as
+            in the equations; or "centre", centre on centre, as most programs enlarge.
+        seed: Seed of all random numbers.
+        random_weights: Leave networks without weights at their random start.
+        say: The name of an argument in messages ("--scale" for "scale", in the command).
+    """
 
     def __init__(
         self,
@@ -112,28 +131,18 @@ class Restorer:
         kernel: str | Path | Tensor | np.ndarray | None = None,
         sigma: float | str | None = None,
         mask: Any = None,
-        boundary: Assumption = "periodic",
+        boundary: Assumption = "unknown",
         assignments: tuple[str, ...] = (),
         overlays: tuple[str, ...] = (),
         device: str = "auto",
         dtype: str = "fp32",
         compile: bool = False,
+        max_memory: str | None = None,
+        align: Alignment = "corner",
         seed: int = 0,
         random_weights: bool = False,
         say: Callable[[str], str] = str,
     ):
-        """The arguments are those of `restore`; in addition
-
-        Args:
-            assignments: Changes of the pipeline, "key=value" as of `--set`.
-            overlays: Pipelines that are put over it, as of `--with`.
-            device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
-            dtype: "fp32" or "bf16", the precision of the image networks.
-            compile: Compile the image networks.
-            seed: Seed of all random numbers.
-            random_weights: Leave networks without weights at their random start.
-            say: The name of an argument in messages ("--scale" for "scale", in the command).
-        """
         spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
         self.say = say
         self.facts: dict[str, Any] = {
@@ -145,7 +154,10 @@ class Restorer:
             "seed": seed,
             "dtype": dtype,
             "random_weights": random_weights,
+            "max_memory": max_memory,
+            "align": as_option(spec.name, say("align"), Alignment, align),
         }
+        self.limit = Limit(max_memory, say("max_memory"))
         self._check(spec, self.facts["given"])
         self.device = choose_device(device, say("device"))
         precision = DTYPES[as_option(spec.name, say("dtype"), Literal["fp32", "bf16"], dtype)]
@@ -179,7 +191,8 @@ class Restorer:
             self._check_reference(y, truth, reference, name)
         given = self._given_for(y)
         read = time.perf_counter()
-        boundary = self.facts["boundary"]
+        boundary, align = self.facts["boundary"], self.facts["align"]
+        tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
         torch.manual_seed(self.facts["seed"])
         result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
@@ -190,7 +203,7 @@ class Restorer:
         k = result.get("k", given.get("k"))
         levels = _levels(result)
         explaining = None if "mask" in given else k
-        quality, notes = measure(x, explaining, y, truth, s, boundary)
+        quality, notes = measure(x, explaining, y, truth, s, boundary, align)
         record = {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
@@ -200,6 +213,9 @@ class Restorer:
             "input": name,
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
             "boundary": boundary,
+            "align": align,
+            "max_memory": self.facts["max_memory"],
+            "tiles": tiles,
             "size": list(x.shape[-2:]),
             "scale": scale_of(x, y),
             "estimates": levels,
@@ -216,6 +232,7 @@ class Restorer:
             "date": now(),
             **self.made,
         }
+        x = aligned(x, y, align)
         return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
 
     @cached_property

@@ -60,3 +60,15 @@ def kind_of(value: Any) -> str:
     if isinstance(value, Tensor):
         return dtype_of(value)
     return "None" if value is None else type(value).__name__
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64; MPS and some XPUs do not."""
+    if device.type == "xpu":
+        return bool(torch.xpu.get_device_properties(device).has_fp64)
+    return device.type != "mps"
+
+
+def as_float64(t: Tensor) -> Tensor:
+    """t in float64, on the CPU if its device has no float64; `.to(t)` leads back."""
+    return t.double() if has_float64(t.device) else t.cpu().double()

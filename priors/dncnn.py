@@ -59,6 +59,7 @@ class DnCNN(NetworkPrior):
             layers += [nn.ReLU(inplace=True), nn.Conv2d(features, features, 3, padding=1)]
         layers += [nn.ReLU(inplace=True), nn.Conv2d(features, channels, 3, padding=1)]
         self.model = nn.Sequential(*layers)
+        self.overlap = depth  # the reach: each convolution sees one pixel further
 
     def body(self, x: Tensor) -> Tensor:
         """x without the noise that the stack sees in it."""

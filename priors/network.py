@@ -1,7 +1,7 @@
-"""The common part of image networks: number of channels, level map, sizes, precision.
+"""The common part of image networks: number of channels, level map, sizes, precision, tiles.
 
 A network of this package is a leaf with a `body` that reads top to bottom.  The base class handles
-odd sizes and the dtype of the input.
+odd sizes, the dtype of the input, and images that are too large for the memory (`pnp/tiles.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from pnp.checks import check_channels, check_form
 from pnp.interfaces import Prior, as_level
+from pnp.tiles import tiled
 
 
 class NetworkPrior(Prior):
@@ -26,11 +27,19 @@ class NetworkPrior(Prior):
     Args:
         channels: Channels of the image.
         multiple: `body` receives heights and widths that are multiples of this.
+
+    With `tile` set (a number of pixels), larger images are run in tiles of this side, overlaps
+    included, which the result does not show; `pnp run` sets it by the memory (`pnp/memory.py`).
     """
+
+    overlap: int | None = None
+    """Pixels by which tiles overlap: the reach of the network, or fewer if that changes the result
+    by less than 1/255; None for a network that is never tiled."""
 
     def __init__(self, channels: int, multiple: int = 1):
         super().__init__()
         self.channels, self.multiple = channels, multiple
+        self.tile: int | None = None
 
     @abstractmethod
     def body(self, x: Tensor) -> Tensor:
@@ -40,6 +49,14 @@ class NetworkPrior(Prior):
         """Run the body on x, with the level map as one more channel if there is a level."""
         check_form(self.registered, "x", x)
         check_channels(self.registered, "x", x, self.channels)
+        if self.tile is None or self.overlap is None or max(x.shape[-2:]) <= self.tile:
+            return self._restored(x, level)
+        return tiled(
+            lambda part: self._restored(part, level), x, self.tile, self.overlap, self.multiple
+        )
+
+    def _restored(self, x: Tensor, level: Tensor | float | None) -> Tensor:
+        """The body on an image or a tile of any size."""
         height, width = x.shape[-2:]
         image = x.to(next(self.parameters()).dtype)
         if level is not None:

@@ -71,6 +71,9 @@ class UNet(NetworkPrior):
         self.m_up2 = up(nc[2], nc[1])
         self.m_up1 = up(nc[1], nc[0])
         self.m_tail = conv3(nc[0], channels, bias)
+        # Convolutions of 3 x 3: 2 + 4 nb on the finest scale, 4 nb on the second and third, whose
+        # pixels are 2 and 4 wide, 2 nb on the fourth; and blocks of 8 x 8 pixels, seen as a whole.
+        self.overlap = 2 + 4 * nb + 4 * nb * 2 + 4 * nb * 4 + 2 * nb * 8 + 7
 
     def body(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8.

@@ -3,6 +3,10 @@ transformer.
 
 Blind (`scunet`, the public denoiser) and with a level map (`scunet-level`, the prior of IKR-Net's
 last iterations). Parameters carry the names of the public checkpoints.
+
+An output pixel depends on the input up to 181 pixels away with two blocks per stage and windows of
+8 pixels, further with more blocks.  Tiles overlap by 96 pixels only: pixels further away changed
+the output of `scunet-small` by less than 0.05/255, for noise between 0 and 50/255.
 """
 
 from __future__ import annotations
@@ -160,6 +164,7 @@ class SwinConvUNet(NetworkPrior):
         drop_path: float,
     ):
         super().__init__(channels, multiple=8 * window)
+        self.overlap = 12 * window
         if dim % (2 * head_dim):
             self.refuse(
                 f"dim is {dim} and head_dim {head_dim}, but half of dim is divided into heads",

@@ -19,6 +19,7 @@ from pnp.interfaces import DataSolver, Image, Kernel
 from pnp.kernels import resize_kernel
 from pnp.options import Count, Positive, Range
 from pnp.registry import solver
+from pnp.tensors import as_float64
 
 
 @solver("fft-kernel")
@@ -30,7 +31,8 @@ class FftKernel(DataSolver):
     The minimiser is as large as the image, H x W, its centre at (H // 2, W // 2), and much of its
     mass can lie far from the centre.  `size` crops it afterwards, as the paper does; the cropped
     kernel is no longer a minimiser: `support-kernel` gives that.  Float32 would lose small gammas,
-    so all computation is in float64.
+    so all computation is in float64, on
+    the CPU if the device has none.
 
     y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K, K').  With `channel: null` w is
     the exact minimiser over all channels, a C x C system for each frequency.
@@ -80,17 +82,17 @@ class FftKernel(DataSolver):
             x, Y = x[:, self.channel : self.channel + 1], Y[:, self.channel : self.channel + 1]
         w = self._minimiser(
             Y,
-            x.double(),
-            k.double() if self.pull == "last" else None,
+            as_float64(x),
+            as_float64(k) if self.pull == "last" else None,
             self.gamma * H * W,
             s,
             y.shape[-1],
         )
-        return (w if self.size is None else resize_kernel(w, self.size)).to(k.dtype)
+        return (w if self.size is None else resize_kernel(w, self.size)).to(k)
 
     def _spectrum_of(self, y: Tensor) -> Tensor:
         check_observation(self.registered, y)
-        return torch.fft.rfft2(y.double())
+        return torch.fft.rfft2(as_float64(y))
 
     def _minimiser(
         self, Y: Tensor, x: Tensor, k: Tensor | None, weight: float, s: int, width: int

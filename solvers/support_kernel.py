@@ -20,6 +20,7 @@ from pnp.kernels import resize_kernel
 from pnp.normal_equations import Taps
 from pnp.options import Count, Positive
 from pnp.registry import solver
+from pnp.tensors import as_float64
 
 
 @solver("support-kernel")
@@ -29,8 +30,9 @@ class SupportKernel(DataSolver):
         w = argmin_w |y - (x * w)|s|^2 + gamma H W |w - k|^2,   w zero outside K x K
 
     The K^2 x K^2 entries of the normal matrix are correlations between the s x s phases of x, found
-    by FFT.  Computed in float64.  y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K,
-    K').
+    by FFT.  Computed in float64, on the CPU if the device has none.
+
+    y is (B, C, h, w); x is (B, C, s h, s w); k is (B or 1, 1, K, K').
 
     Args:
         gamma: Weight of the pull for each pixel of x.
@@ -65,20 +67,21 @@ class SupportKernel(DataSolver):
         check_kernel(self.registered, k)
         H, W = x.shape[-2:]
         check_support(self.registered, self.size, x)
-        start = k.double() if self.size is None else resize_kernel(k.double(), self.size)
+        start = as_float64(k)
+        start = start if self.size is None else resize_kernel(start, self.size)
         E = self.cached(self._spectrum_of, y)
-        X = torch.stack(list(row_spectra(x.double(), s)), 1)
+        X = torch.stack(list(row_spectra(as_float64(x), s)), 1)
         check_result(self.registered, X[..., 0, 0])
         if self.pull == "last":
             E = E - blur_down(X.unbind(1), kernel_spectra(start, s, *y.shape[-2:]))
         taps = Taps(start, s, *y.shape[-2:])
         step = self._solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
         w = step.reshape(-1, 1, *start.shape[-2:])
-        return (w + start if self.pull == "last" else w).to(k.dtype)
+        return (w + start if self.pull == "last" else w).to(k)
 
     def _spectrum_of(self, y: Tensor) -> Tensor:
         check_observation(self.registered, y)
-        return torch.fft.rfft2(y.double())
+        return torch.fft.rfft2(as_float64(y))
 
     def _solve(self, N: Tensor, b: Tensor, weight: float) -> Tensor:
         N, b = N.flatten(3, 4).flatten(1, 2), b.flatten(1)

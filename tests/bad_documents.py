@@ -177,7 +177,7 @@ DOCUMENTS = Area(
         line(
             "weights of a module that has none",
             "modules: {P: {weights: usrnet-mini}}",
-            "these weights do not fit TotalVariation",
+            "usrnet-mini are no weights of the prior tv",
         ),
         Kind(
             "a pipeline that extends itself",

@@ -609,7 +609,9 @@ OPTIONS = (
         "there is no module called 'priors2'; `pnp list` shows all",
     ),
     Kind(
-        "nothing of this name to show", "show scunett", "called 'scunett'; did you mean 'scunet'?"
+        "nothing of this name to show",
+        "show scunett",
+        "called 'scunett'; did you mean the prior 'scunet'?",
     ),
     Kind(
         "a difference of a pipeline and a recipe",
@@ -670,7 +672,7 @@ FOLDERS = (
     Kind(
         "results in a file",
         "run bicubic photo.png -s 2 -o k.npy",
-        "--out k.npy: the folder cannot be created: File exists",
+        "'k.npy' would be a folder, because names are made of those of the images",
     ),
     Kind(
         "results below a file",

@@ -14,7 +14,7 @@ from bad_kinds import AREAS
 from PIL import Image
 
 import pnp
-from pnp.cli import main
+from pnp.cli import _log_on_stderr, main
 from pnp.registry import REGISTRIES
 
 KINDS = {f"{area.title}: {kind.given}": kind for area in AREAS for kind in area.kinds}
@@ -65,7 +65,8 @@ def answer(kind: Kind) -> int:
             return main(shlex.split(kind.call))
         return 2
     try:
-        eval(kind.call, {"pnp": pnp, "torch": torch, "np": np, "Image": Image, "Path": Path})
+        with _log_on_stderr():
+            eval(kind.call, {"pnp": pnp, "torch": torch, "np": np, "Image": Image, "Path": Path})
     except pnp.PnpError as e:
         print(pnp.errors.fitted(str(e)), file=sys.stderr)
         return 1

@@ -123,13 +123,13 @@ def test_formats_and_the_picture_before_and_after(photos):
 
 
 def test_without_a_pipeline_the_default_is_taken_and_named(photos, capsys):
-    few = ["--set", "stages.0.repeat=1", "--set", "stages.1.repeat=1"]
+    few = [word for i in range(3) for word in ("--set", f"stages.{i}.repeat=1")]
     quick = [*few, "--set", "modules.H.n=1", "--set", "modules.G.n=1", "--random-weights"]
     assert main(["run", "photos/a.png", *quick]) == 0
     said = capsys.readouterr()
-    assert "no pipeline is named: spectral-usrnet, scale 4 or 2 or 1" in said.err
+    assert "no pipeline is named: ikrnet-small, scale 4 or 2 or 1" in said.err
     record = json.loads((photos.parent / "restored" / "a_x4.json").read_text())
-    assert record["pipeline"] == "spectral-usrnet" and record["given"]["s"] == 4
+    assert record["pipeline"] == "ikrnet-small" and record["given"]["s"] == 4
     assert record["size"] == [96, 80]
 
 
@@ -205,16 +205,17 @@ def test_the_size_of_the_result_is_that_of_the_result(photos, capsys):
 
 
 def test_a_result_that_is_no_multiple_of_the_observation_has_its_size_in_its_name(photos, capsys):
-    pipeline("x = T(y, 1)", modules="T: {transform: trim, margin: 2}")
-    write_image("reference.png", torch.full((3, 20, 16), 0.5))
+    modules = "U: {initializer: bicubic}, T: {transform: bicubic-down}"
+    pipeline("z = U(y, 3)", "x = T(z, 2)", modules=modules)
+    write_image("reference.png", torch.full((3, 36, 30), 0.5))
     command = ["run", "steps.yaml", str(photos / "a.png"), "--compare"]
-    for said in ("a.png: 16 x 20 (no whole multiple of the observation)", "restored already"):
+    for said in ("a.png: 30 x 36 (no whole multiple of the observation)", "restored already"):
         assert main([*command, "--reference", "reference.png"]) == 0
         assert said in capsys.readouterr().out
-    made = {"a_16x20.png", "a_16x20.json", "a_16x20_compare.png"}
+    made = {"a_30x36.png", "a_30x36.json", "a_30x36_compare.png"}
     assert results(photos.parent / "restored") == made
-    record = json.loads((photos.parent / "restored" / "a_16x20.json").read_text())
-    assert (record["size"], record["scale"]) == ([20, 16], None)
+    record = json.loads((photos.parent / "restored" / "a_30x36.json").read_text())
+    assert (record["size"], record["scale"]) == ([36, 30], None)
     x, reference = (read_image(name).pixels for name in (record["files"]["image"], "reference.png"))
     assert record["quality"]["psnr_after"] == pytest.approx(float(psnr(x, reference, border=1)))
 

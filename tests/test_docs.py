@@ -9,12 +9,14 @@ A block of Markdown says in its info string what it is:
     python              executed, in one namespace per document
     python NAME.py      written to the working folder, a plugin
     toml                readable
+    LANGUAGE with NAME  only if the package NAME is installed
     sh                  each line that begins with `pnp` is a command line that pnp understands
 """
 
 import re
 import shlex
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,10 @@ def test_snippets(document, tmp_path, monkeypatch):
     expected = None
     for language, rest, text in blocks(document):
         assert language in LANGUAGES, f"a block of {document.name} is {language or 'nameless'}"
+        if rest.startswith("with "):
+            package, _, rest = rest.removeprefix("with ").partition(" ")
+            if find_spec(package) is None:
+                continue
         if language == "yaml" and rest == "fragment":
             read_text(text, "fragment")
         elif language == "yaml":
@@ -82,7 +88,8 @@ def test_snippets(document, tmp_path, monkeypatch):
         elif language == "sh":
             for line in re.sub(r"\\\n", " ", text).splitlines():
                 if line.startswith("pnp "):
-                    _parser().parse_args(shlex.split(line, comments=True)[1:])
+                    command = line.partition(" > ")[0]
+                    _parser().parse_args(shlex.split(command, comments=True)[1:])
         elif language == "python" and rest:
             Path(rest).write_text(text)
         elif language == "python":

@@ -3,18 +3,24 @@
 import ast
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 import pnp
+from pnp.extras import DISTRIBUTION
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_citation_names_this_version():
+def test_all_files_name_this_version_and_the_distribution():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (project["name"], project["version"]) == (DISTRIBUTION, pnp.__version__)
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == pnp.__version__
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == pnp.__version__
 
 
 def test_hosted_ci_calls_targets_that_exist_and_the_pythons_that_are_supported():
@@ -48,6 +54,18 @@ def test_the_page_on_the_architecture_names_every_file():
     for folder in ("pnp", "pnp/commands", "pnp/comparing", "pnp/language", "pnp/training"):
         for file in (ROOT / folder).glob("[a-z]*.py"):
             assert re.search(rf"(?<![\w/]){file.name}\b", page), f"{folder}/{file.name}"
+
+
+def test_only_commands_print():
+    """What the rest of the package has to say goes to the logger `pnp`, or is a warning."""
+    for folder in ("pnp", "solvers", "priors"):
+        for file in (ROOT / folder).rglob("*.py"):
+            if "commands" in file.parts or file.name == "cli.py":
+                continue
+            calls = (n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call))
+            assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), (
+                file
+            )
 
 
 def test_files_and_functions_are_short():

@@ -34,8 +34,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "spectral-noise": {"window": 8, "width": 4},
     "fixed-noise": {"sigma": 0.02},
     "crop": {"size": 3},
-    "extend": {"margin": 2},
-    "trim": {"margin": 1},
     "flow-kernel": {"size": 5, "width": 4, "steps": 1},
     "kernel-corrector": {"size": 5, "features": 4},
 }

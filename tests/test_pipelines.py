@@ -23,8 +23,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
     "residual-noise": {"features": 4},
-    "extend": {"margin": 4},
-    "trim": {"margin": 4},
     "srresnet": {"features": 4, "blocks": 1},
     "flow-kernel": {"steps": 2, "width": 8},
     "tv": {"iterations": 5},
@@ -53,7 +51,8 @@ def small(name, **more):
     repeats = [2 + max((w.last - w.first for w in stage.swap), default=0) for stage in spec.stages]
     overrides = {"repeat": repeats[0]} if "repeat" in document else {}
     if "stages" in document:
-        overrides = {f"stages.{i}.repeat": repeat for i, repeat in enumerate(repeats)}
+        loops = [i for i, stage in enumerate(spec.stages) if stage.steps]
+        overrides = {f"stages.{i}.repeat": repeats[i] for i in loops}
     for symbol, module in spec.modules.items():
         options = dict(SMALL.get(module.name, {}))
         if module.name == "hypanet":

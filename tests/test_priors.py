@@ -26,6 +26,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "scunet-level": SWIN,
 }
 DENOISERS = ["tv", "nlm", "wavelet"]
+OF_OTHERS = ["deepinv", "spandrel"]
+"""Priors of other packages: test_neighbours.py."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def photo():
     return torch.from_numpy(image).permute(2, 0, 1)[None]
 
 
-@pytest.mark.parametrize("name", pnp.priors.names())
+@pytest.mark.parametrize("name", [n for n in pnp.priors.names() if n not in OF_OTHERS])
 def test_every_registered_prior_passes_check_prior(name):
     torch.manual_seed(0)
     check_prior(pnp.priors.build(name, **SMALL.get(name, {})))

@@ -74,7 +74,7 @@ def test_images_that_are_large_enough_are_restored_as_before():
     """Nothing is continued or cropped: what restore gives is what the pipeline gives."""
     y, k = torch.rand(1, 3, 25, 26), make_kernel("gaussian:1.6")
     assert k.shape[-2:] == (25, 25)
-    direct = pnp.load("hqs-tv")(y=y, s=1, k=k, sigma=0.02)
+    direct = pnp.load("hqs-tv")(y=y, s=1, k=k, sigma=0.02, boundary="unknown")
     restored = pnp.restore(y, "hqs-tv", scale=1, kernel="gaussian:1.6", sigma=0.02)
     assert torch.equal(direct.x, restored.image)
 

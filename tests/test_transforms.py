@@ -1,4 +1,4 @@
-"""The transforms: periodic borders, cropped kernels, and the spellings that they had before."""
+"""The transforms: cropped kernels, and the spellings that transforms had before."""
 
 import copy
 import warnings
@@ -6,73 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from skimage import data
 
 import pnp
 from pnp.errors import OldSpelling
-from pnp.observation import blur
 from pnp.registry import REGISTRIES
 from pnp.training.recipe_reader import load_recipe
 from pnp.training.run_folder import Checkpoint, Run
-
-PHOTO = torch.from_numpy(data.camera()).double()[None, None, 100:260, 150:330] / 255
-
-
-@pytest.mark.parametrize("margin", [1, 5, 16])
-def test_trim_takes_off_what_extend_adds(margin):
-    extended = pnp.transforms.build("extend", margin=margin)(PHOTO)
-    assert extended.shape == (1, 1, 160 + 2 * margin, 180 + 2 * margin)
-    assert torch.equal(pnp.transforms.build("trim", margin=margin)(extended, 1), PHOTO)
-
-
-def test_an_extended_image_has_no_jump_at_its_period():
-    def jump(x):
-        return max((x - x.roll(1, dim)).narrow(dim, 0, 1).abs().mean() for dim in (-2, -1))
-
-    extended = pnp.transforms.build("extend", margin=16)(PHOTO)
-    assert jump(extended) < jump(PHOTO) / 5
-    steps = [(extended.diff(dim=d).abs().max(), PHOTO.diff(dim=d).abs().max()) for d in (-2, -1)]
-    assert all(new <= old + 1e-9 for new, old in steps)
-
-
-def test_restoring_a_photograph_with_real_borders_rings_less():
-    k = torch.ones(1, 1, 1, 11).double() / 11
-    wide = torch.from_numpy(data.camera()).double()[None, None, 80:280, 130:350] / 255
-    y = blur(wide, k)[
-        ..., 20:-20, 20:-20
-    ]  # a window of a larger scene: its borders are not periodic
-    D = pnp.solvers.build("fft-image")
-    extend, trim = pnp.transforms.build("extend"), pnp.transforms.build("trim")
-    plain = D(y, y, k, 1e-3)
-    longer = extend(y)
-    better = trim(D(longer, longer, k, 1e-3), 1)
-    errors = [float((z - PHOTO).square().mean()) for z in (plain, better)]
-    assert errors[1] < errors[0] / 2
-
-
-def test_messages_say_what_is_wrong():
-    with pytest.raises(pnp.PnpError, match="margin is 0"):
-        pnp.transforms.build("extend", margin=0)
-    with pytest.raises(
-        pnp.PnpError, match="y is 20 x 40, but a margin of 16 needs more than 32 pixels a side"
-    ):
-        pnp.transforms.build("extend")(torch.zeros(1, 1, 20, 40))
-    with pytest.raises(pnp.PnpError, match="too small"):
-        pnp.transforms.build("trim")(torch.zeros(1, 1, 40, 40), 2)
-
-
-def test_the_photo_pipeline_beats_the_periodic_one_on_a_window_of_a_scene():
-    k = torch.ones(1, 1, 1, 11) / 11
-    wide = torch.from_numpy(data.camera()).float()[None, None, 80:280, 130:350] / 255
-    y = blur(wide, k)[..., 20:-20, 20:-20]
-    truth = PHOTO.float()
-    error = {}
-    for name in ("hqs-tv", "hqs-tv-photo"):
-        x = pnp.load(name)(y=y, k=k, sigma=0.005).x
-        assert x.shape == truth.shape
-        error[name] = float((x - truth).square().mean())
-    assert error["hqs-tv-photo"] < error["hqs-tv"] / 2
-
 
 # ---------------------------------------------------------------- crop
 
@@ -105,27 +44,21 @@ def test_crop_refuses_a_kernel_that_is_too_small():
 OLD = """\
 given: [y, s = 1, k, sigma]
 modules:
-  B: {initializer: extend, margin: 2}
-  T: {initializer: trim, margin: 2}
   S: {initializer: bicubic-down}
   C: {prior: crop, size: 3}
   K: {solver: kernel-corrector, size: 3, features: 1}
   F: {solver: flow-kernel, size: 3, width: 1, steps: 1}
   P: {prior: flow-kernel, size: 3, width: 1, steps: 1}
-before: [y = B(y)]
 after:
-  - y = T(y, s)
   - k = C(k)
   - k = K(y, y, k)
 return: [y, k]
 """
 MOVED = [
-    ("initializer", "extend", 3, "B"),
-    ("initializer", "trim", 4, "T"),
-    ("initializer", "bicubic-down", 5, "S"),
-    ("prior", "crop", 6, "C"),
-    ("solver", "kernel-corrector", 7, "K"),
-    ("solver", "flow-kernel", 8, "F"),
+    ("initializer", "bicubic-down", 3, "S"),
+    ("prior", "crop", 4, "C"),
+    ("solver", "kernel-corrector", 5, "K"),
+    ("solver", "flow-kernel", 6, "F"),
 ]
 
 

@@ -120,7 +120,7 @@ def show_(args: argparse.Namespace) -> int:
     if dialect.noun == "pipeline":
         spec = _spec(args, name)
         print(show.flattened(dialect, spec.document))
-        print(show.cost(spec, args.size))
+        print(show.cost(spec, args.size, args.scale))
     else:
         document = dialect.read(name, assignments=args.assignments, overlays=args.overlays)
         print(show.flattened(dialect, document))
@@ -133,19 +133,42 @@ def show_(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """Print the problems of documents; the exit status is 1 if there are any."""
-    from pnp.commands.check import verdict
+    from pnp.commands.check import listed, verdict
 
-    failed = 0
+    checked: dict[str, str | PnpError] = {}
+    changes = tuple(args.assignments), tuple(args.overlays)
     for name in args.pipelines:
         try:
-            changes = tuple(args.assignments), tuple(args.overlays)
-            print(verdict(name, *changes, random_weights=args.random_weights))
+            checked[name] = verdict(name, *changes, random_weights=args.random_weights)
         except PnpError as e:
             if args.debug:
                 raise
-            print(fitted(str(e)), file=sys.stderr)
-            failed = 1
-    return failed
+            checked[name] = e
+        if args.format == "text":
+            said = checked[name]
+            failed = isinstance(said, PnpError)
+            print(fitted(str(said)) if failed else said, file=sys.stderr if failed else None)
+    if args.format != "text" and (text := listed(checked, args.format)):
+        print(text)
+    return int(any(isinstance(said, PnpError) for said in checked.values()))
+
+
+def schema(args: argparse.Namespace) -> int:
+    """Print the JSON Schema of a kind of document."""
+    import json
+
+    from pnp.commands.schema import schema
+
+    print(json.dumps(schema(args.kind), indent=1, ensure_ascii=False))
+    return 0
+
+
+def completion(args: argparse.Namespace) -> int:
+    """Print a script by which a shell completes commands, options and names."""
+    from pnp.commands.completion import script
+
+    print(script(args.parser, args.shell))
+    return 0
 
 
 def diff(args: argparse.Namespace) -> int:
@@ -197,5 +220,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "diff": diff,
     "cite": cite,
     "convert": convert,
+    "schema": schema,
+    "completion": completion,
     "new": new,
 }

@@ -13,7 +13,7 @@ _KERNEL = (
 )
 _MINUTES = "stop after M minutes, including start-up"
 _STEPS = whole("number of steps", 1)
-_SCALE, _SEED = whole("scale", 1, 16), whole("seed", 0, 2**32 - 1)
+SCALE, _SEED = whole("scale", 1, 16), whole("seed", 0, 2**32 - 1)
 _LEVEL = "noise level, for example 2%%, 5/255 or 0.02"
 
 
@@ -56,7 +56,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
         "-s",
         "--scale",
         metavar="S",
-        type=_SCALE,
+        type=SCALE,
         help="factor by which the image is enlarged; 1 for deblurring",
     )
     add("-k", "--kernel", metavar="KERNEL", help=f"blur kernel: {_KERNEL}")
@@ -99,12 +99,13 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
     """How `pnp run` computes, or computes once more."""
     add = run.add_argument
     beyond = (
-        "what lies beyond the border: unknown, as of a photograph, or the period, as of pnp degrade"
+        "what lies beyond the border: unknown, as of a photograph, or periodic, as of what pnp "
+        "degrade writes"
     )
     add(
         "--boundary",
         choices=["unknown", "periodic"],
-        default="periodic",
+        default="unknown",
         help=f"{beyond} ({DEFAULT})",
     )
     add(
@@ -124,6 +125,16 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compile the image priors: slower at first, then faster",
     )
+    where = (
+        "where the result lies: corner, its first pixel on that of the image, as in the papers' "
+        "equations, or centre, as most programs enlarge"
+    )
+    add("--align", choices=["corner", "centre"], default="corner", help=f"{where} ({DEFAULT})")
+    memory = (
+        "memory that one image may take, e.g. 6GB: networks get it in tiles, which does not change "
+        "the result (default: 4GB as far as possible)"
+    )
+    add("--max-memory", metavar="SIZE", help=memory)
     add("--seed", type=_SEED, default=0, help=f"seed of all random numbers ({DEFAULT})")
     again = "repeat the run of this JSON record (default of --out: again), and compare the images"
     add("--again", metavar="RECORD", help=again)
@@ -148,7 +159,7 @@ def add_degrade(degrade: argparse.ArgumentParser) -> None:
         default="gaussian:1.6",
         help=f"{_KERNEL}, motion:SEED ({DEFAULT})",
     )
-    add("-s", "--scale", metavar="S", type=_SCALE, default=4, help=DEFAULT)
+    add("-s", "--scale", metavar="S", type=SCALE, default=4, help=DEFAULT)
     add("--sigma", metavar="LEVEL", default="0", help=f"{_LEVEL} ({DEFAULT})")
     how = f"exact: in floats, also written as .npy; the others: as in the papers' code ({DEFAULT})"
     add("--protocol", metavar="NAME", default="exact", help=how)
@@ -217,7 +228,7 @@ def add_compare(compare: argparse.ArgumentParser) -> None:
     add("--limit", metavar="N", type=int, help="the first N images")
     words = "gaussian:1.6, motion:1 and others"
     add("--kernel", metavar="KERNEL", action="append", default=[], help=words)
-    add("--scale", metavar="S", type=_SCALE, action="append", default=[], help="1, 2, 3 or 4 ...")
+    add("--scale", metavar="S", type=SCALE, action="append", default=[], help="1, 2, 3 or 4 ...")
     add("--sigma", metavar="LEVEL", action="append", default=[], help=_LEVEL)
     add("--protocol", metavar="NAME", help="how observations are simulated: exact, usrnet ...")
     add("--only", metavar="METHOD", nargs="+", default=[], help="measure these methods only")

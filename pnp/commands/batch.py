@@ -107,9 +107,11 @@ class Batch:
             device=args.device,
             dtype=args.dtype,
             compile=args.compile,
+            max_memory=args.max_memory,
+            align=args.align,
             seed=args.seed,
             random_weights=args.random_weights,
-            say=lambda argument: f"--{argument}",
+            say=lambda argument: f"--{argument.replace('_', '-')}",
         )
 
     def _check_results(self) -> None:

@@ -89,13 +89,12 @@ def without_weights(spec: Spec) -> dict[str, str]:
 
 
 def is_network(m: ModuleSpec) -> bool:
-    """True if a module has parameters; it is built without memory for them."""
+    """True if a module needs weights; it is built without memory for them."""
     try:
         with torch.device("meta"):
-            module = REGISTRIES[m.role].get(m.name)(**m.options)
+            return REGISTRIES[m.role].get(m.name)(**m.options).needs_weights
     except Exception:  # a constructor that computes, which networks of pnp do not
         return False
-    return next(module.parameters(), None) is not None
 
 
 def _weights() -> dict[str, str]:

@@ -7,6 +7,9 @@ six levels, are found here.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,7 +17,7 @@ import torch
 from pnp.commands.catalogue import without_weights
 from pnp.commands.documents import dialect_of
 from pnp.comparing.reader import COMPARISONS, read_comparison
-from pnp.errors import PipelineError, PnpError, Problem
+from pnp.errors import Origin, PipelineError, PnpError, Problem
 from pnp.inference import run_image
 from pnp.language.layers import Dialect
 from pnp.language.reader import read_spec
@@ -58,10 +61,8 @@ def of_pipeline(spec: Spec, random_weights: bool = False) -> str:
         except PipelineError:
             raise PipelineError(problems) from None
     tried = _trial(pipeline)
-    texts = [str(PipelineError(problems))] if problems else []
-    texts += [tried] if tried else []
-    if texts:
-        raise PnpError("\n".join(texts))
+    if problems or tried:
+        raise PipelineError([*problems, *([problem_of(tried)] if tried else [])])
     parameters = sum(p.numel() for p in pipeline.parameters())
     given = ", ".join(g.name if g.default is None else f"[{g.name}]" for g in spec.given)
     learned = f", {parameters:,} parameters" if parameters else ""
@@ -70,6 +71,69 @@ def of_pipeline(spec: Spec, random_weights: bool = False) -> str:
     returned = ", ".join(spec.returns)
     ok = f"{spec.name}: ok: ({given}) -> {returned}, {spec.iterations} iterations"
     return f"{ok}{learned}{random}"
+
+
+def problem_of(text: str) -> Problem:
+    """A message as a problem; 'FILE:LINE: ...' and 'FILE: ...' say where it is."""
+    first, *rest = text.split("\n")
+    where = re.match(r"(\S+?\.ya?ml)(?::(\d+))?: (.*)", first)
+    if where is None:
+        return Unplaced(Origin(""), text)
+    line = int(where[2]) if where[2] else None
+    return Problem(Origin(where[1], line), "\n".join([where[3], *rest]))
+
+
+class Unplaced(Problem):
+    """A problem that no line of a file shows."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def listed(checked: Mapping[str, str | PnpError], form: str) -> str:
+    """What was found, as JSON or as commands of GitHub's workflows.
+
+    Args:
+        checked: By name, the verdict or the problems.
+        form: "json" or "github".
+    """
+    found = {
+        name: list(said.problems) if isinstance(said, PipelineError) else [problem_of(str(said))]
+        for name, said in checked.items()
+        if isinstance(said, PnpError)
+    }
+    if form == "json":
+        entries = [
+            {
+                "name": name,
+                "ok": name not in found,
+                "verdict": str(said),
+                "problems": [_plain(problem) for problem in found.get(name, ())],
+            }
+            for name, said in checked.items()
+        ]
+        return json.dumps(entries, indent=2, ensure_ascii=False)
+    return "\n".join(
+        _github(problem, name) for name, problems in found.items() for problem in problems
+    )
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    where = problem.origin
+    place = {"file": where.file or None, "line": where.line}
+    return {**place, "message": problem.message, "cure": problem.cure}
+
+
+def _github(problem: Problem, name: str) -> str:
+    """One `::error` line, in which percent signs, line ends, colons and commas are escaped."""
+    where, text = problem.origin, problem.message + (f"\n= {problem.cure}" if problem.cure else "")
+    place = {"file": where.file or name, "line": where.line, "title": f"pnp check {name}"}
+    inner = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+    outer = {**inner, **str.maketrans({":": "%3A", ",": "%2C"})}
+    properties = ",".join(
+        f"{key}={str(value).translate(outer)}" for key, value in place.items() if value is not None
+    )
+    return f"::error {properties}::{text.translate(inner)}"
 
 
 def _trial(pipeline: Pipeline) -> str:

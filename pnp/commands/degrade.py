@@ -52,12 +52,14 @@ def degrade_file(path: str, paths: dict[str, Path], sigma: float, args: argparse
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
     multiple = protocol(args.protocol).multiple_at(args.scale)
+    boundary = protocol(args.protocol).boundary
     rows, columns = crop_to_multiple(image.pixels, multiple).shape[-2:]
     k = make_kernel(args.kernel, "--kernel", (rows, columns))
     y, hr = degrade(image.visible(), k, args.scale, sigma, args.protocol, args.seed)
     record = {
         "input": path,
         "protocol": args.protocol,
+        "boundary": boundary,
         "kernel": args.kernel,
         "scale": args.scale,
         "sigma": sigma,
@@ -75,6 +77,8 @@ def degrade_file(path: str, paths: dict[str, Path], sigma: float, args: argparse
         write_json(paths["record"], record)
     rows, columns = y.shape[-2:]
     lines = [f"{path}: {columns} x {rows}, noise {100 * sigma:.3g} %, protocol {args.protocol}"]
+    if boundary == "periodic":
+        lines.append("  its borders are periodic: restore it with pnp run --boundary periodic")
     return "\n".join([*lines, *(f"  {what:14}  {p}" for what, p in paths.items())])
 
 

@@ -33,9 +33,10 @@ def demo(out: str, run: Callable[[list[str]], int]) -> int:
     stem = f"{degraded / 'photograph'}_x{SCALE}"
     level = ["--scale", str(SCALE), "--sigma", SIGMA]
     known = ["--kernel", f"{stem}_kernel.npy", "--reference", f"{stem}_hr.png"]
+    periodic = ["--boundary", "periodic"]
     for step in (
         ["degrade", str(photograph), "-o", str(degraded), "--kernel", KERNEL, *level],
-        ["run", PIPELINE, f"{stem}_lr.png", "-o", str(restored), *known, *level],
+        ["run", PIPELINE, f"{stem}_lr.png", "-o", str(restored), *known, *level, *periodic],
     ):
         print(f"$ {shlex.join(['pnp', *step])}", flush=True)
         status = run(step)

@@ -27,7 +27,7 @@ from pnp.training.data import SUFFIXES
 
 FOLDER = "restored"
 """The folder of results without `--out`."""
-DEFAULT = "spectral-usrnet"
+DEFAULT = "ikrnet-small"
 """The pipeline of a plain `pnp run PHOTO`."""
 MEGAPIXELS = 4.0
 """A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""

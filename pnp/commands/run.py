@@ -21,7 +21,7 @@ from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
 from pnp.quality import enlarged
-from pnp.restoration import Restorer
+from pnp.restoration import Restored, Restorer
 from pnp.result import State
 from pnp.trace import Recorder
 
@@ -98,15 +98,16 @@ def restore_file(
             recorder.save(paths["trace"])
             recorder.draw(paths["trace picture"])
         if options.compare:
-            write_image(paths["comparison"], beside_bicubic(image.visible(), restored.image))
+            write_image(paths["comparison"], before_and_after(image.visible(), restored))
         record["seconds"]["write"] = time.perf_counter() - written
         write_json(paths["record"], record)
     return _summary(path, paths, record)
 
 
-def beside_bicubic(y: Tensor, x: Tensor) -> Tensor:
+def before_and_after(y: Tensor, restored: Restored) -> Tensor:
     """The observation, enlarged by bicubic interpolation, on the left, and the result beside it."""
-    before = enlarged(y, x).clamp(0, 1)
+    x = restored.image
+    before = enlarged(y, x, restored.record["align"]).clamp(0, 1)
     line = torch.ones(*x.shape[:-1], max(2, x.shape[-1] // 200))
     return torch.cat((before, line, x), -1)
 

@@ -23,11 +23,11 @@ def flattened(dialect: Dialect, document: Node) -> str:
     return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
 
 
-def cost(spec: Spec, size: str = "1024x1024") -> str:
-    """The cost of a pipeline for a result of the given size, as comment lines (pnp/cost.py)."""
+def cost(spec: Spec, size: str = "1024x1024", scale: int | None = None) -> str:
+    """The cost of a pipeline for a result of a size at a scale, as comment lines (pnp/cost.py)."""
     height, width = read_size(size)
     pipeline = build(spec, random_weights=True)
-    return str(cost_of(pipeline, height, width))
+    return str(cost_of(pipeline, height, width, scale))
 
 
 def difference(a: str, b: str) -> str:

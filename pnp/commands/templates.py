@@ -10,7 +10,7 @@ build-backend = "setuptools.build_meta"
 [project]
 name = "REGISTERED"
 version = "0.1.0"
-dependencies = ["pnp"]
+dependencies = ["pnp-imaging"]
 
 [project.entry-points."pnp.KINDs"]
 REGISTERED = "NAME.NAME:CLASS"

@@ -129,12 +129,14 @@ def _read_methods(document: Node, findings: Findings) -> dict[str, Method]:
             cure = f"for example '{name}: {{pipeline: hqs-tv}}'"
             findings.say(entry.origin, f"{name} should be a map of keys", cure)
             continue
-        method = _read_method(name, entry, base, changes, findings)
-        while method is not None and "otherwise" in entry.value and not _fits(method):
-            entry = entry.value["otherwise"]
+        found = []
+        while entry is not None:
             method = _read_method(name, entry, base, changes, findings)
-        if method is not None:
-            methods[name] = method
+            if method is not None:
+                found.append(method)
+            entry = entry.value.get("otherwise")
+        if found:
+            methods[name] = _first(found)
     return methods
 
 
@@ -158,6 +160,16 @@ def _read_method(
 
 def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else []
+
+
+def _first(methods: list[Method]) -> Method:
+    """Of a method and what `otherwise` names, the first that fits its base and has its weights; if
+    none has them, the first that fits.
+    """
+    if len(methods) == 1:
+        return methods[0]
+    fitting = [method for method in methods if _fits(method)] or methods[-1:]
+    return next((m for m in fitting if _fits(m) and m.has_weights()), fitting[0])
 
 
 def _fits(method: Method) -> bool:

@@ -82,7 +82,7 @@ class Dialect:
         if name in named:
             with as_file(named[name][1]) as path:
                 return path, f"{name}.yaml"
-        if os.path.isdir((folder or Path()) / name):
+        if name and os.path.isdir((folder or Path()) / name):
             return self._in_folder((folder or Path()) / name, name)
         cure = missing(self.group, name, named, self.noun + "s")
         message = f"there is no {self.noun} called '{name}'; {cure}"

@@ -16,6 +16,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pnp.bibliography import check_cited
@@ -102,7 +103,26 @@ def _merge_modules(base: Node, layer: Node) -> Node:
     return Node({**merged.value, **misfits}, layer.origin)
 
 
-PIPELINES = Dialect(
+# Pipelines that padded photographs; to be deleted with the next release.
+_RENAMED = {
+    "blind-photo": "blind-classical",
+    "hqs-tv-photo": "hqs-tv",
+    "usrnet-photo": "usrnet-small",
+}
+
+
+class _Pipelines(Dialect):
+    """Pipelines, some of which have old names."""
+
+    def find(self, name: str, folder: Path | None = None) -> tuple[Path, str]:
+        """As of every dialect; an old name gives a warning."""
+        if new := _RENAMED.get(name):
+            told = f"{name} is {new} now, with boundary 'unknown', the default of pnp run"
+            warnings.warn(OldSpelling(f"{told} and pnp.restore; write {new}"), stacklevel=2)
+        return super().find(new or name, folder)
+
+
+PIPELINES = _Pipelines(
     noun="pipeline",
     keys=KEYS,
     group="pnp.pipelines",

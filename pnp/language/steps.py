@@ -12,7 +12,8 @@ VARIABLE = r"[a-z][A-Za-z0-9_]*"
 SYMBOL = r"[A-Z][A-Za-z0-9_]*"
 FORM = "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k, alpha[i])'"
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_STEP = re.compile(rf"\s*({VARIABLE}(?:\s*,\s*{VARIABLE})*)\s*=\s*({SYMBOL})\s*\((.*)\)\s*")
+STEP_PATTERN = rf"\s*({VARIABLE}(?:\s*,\s*{VARIABLE})*)\s*=\s*({SYMBOL})\s*\((.*)\)\s*"
+_STEP = re.compile(STEP_PATTERN)
 _INPUT = re.compile(rf"({VARIABLE})(?:\[\s*([a-z0-9]+)\s*\])?|({_NUMBER})")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.images import read_image
+
+_log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy")
 LUMA = (0.299, 0.587, 0.114)
@@ -44,8 +46,8 @@ def read_images(
                 "give larger ones, or use smaller crops: --set crop=N --set validation.crop=N"
             )
         if not quiet:
-            message = f"{len(small)} of {len(images)} {problem} and are skipped: {names}"
-            print(message, file=sys.stderr)
+            told = len(small), len(images), problem, names
+            _log.warning("%d of %d %s and are skipped: %s", *told)
     return large
 
 

@@ -3,6 +3,7 @@ not finite."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from pnp.errors import Origin, PipelineError, Problem
 from pnp.training.clock import Clock
 from pnp.training.recipe import Recipe
 from pnp.training.run_folder import Run
+
+_log = logging.getLogger(__name__)
 
 SHOWN = ("psnr", "bicubic", "D alone", "kernel", "sigma")
 """Metrics of the validation that the progress bar shows."""
@@ -82,8 +85,7 @@ class Log:
             self.run.draw_curves(self.recipe.name)
         if self.bar.disable:
             listed = ", ".join(f"{n} {v:.4g}" for n, v in metrics.items())
-            line = f"step {step}, {self.clock.seconds():.0f} s: {listed}"
-            print(line, file=sys.stderr, flush=True)
+            _log.info("step %d, %.0f s: %s", step, self.clock.seconds(), listed)
 
     def fail(self, step: int, what: str, origin: Origin | None = None) -> NoReturn:
         """Stop with the step, the line of the recipe, the last good checkpoint and a cure."""

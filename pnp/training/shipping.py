@@ -11,7 +11,7 @@ names the recipe that makes the weights, for the message to users of a pipeline 
 from __future__ import annotations
 
 import copy
-import sys
+import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from pnp.manifest import read_entries, read_map
 from pnp.pipeline import Pipeline
 from pnp.trained_options import described, metadata
 from pnp.training.run_folder import ENTRY, PRE_DECAY
+
+_log = logging.getLogger(__name__)
 
 HEAD = """\
 # The pretrained weights of the package, and how each file is made: see docs/training.md.
@@ -130,7 +132,7 @@ def ship(
             entry["pre_decay"] = sha256(state)
         else:
             limit = f"{PRE_DECAY_BYTES / 1e6:.0f} MB"
-            print(f"{state}: not copied, {pre_decay} may hold {limit} in all", file=sys.stderr)
+            _log.warning("%s: not copied, %s may hold %s in all", state, pre_decay, limit)
     manifest = {**read_manifest(to), name: entry}
     with atomic(to / MANIFEST) as temporary:
         temporary.write_text(HEAD + yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")

@@ -13,9 +13,9 @@ data loader.
 
 from __future__ import annotations
 
+import logging
 import random
 import re
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,6 +43,8 @@ from pnp.training.run_pipeline import write_pipeline
 from pnp.training.shipping import export
 from pnp.training.start import prepare
 from pnp.training.validation import Validation, draw, write_samples
+
+_log = logging.getLogger(__name__)
 
 
 def train(
@@ -242,10 +244,9 @@ class Trainer:
         before, now = state.get("method", "adam"), self.recipe.optimiser.method
         if before != now:
             self.rate.warm_from = self.step
-            print(
+            _log.warning(
                 f"{checkpoint.path} was trained by {before}, the recipe says {now}: its moments "
-                f"start at zero; --set optimiser.method={before} continues with its state",
-                file=sys.stderr,
+                f"start at zero; --set optimiser.method={before} continues with its state"
             )
             return
         self.rate.warm_from = state.get("warm_from", 0)
@@ -272,9 +273,8 @@ class Trainer:
         validation, recipe = self.validation, self.recipe
         assert validation is not None
         if self.step == 0:
-            print(
-                "no step was made: the time was over before the first one; allow more --minutes",
-                file=sys.stderr,
+            _log.warning(
+                "no step was made: the time was over before the first one; allow more --minutes"
             )
         facts = {
             "recipe": recipe.command,

@@ -1,6 +1,6 @@
 """The transforms: steps that are no solver, prior, initializer or estimator, one per file.
 
-`build("extend", margin=16)` constructs one by name, `names()` lists them.
+`build("crop", size=21)` constructs one by name, `names()` lists them.
 """
 
 from pnp.registry import transform

@@ -14,6 +14,7 @@ from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
 from pnp.normal_equations import Taps
 from pnp.options import Count, Positive, Seed
 from pnp.registry import transform
+from pnp.tensors import as_float64
 
 
 @transform("flow-kernel")
@@ -75,8 +76,8 @@ class FlowKernelSearch(Transform):
         """The best kernel after so many steps."""
         s = check_shapes(self.registered, y, x, y.new_zeros(1, 1, self.size, self.size))
         spectrum = self.cached(self._spectrum_of, y)
-        X = torch.stack(list(row_spectra(x.double(), s)), 1)
-        taps = Taps(y.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
+        X = torch.stack(list(row_spectra(as_float64(x), s)), 1)
+        taps = Taps(X.real.new_zeros(1, 1, self.size, self.size), s, *y.shape[-2:])
         N, b = (
             taps.normal_matrix(X).flatten(3, 4).flatten(1, 2),
             taps.correlate(spectrum, X).flatten(1),
@@ -90,7 +91,7 @@ class FlowKernelSearch(Transform):
 
     def _spectrum_of(self, y: Tensor) -> Tensor:
         check_observation(self.registered, y)
-        return torch.fft.rfft2(y.double())
+        return torch.fft.rfft2(as_float64(y))
 
 
 def data_term(k: Tensor, N: Tensor, b: Tensor) -> Tensor:

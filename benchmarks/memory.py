@@ -1,0 +1,180 @@
+"""Memory of the pipelines that run as installed, by the size of the result: said and measured.
+
+    python benchmarks/memory.py [NAME ...]   measure; write results/memory.csv and the table
+    python benchmarks/memory.py --table      only write the table from the CSV
+
+`pnp run` restores a photograph, of the scale's size before, in a process of its own; its peak is
+the largest resident size of this process (`ru_maxrss`), with Python and all libraries.  What
+`pnp show` says is computed by `pnp.cost`.  Loops are cut to two iterations where the pipeline
+allows it, because further ones need no more memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from skimage import data
+
+import pnp
+from pnp.cost import cost_of
+from pnp.language.reader import read_spec
+from pnp.machine import processor
+from pnp.pipeline import build
+
+HERE = Path(__file__).parent
+TABLE, README = HERE / "results" / "memory.csv", HERE / "README.md"
+SIDES = (512, 1024)
+SHORT = {"repeat": 2}
+STAGES = {"stages.0.repeat": 2}
+PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
+    "denoise": (1, {}),
+    "denoise-blind": (1, {}),
+    "hqs-tv": (1, SHORT),
+    "inpaint-tv": (1, SHORT),
+    "dpir": (1, SHORT),
+    "usrnet-mini": (4, {}),
+    "usrnet-small": (4, {}),
+    "denoise-usrnet": (4, {}),
+    "blind-classical": (1, {**STAGES, "stages.1.repeat": 2}),
+    "blind-dpir": (1, SHORT),
+    "blind-usrnet": (1, STAGES),
+    "spectral-usrnet": (2, {}),
+    "ikrnet-small": (2, {}),
+}
+"""Scale, and the cut loops."""
+
+
+def photograph(side: int) -> Image.Image:
+    """The astronaut of scikit-image with noise of 2 %, side x side."""
+    noise = np.random.default_rng(0).normal(0, 5, (side, side, 3))
+    wide = Image.fromarray(data.astronaut()).resize((side, side), Image.Resampling.BICUBIC)
+    return Image.fromarray((np.asarray(wide) + noise).clip(0, 255).astype(np.uint8))
+
+
+def measured(name: str, side: int, *words: str) -> tuple[float, float]:
+    """Peak bytes of `pnp run` for a result of side x side, and the seconds of the run."""
+    scale, changes = PIPELINES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        file, mask = Path(folder, "y.png"), Path(folder, "mask.png")
+        photograph(side // scale).save(file)
+        command = [sys.executable, "-m", "pnp", "run", name, str(file), "-o", folder, *words]
+        takes = {g.name for g in pnp.load(name).spec.given if g.default is None}
+        if "s" in {g.name for g in pnp.load(name).spec.given}:
+            command += ["-s", str(scale)]
+        if "k" in takes:
+            command += ["-k", "gaussian:1.6"]
+        if "mask" in takes:
+            known = np.random.default_rng(0).random((side, side)) < 0.7
+            Image.fromarray(known).save(mask)
+            command += ["--mask", str(mask)]
+        for change in changes.items():
+            command += ["--set", "=".join(map(str, change))]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        errors = process.stderr.read().decode() if process.stderr else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{name}: {errors}")
+        record = json.loads(Path(folder, f"y_x{scale}.json").read_text())
+    return 1024.0 * usage.ru_maxrss, record["seconds"]["run"]
+
+
+def rows_of(name: str, base: float) -> list[dict[str, object]]:
+    """A row for each size; `base` is what a process holds after its first small run."""
+    scale, changes = PIPELINES[name]
+    rows: list[dict[str, object]] = []
+    pipeline = build(read_spec(name, dict(changes)))
+    cost = cost_of(pipeline, *SIDES[:1] * 2, scale, "unknown")
+    for side in SIDES:
+        said = replace(cost, height=side, width=side, base=base)
+        peak, seconds = measured(name, side, "--boundary", "unknown")
+        rows.append(
+            {
+                "pipeline": name,
+                "scale": scale,
+                "side": side,
+                "changes": " ".join(f"{key}={value}" for key, value in changes.items()),
+                "said_mb": round(said.peak() / 1e6),
+                "measured_mb": round(peak / 1e6),
+                "base_mb": round(said.base / 1e6),
+                "mb_per_mpx": round(said.per_megapixel() / 1e6),
+                "seconds": "" if changes else f"{seconds:.1f}",
+                "threads": torch.get_num_threads(),
+                "cpu": processor(),
+                "torch": torch.__version__,
+                "date": date.today().isoformat(),
+            }
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def write_table() -> None:
+    """Replace the table in README.md, between its two comments, by that of the CSV."""
+    with TABLE.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    first = rows[0]
+    lines = [
+        f"RGB float32, --boundary unknown, {first['threads']} thread on {first['cpu']}, "
+        f"torch {first['torch']}, {first['date']}; {first['base_mb']} MB of each peak are Python, "
+        "PyTorch and other libraries.",
+        "",
+        "| pipeline | scale | MB per megapixel of the result "
+        + "".join(f"| {side} x {side}: said, measured MB " for side in SIDES)
+        + "|",
+        "|---|---:|---:|" + "---:|" * len(SIDES),
+    ]
+    for name in dict.fromkeys(row["pipeline"] for row in rows):
+        own = [row for row in rows if row["pipeline"] == name]
+        cells = [name, own[0]["scale"], own[0]["mb_per_mpx"]]
+        cells += [f"{row['said_mb']}, {row['measured_mb']}" for row in own]
+        lines.append(f"| {' | '.join(cells)} |")
+    begin, end = (
+        "<!-- memory: made by memory.py from results/memory.csv -->",
+        "<!-- end of memory -->",
+    )
+    text = README.read_text()
+    head, tail = text.split(begin)[0], text.split(end)[1]
+    README.write_text(f"{head}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{tail}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the memory of pipelines.")
+    parser.add_argument("--table", action="store_true", help="only write the table from the CSV")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="only these; others stay as they are"
+    )
+    options = parser.parse_args()
+    if not options.table:
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        base = cost_of(pnp.load("denoise"), 64, 64).base
+        rows: list[dict[str, object]] = []
+        if TABLE.exists():
+            with TABLE.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        for name in options.names or PIPELINES:
+            new = rows_of(name, base)
+            rows = [row for row in rows if row["pipeline"] != name] + new
+            rows.sort(key=lambda row: list(PIPELINES).index(str(row["pipeline"])))
+            with TABLE.open("w", newline="") as file:
+                writer = csv.DictWriter(file, new[0], lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+    write_table()
+
+
+if __name__ == "__main__":
+    main()

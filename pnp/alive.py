@@ -1,0 +1,55 @@
+"""The tensors that are alive during a run, added up after every operation."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Alive(TorchDispatchMode):
+    """Adds up the tensors that are alive after every operation.
+
+    Storages are kept by address, as weak references, which disappear with the storage.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0.0
+        """The largest sum outside of networks."""
+        self.within: list[float] = []
+        """Inside of a network: the sum at its start and the largest one since."""
+        self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
+
+    def now(self) -> float:
+        """Bytes of the tensors that are alive."""
+        return float(sum(storage.nbytes() for storage in list(self.storages.values())))
+
+    def enter(self, now: float) -> None:
+        """A network begins, with so many bytes alive."""
+        self.within = [now, now]
+
+    def leave(self) -> float:
+        """A network ends; returns what it needed in addition."""
+        start, peak = self.within
+        self.within = []
+        return peak - start
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves((args, out)):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self.storages[storage.data_ptr()] = storage
+        total = self.now()
+        if func is torch.ops.aten._fft_c2r.default:  # makes two copies of its input
+            total += 2 * args[0].numel() * args[0].element_size()
+        if self.within:
+            self.within[1] = max(self.within[1], total)
+        else:
+            self.peak = max(self.peak, total)
+        return out

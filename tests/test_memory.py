@@ -1,0 +1,149 @@
+"""Networks in tiles, the memory of runs, and its limit."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pnp
+from pnp.alive import Alive
+from pnp.cli import main
+from pnp.errors import PnpError
+from pnp.inference import run_image
+from pnp.memory import Limit, Line, NetworkMemory, example_inputs, memory_of, read_memory
+from pnp.tiles import spans
+
+TINY: dict[str, dict[str, Any]] = {
+    "resunet": {"nc": [4, 4, 4, 4], "nb": 1},
+    "resunet-blind": {"nc": [4, 4, 4, 4], "nb": 1},
+    "drunet": {"nc": [2, 2, 2, 2], "nb": 1},
+    "dncnn": {"channels": 3, "depth": 5, "features": 4},
+    "scunet": {"dim": 4, "head_dim": 2, "config": [2] * 7, "window": 2},
+    "scunet-level": {"dim": 4, "head_dim": 2, "config": [2] * 7, "window": 2},
+}
+
+
+def tiny(name):
+    torch.manual_seed(0)
+    return pnp.priors.build(name, **TINY[name]).eval()
+
+
+@pytest.mark.parametrize("name", TINY)
+@torch.inference_mode()
+def test_tiles_do_not_change_the_result(name):
+    P = tiny(name)
+    z = torch.rand(1, 3, 2 * P.overlap + 80, 3 * P.overlap + 101)
+    whole = P(z, 0.1)
+    P.tile = 2 * P.overlap + P.multiple + 8
+    assert (P(z, 0.1) - whole).abs().max() < (0.05 / 255 if "scunet" in name else 1e-6)
+
+
+@pytest.mark.parametrize("name", ["resunet", "drunet", "dncnn"])
+@torch.inference_mode()
+def test_the_overlap_is_the_reach_of_the_network(name):
+    """NaN in one pixel reaches exactly the pixels that depend on it."""
+    P = tiny(name)
+    farthest = 0
+    for at in range(P.overlap + 16, P.overlap + 24):
+        z = torch.rand(1, 3, 24, 2 * P.overlap + 40)
+        z[..., at] = torch.nan
+        columns = P(z, 0.1)[0].isnan().any(0).any(0).nonzero()
+        farthest = max(farthest, at - int(columns.min()), int(columns.max()) - at)
+    assert farthest == P.overlap
+
+
+def test_tiles_of_the_pretrained_scunet_differ_by_less_than_a_level():
+    P: Any = pnp.load("denoise-blind").P
+    noise = torch.randn(1, 3, 64, 448, generator=torch.Generator().manual_seed(0))
+    z = (torch.linspace(0, 1, 448) + 0.1 * noise).clamp(0, 1)
+    with torch.inference_mode():
+        whole = P(z)
+        P.tile = 256
+        assert 0 < (P(z) - whole).abs().max() < 1 / 255
+
+
+@pytest.mark.parametrize(
+    "length, side, overlap, multiple",
+    [(1000, 256, 20, 8), (37, 16, 3, 1), (64, 64, 9, 8), (65, 64, 9, 8), (300, 1, 16, 64)],
+)
+def test_tiles_cover_an_axis_once_and_see_the_overlap(length, side, overlap, multiple):
+    tiles = list(spans(length, side, overlap, multiple))
+    kept = list(itertools.chain(*(range(k.start, k.stop) for _, k in tiles)))
+    assert kept == list(range(length))
+    for seen, k in tiles:
+        assert seen.start % multiple == 0
+        assert seen.start == 0 or k.start - seen.start >= overlap
+        assert seen.stop == length or seen.stop - k.stop >= overlap
+
+
+def test_tiles_have_gradients():
+    P = tiny("dncnn").double()
+    z = torch.rand(1, 3, 40, 40, dtype=torch.float64, requires_grad=True)
+    (whole,) = torch.autograd.grad(P(z).square().sum(), z)
+    P.tile = 24
+    (tiled,) = torch.autograd.grad(P(z).square().sum(), z)
+    assert torch.allclose(whole, tiled, atol=1e-12)
+
+
+@pytest.mark.parametrize("name, side", [("usrnet-mini", 256), ("hqs-tv", 256), ("denoise", 256)])
+@pytest.mark.parametrize("boundary", ["periodic", "unknown"])
+def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
+    """Extrapolated from results of 64 and 128 pixels; the tensors of a larger run are counted."""
+
+    changes: dict[str, Any] = {"repeat": 2} if name == "hqs-tv" else {}
+    pipeline = pnp.load(name, **changes).prepare()
+    said = memory_of(pipeline, 1, boundary)
+    given = example_inputs(pipeline, side, 1)
+    with Alive() as alive:
+        run_image(pipeline, given.pop("y"), given, boundary=boundary)
+    held = alive.peak + said.state
+    assert abs(said.peak(side, side) / held - 1) < 0.1
+
+
+def test_a_limit_chooses_tiles_within_it():
+    network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 1, 100, 8)
+    assert network.tile(1000, 1000, 1e9) is None
+    side = network.tile(4000, 6000, 2e9)
+    assert (
+        side is not None
+        and side % 8 == 0
+        and (network.peak(4000, 6000, side) <= 2e9 < network.peak(4000, 6000, side + 8))
+    )
+    assert network.tile(4000, 6000, 0) == network.least_tile() == 328
+
+
+def test_a_limited_run_gives_the_same_picture(tmp_path, capsys, monkeypatch):
+    """--max-memory between the least and what the whole image needs; what the process itself holds
+    depends on the tests before, and is left out."""
+    monkeypatch.setattr("pnp.memory.LIBRARIES", 0.0)
+    y = np.random.default_rng(0).integers(0, 255, (420, 420, 3), dtype=np.uint8)
+    Image.fromarray(y).save(tmp_path / "y.png")
+    pipeline = pnp.load("denoise").prepare()
+    memory = memory_of(pipeline, boundary="unknown")
+    least = memory.peak(420, 420, memory.tiles_within(420, 420, 0))
+    enough = (least + memory.peak(420, 420)) / 2
+    whole, tiled = (
+        pnp.restore(tmp_path / "y.png", "denoise", boundary="unknown", max_memory=limit)
+        for limit in (None, f"{enough / 1e6:.0f}MB")
+    )
+    assert whole.record["tiles"] == {} and tiled.record["tiles"]["P"] < 420
+    assert (whole.image - tiled.image).abs().max() < 1e-5
+    assert main(["run", "denoise", str(tmp_path / "y.png"), "--max-memory", "9MB"]) == 1
+    assert "y.png: --max-memory 9MB: a result of 420 x 420 needs about" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("6GB", 6e9), ("1.5 g", 1.5e9), ("500MB", 5e8), ("2GiB", 2**31), ("1000000", 1e6)],
+)
+def test_amounts_of_memory(text, expected):
+    assert read_memory(text) == expected
+
+
+@pytest.mark.parametrize("text", ["much", "0GB", "-1GB", "6 apples", ""])
+def test_what_is_no_amount_of_memory_is_refused(text):
+    with pytest.raises(PnpError, match="write an amount of memory, for example 6GB"):
+        Limit(text, "--max-memory")
