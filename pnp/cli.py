@@ -21,7 +21,7 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 from pnp import __version__
-from pnp.commands.actions import ACTIONS, KINDS, LISTS, load_plugins
+from pnp.commands.actions import ACTIONS, LISTS, load_plugins
 from pnp.commands.arguments import (
     DEFAULT,
     SCALE,
@@ -30,6 +30,7 @@ from pnp.commands.arguments import (
     add_compare,
     add_degrade,
     add_figure,
+    add_new,
     add_report,
     add_run,
     add_train,
@@ -203,9 +204,7 @@ def _parser() -> Parser:
     completion = command("completion", "print a script for completion in a shell")
     completion.add_argument("shell", choices=("bash", "zsh"), help="the shell")
     completion.set_defaults(parser=parser)
-    new = command("new", "write a package with a module of your own, its test and a pipeline")
-    new.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
-    new.add_argument("name", metavar="NAME", help="of the package and its folder: my_prior")
+    add_new(command("new", "write a package with a module of your own, its test and a pipeline"))
     return parser
 
 

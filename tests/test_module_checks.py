@@ -133,7 +133,7 @@ class Stale(Estimator):
 
     def forward(self, y: Image) -> Level:
         if self.first is None:
-            self.first = float(self.weight)
+            self.first = float(self.weight.detach())
         return self.first * y.abs().mean((1, 2, 3), keepdim=True)
 
 

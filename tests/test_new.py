@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pnp.cli import main
-from pnp.commands.actions import KINDS
+from pnp.commands.arguments import KINDS
 from pnp.commands.explain import read_docstring
 from pnp.commands.new import new_package
 from pnp.errors import PnpError

@@ -17,7 +17,6 @@ from pnp.errors import PnpError, fitted
 if TYPE_CHECKING:
     from pnp.language.spec import Spec
 
-KINDS = ("solver", "prior", "initializer", "estimator", "transform")
 LISTS = (
     *("pipelines", "solvers", "priors", "initializers", "estimators", "transforms"),
     *("recipes", "comparisons", "weights"),
