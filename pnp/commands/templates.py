@@ -151,6 +151,8 @@ _ESTIMATOR = '''\
 
 from __future__ import annotations
 
+import math
+
 from pnp import Estimator, Image, Level, Positive, estimator
 
 
@@ -179,7 +181,7 @@ class CLASS(Estimator):
             self.refuse("y has a side of one pixel", "take a larger image")
         rows = y[..., 1:, :] - y[..., :-1, :]
         d = rows[..., 1:] - rows[..., :-1]
-        return self.factor * d.abs().mean((1, 2, 3), keepdim=True) / (2 * 0.7978845608)
+        return self.factor * d.abs().mean((1, 2, 3), keepdim=True) / (2 * math.sqrt(2 / math.pi))
 
     def least_side(self, s: int) -> int:
         """Two pixels have a difference."""
