@@ -244,8 +244,9 @@ _TEST = '''\
 """REGISTERED keeps the contract of its kind, and computes what it says."""
 
 import torch
-from NAME.NAME import CLASS
 from pnp.testing import check_KIND
+
+from NAME.NAME import CLASS
 
 
 def test_it_keeps_the_contract():
