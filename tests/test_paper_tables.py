@@ -68,7 +68,9 @@ def test_denoise_or_ikr_runs(tmp_path):
     rows = compared.results.rows.values()
     assert not compared.failures and len(rows) == 4
     assert len({row["document"] for row in rows}) == 4 and all(row["psnr"] for row in rows)
-    told = {row["method"]: row["given"] for row in rows}
-    assert told["Denoise+IKR"] == told["IKR+Denoise"] == "sigma=0" and told["original"] == ""
+    shown = {row["method"]: row["pipeline"] for row in rows}
+    assert shown["Denoise+IKR"] == "ikrnet-small with denoise-ikrnet"
+    assert shown["IKR+Denoise"] == "ikrnet-small with ikrnet-denoise"
+    assert shown["SCUNet in the last 4 iterations"] == shown["original"] == "ikrnet-small"
     text = "\n".join(section(compared.comparison, compared.results, tmp_path))
     assert "| Original IKR-Net, *published* | **25.00** |" in text
