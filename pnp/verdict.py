@@ -92,13 +92,13 @@ def judge(
         x: Restored image (1, C, s h, s w).
         k: Estimated kernel (1, 1, K, K).
         s: Scale.
-        sigma: Noise level, estimated or given; None estimates it from y by `wavelet-noise`.
+        sigma: Noise level, estimated or given; that which `wavelet-noise` finds in y counts if it
+            is higher (y may have been denoised first).
         margin: By how much the kernel won against its rival (`better`).
         ringing: Excess of the total variation of x over that of a cautious restoration (`better`).
     """
     k = k[:1]
-    if sigma is None:
-        sigma = float(estimator.build("wavelet-noise")(y))
+    sigma = max(sigma or 0.0, float(estimator.build("wavelet-noise")(y)))
     scores = {"border": border_mass(k)}
     reasons = _weaknesses(y, sigma)
     r = _valid_residual(y, x, k, s)

@@ -15,13 +15,14 @@ from pnp.files import atomic, make_folder
 from pnp.images import read_image, write_image
 from pnp.initializers import build
 
-PIPELINE, SCALE, KERNEL, SIGMA = "usrnet-small", 2, "gaussian:2.4,0.9,-30", "1%"
+PIPELINE, SCALE, KERNEL, SIGMA = "ikrnet-small", 2, "gaussian:2.4,0.9,-30", "1%"
 DETAIL = (0.33, 0.31)
 """Position of the detail, the cat's eye: from 0 (top, left) to 1 (bottom, right)."""
 
 
 def demo(out: str, run: Callable[[list[str]], int]) -> int:
-    """Degrade and restore a photograph from scikit-image; print the PSNR before and after.
+    """Degrade a photograph from scikit-image and restore it without its kernel and noise level;
+    print the PSNR before and after.
 
     `run` executes a command line of pnp and returns its exit status.
     """
@@ -31,12 +32,12 @@ def demo(out: str, run: Callable[[list[str]], int]) -> int:
     write_image(photograph, pixels)
     degraded, restored = folder / "degraded", folder / "restored"
     stem = f"{degraded / 'photograph'}_x{SCALE}"
-    level = ["--scale", str(SCALE), "--sigma", SIGMA]
-    known = ["--kernel", f"{stem}_kernel.npy", "--reference", f"{stem}_hr.png"]
-    periodic = ["--boundary", "periodic"]
+    observation, scale = f"{stem}_lr.png", ["--scale", str(SCALE)]
+    known = ["--reference", f"{stem}_hr.png", "--boundary", "periodic"]
     for step in (
-        ["degrade", str(photograph), "-o", str(degraded), "--kernel", KERNEL, *level],
-        ["run", PIPELINE, f"{stem}_lr.png", "-o", str(restored), *known, *level, *periodic],
+        ["degrade", str(photograph), "-o", str(degraded), *scale, "--kernel", KERNEL]
+        + ["--sigma", SIGMA],
+        ["run", PIPELINE, observation, "-o", str(restored), *scale, *known],
     ):
         print(f"$ {shlex.join(['pnp', *step])}", flush=True)
         status = run(step)
