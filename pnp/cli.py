@@ -30,6 +30,7 @@ from pnp.commands.arguments import (
     add_compare,
     add_degrade,
     add_figure,
+    add_new,
     add_report,
     add_run,
     add_train,
@@ -203,6 +204,7 @@ def _parser() -> Parser:
     completion = command("completion", "print a script for completion in a shell")
     completion.add_argument("shell", choices=("bash", "zsh"), help="the shell")
     completion.set_defaults(parser=parser)
+    add_new(command("new", "write a package with a module of your own, its test and a pipeline"))
     return parser
 
 

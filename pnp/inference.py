@@ -63,7 +63,7 @@ def run_image(
         taken["mask"] = F.pad(taken["mask"], more)
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
-    with torch.inference_mode():
+    with torch.no_grad():  # inference mode would hinder modules that use gradients inside
         values = dict(pipeline(y=y.contiguous(), boundary=boundary, trace=trace, **taken))
     for name, value in values.items():
         if not isinstance(value, Tensor):

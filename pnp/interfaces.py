@@ -163,6 +163,9 @@ class Module(nn.Module, ABC):
 
     cite: ClassVar[tuple[str, ...]] = ()
     registered: ClassVar[str]
+    differentiable: ClassVar[bool] = True
+    """False for a module without gradients.  Backward through such a prior or solver is a PnpError
+    (`pnp.gradients.without_gradient`); the results of other kinds are constants to autograd."""
     free: ClassVar[tuple[str, ...]] = ()
     """Options that may differ from those with which the weights were trained."""
 
@@ -273,8 +276,6 @@ class Prior(Module):
     """Number of image channels it works on, or None for any."""
     size: int | None = None
     """Side of the kernels that it works on (it refuses others), or None for any."""
-    differentiable: ClassVar[bool] = True
-    """False for a prior without gradients; backward through it is then a PnpError."""
 
     @property
     def blind(self) -> bool:

@@ -20,8 +20,8 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 from pnp.boundaries import Assumption, Border, border_for
 from pnp.checkpoints import load_weights
 from pnp.checks import as_given
-from pnp.decoders import first_line
 from pnp.errors import PipelineError, PnpError, Problem
+from pnp.gradients import reason
 from pnp.interfaces import Module, Prior, is_image_network, pipeline_run, takes_image
 from pnp.language.reader import read_spec
 from pnp.language.spec import ModuleSpec, Spec, Step, Variable
@@ -167,10 +167,8 @@ class Pipeline(nn.Module):
                 shapes = ", ".join(
                     f"{i} {shape_of(v)}" for i, v in zip(step.inputs, inputs, strict=False)
                 )
-                own = isinstance(e, PnpError)
-                reason = str(e) if own else f"{type(e).__name__}: {first_line(e)}"
                 raise PnpError(
-                    f"{step.origin}: the step '{step}' failed ({where}): {reason}\n"
+                    f"{step.origin}: the step '{step}' failed ({where}): {reason(e)}\n"
                     f"    inputs: {shapes}"
                 ) from e
 

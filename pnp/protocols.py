@@ -35,10 +35,11 @@ from pnp.checks import (
     check_kernel_fits,
     refuse,
 )
-from pnp.errors import PnpError, hint
+from pnp.errors import PnpError
 from pnp.kernels import mirror_kernel
 from pnp.observation import blur, crop_to_multiple, downsample
 from pnp.options import Count, Seed
+from pnp.plugins import leave_out, missing
 from pnp.resampling import keys
 
 GREY = "-grey"
@@ -194,8 +195,9 @@ def protocol(name: str) -> Protocol:
     """The protocol called `name`; PnpError with the nearest name if there is none."""
     found = _known().get(name.removesuffix(GREY))
     if found is None:
+        known = missing("pnp.protocols", name, PROTOCOLS, "protocols")
         raise PnpError(
-            f"there is no protocol '{name}'; {hint(name, PROTOCOLS, 'protocols')}; "
+            f"there is no protocol '{name}'; {known}; "
             f"a name that ends in {GREY} is its variant on grey images"
         )
     if not name.endswith(GREY):
@@ -209,7 +211,11 @@ def _known() -> dict[str, Protocol]:
     if not _plugins_loaded:
         _plugins_loaded = True
         for point in entry_points(group="pnp.protocols"):
-            loaded = point.load()
+            try:
+                loaded = point.load()
+            except (Exception, SystemExit) as e:
+                leave_out(point, e)
+                continue
             if isinstance(loaded, Protocol):
                 add_protocol(point.name, loaded)
     return PROTOCOLS

@@ -8,7 +8,8 @@ There are five, one for each interface.  A decorator registers a module:
 Names come from three places: the files of `pnp.solvers`, `pnp.priors`, `pnp.initializers`,
 `pnp.estimators`, `pnp.transforms`; entry points of installed packages (groups of the same five
 names); and plugin files given with `--plugin file.py`.  A name can be registered once; a second
-class with the same name is an error that states both places.
+class with the same name is an error that states both places.  An installed package that cannot be
+imported is left out, with a warning (`pnp.plugins`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pnp.bibliography import check_cited
 from pnp.decoders import first_line
 from pnp.document import from_python
-from pnp.errors import OldSpelling, Origin, PnpError, hint, with_article
+from pnp.errors import OldSpelling, Origin, PnpError, with_article
 from pnp.interfaces import (
     DataSolver,
     Estimator,
@@ -39,6 +40,7 @@ from pnp.interfaces import (
     signature_of,
 )
 from pnp.options import options_of, read_fields
+from pnp.plugins import NameTaken, leave_out, missing, owner_of
 
 T = TypeVar("T", bound=type[Module])
 
@@ -70,8 +72,8 @@ class Registry:
                 raise PnpError(f"{_where(cls)}: '{name}' is registered as {role}, {needed}")
             other = self._classes.get(name)
             if other is not None and _where(other) != _where(cls):
-                where = f"one in {_where(other)}, one in {_where(cls)}"
-                raise PnpError(f"two {self.role}s are called '{name}': {where}; rename one of them")
+                where = f"one in {_where(other)}, one in {_where(cls)}; rename one of them"
+                raise NameTaken(f"two {self.role}s are called '{name}': {where}")
             try:
                 signature_of(cls)
                 _check_options(options_of(cls))
@@ -103,9 +105,12 @@ class Registry:
             return registry.get(name)
         self._discover()
         if name not in self._classes:
-            known = hint(name, self._classes, self.role + "s")
-            raise PnpError(f"there is no {self.role} called '{name}'; {known}")
+            raise PnpError(f"there is no {self.role} called '{name}'; {self.missing(name)}")
         return self._classes[name]
+
+    def missing(self, name: str) -> str:
+        """The cure for a name that is not registered."""
+        return missing(self.package, name, self.names(), self.role + "s")
 
     def build(self, name: str, /, **options: Any) -> Any:
         """Construct the module called `name` with its options; PnpError with all wrong options."""
@@ -132,22 +137,24 @@ class Registry:
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=self.package):
-            owner = point.dist.name if point.dist is not None else "its package"
+            before = {r: dict(r._classes) for r in REGISTRIES.values()}
             try:
-                loaded = point.load()
-            except PnpError as e:
-                raise PnpError(f"plugin '{point.name}' of {owner}: {e}") from e
+                self._load(point)
+            except NameTaken as e:
+                raise PnpError(f"plugin '{point.name}' of {owner_of(point)}: {e}") from e
             except (Exception, SystemExit) as e:
-                raise PnpError(
-                    f"plugin '{point.name}' ({point.value}) cannot be imported: "
-                    f"{type(e).__name__}: {first_line(e)}; repair {owner}, or uninstall it"
-                ) from e
-            if (
-                inspect.isclass(loaded)
-                and issubclass(loaded, Module)
-                and loaded not in self._classes.values()
-            ):
-                self(point.name)(loaded)
+                for registry, classes in before.items():
+                    registry._classes = classes
+                leave_out(point, e)
+
+    def _load(self, point: EntryPoint) -> None:
+        loaded = point.load()
+        if (
+            inspect.isclass(loaded)
+            and issubclass(loaded, Module)
+            and loaded not in self._classes.values()
+        ):
+            self(point.name)(loaded)
 
 
 def _check_options(options: Iterable[str]) -> None:

@@ -1,9 +1,17 @@
 """check_solver accepts right solvers and tells what is wrong with wrong ones."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from pnp.interfaces import DataSolver, Image, Kernel, Level
+import pnp
+from pnp.errors import PnpError
+from pnp.gradients import without_gradient
+from pnp.inference import run_image
+from pnp.interfaces import DataSolver, Image, Kernel, Level, as_level
+from pnp.operators import Blur
+from pnp.registry import solver
 from pnp.solvers.cg_image import CgImage
 from pnp.solvers.fft_image import FftImage
 from pnp.solvers.fft_kernel import FftKernel
@@ -152,3 +160,79 @@ def test_a_solver_is_held_to_what_it_declares(honest, lying):
     check_solver(honest())
     with pytest.raises(AssertionError, match=MINIMISER):
         check_solver(lying())
+
+
+class ByAutograd(DataSolver):
+    """D and a last step along the slope, by autograd; it declares to have no gradients."""
+
+    differentiable = False
+
+    def __init__(self, on=torch.enable_grad, refuse=True):
+        super().__init__()
+        self.on, self.refuse_backward, self.D = on, refuse, FftImage()
+
+    def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+        start = self.D(y, x, k, weight)
+        with torch.inference_mode(False), self.on():
+            z, x_, y_, k_ = (t.detach().clone() for t in (start, x, y, k))
+            w, z = as_level(weight, x).detach().clone(), z.requires_grad_()
+            misfit = y_ - Blur(k_, x.shape[-2:], x.shape[-1] // y.shape[-1])(z)
+            loss = misfit.square().sum() + (w * (z - x_).square()).sum()
+            z = z - torch.autograd.grad(loss, z)[0] / (2 + 2 * w)
+        if not self.refuse_backward:
+            return z.detach()
+        return without_gradient(self.registered, z, y, x, k, weight)
+
+
+def test_a_solver_without_gradients_that_uses_them_inside():
+    check_solver(ByAutograd())
+    with pytest.raises(AssertionError, match="drops gradients silently"):
+        check_solver(ByAutograd(refuse=False))
+
+
+class Plain(FftImage):
+    """Declares to have no gradients, but has them."""
+
+    differentiable = False
+
+
+def test_a_declaration_without_gradients_is_checked():
+    with pytest.raises(AssertionError, match="but backward through it runs"):
+        check_solver(Plain())
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_such_a_solver_runs_in_a_pipeline_and_one_that_forgets_is_told_how(off, monkeypatch):
+    solver.names()
+    monkeypatch.setattr(solver, "_classes", dict(solver._classes))
+    solver("by-autograd")(ByAutograd)
+    changes: Any = {"modules.D": {"solver": "by-autograd"}}
+    pipeline: Any = pnp.load("hqs-tv", repeat=2, **changes)
+    y, k = torch.rand(1, 3, 12, 10), torch.ones(1, 1, 3, 3) / 9
+    right = pnp.load("hqs-tv", repeat=2)(y=y, s=1, k=k, sigma=0.05).x
+    with off():
+        torch.testing.assert_close(pipeline(y=y, s=1, k=k, sigma=0.05).x, right)
+        pipeline.D.on = torch.no_grad
+        with pytest.raises(
+            PnpError, match=r"with torch.inference_mode\(False\), torch.enable_grad"
+        ):
+            pipeline(y=y, s=1, k=k, sigma=0.05)
+
+
+def test_a_run_needs_no_more_than_enable_grad(monkeypatch):
+    """`pnp.restore` and `pnp run` run pipelines under `torch.no_grad`, so that the usual words are enough."""
+
+    class Short(DataSolver):
+        def forward(self, y: Image, x: Image, k: Kernel, weight: Level) -> Image:
+            with torch.enable_grad():
+                z = x.detach().requires_grad_()
+                return x - torch.autograd.grad((z - y).square().sum(), z)[0] / 2
+
+    solver.names()
+    monkeypatch.setattr(solver, "_classes", dict(solver._classes))
+    solver("short")(Short)
+    y = torch.rand(1, 3, 12, 10)
+    changes: Any = {"modules.D": {"solver": "short"}, "modules.P": {"prior": "identity"}}
+    pipeline = pnp.load("hqs-tv", repeat=1, **changes)
+    found = run_image(pipeline, y, {"s": 1, "k": torch.ones(1, 1, 1, 1), "sigma": 0.05})
+    torch.testing.assert_close(found.x, y)

@@ -197,6 +197,14 @@ def convert(args: argparse.Namespace) -> int:
     return 0
 
 
+def new(args: argparse.Namespace) -> int:
+    """Write a package for a module."""
+    from pnp.commands.new import new_package, told
+
+    print(told(args.kind, new_package(args.kind, args.name)))
+    return 0
+
+
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "degrade": degrade,
@@ -213,4 +221,5 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "convert": convert,
     "schema": schema,
     "completion": completion,
+    "new": new,
 }

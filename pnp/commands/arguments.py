@@ -6,6 +6,7 @@ import argparse
 
 from pnp.commands.parsing import folder, positive, whole
 
+KINDS = ("solver", "prior", "initializer", "estimator", "transform")
 DEFAULT = "default: %(default)s"
 _KERNEL = (
     "FILE (.npy, .npz, .mat, .png; FILE#3 is the third kernel in it), "
@@ -257,3 +258,9 @@ def _add_measured(command: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({DEFAULT})")
     change = "change the comparison (scales=[2]), or its base (weights=FILE, modules.P.nb=1)"
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
+
+
+def add_new(new: argparse.ArgumentParser) -> None:
+    """The arguments of `pnp new`."""
+    new.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+    new.add_argument("name", metavar="NAME", help="of the package and its folder: my_prior")

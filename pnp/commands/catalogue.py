@@ -31,14 +31,23 @@ def listing(what: str | None = None) -> str:
         return _printed([(what, entries, {})], titles=False)
     sections: list[tuple[str, dict[str, str], dict[str, str]]] = []
     if what in (None, "pipelines"):
-        specs = {name: read_spec(name) for name in PIPELINES.names()}
-        marks = {n: needs(spec) for n, spec in specs.items()} if what else {}
-        sections.append(("pipelines", {n: spec.about for n, spec in specs.items()}, marks))
+        specs = {name: _readable(name) for name in PIPELINES.names()}
+        marks = {n: needs(s) for n, s in specs.items() if isinstance(s, Spec)} if what else {}
+        abouts = {n: s.about if isinstance(s, Spec) else s for n, s in specs.items()}
+        sections.append(("pipelines", abouts, marks))
     for role, registry in REGISTRIES.items():
         if what in (None, role + "s"):
             modules = {n: _first_line(registry.get(n)) for n in registry.names()}
             sections.append((role + "s", modules, {}))
     return _printed(sections, titles=what is None)
+
+
+def _readable(name: str) -> Spec | str:
+    """A pipeline; in words if it cannot be read, for example for want of a plugin's modules."""
+    try:
+        return read_spec(name)
+    except PnpError:
+        return f"cannot be read; pnp check {name} says why"
 
 
 def needs(spec: Spec) -> str:

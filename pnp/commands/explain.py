@@ -19,6 +19,7 @@ from pnp.commands.documents import DIALECTS, is_path, split_kind
 from pnp.errors import PnpError, nearest, with_article
 from pnp.interfaces import Module, signature_of
 from pnp.options import describe, options_of
+from pnp.plugins import left_out
 from pnp.registry import REGISTRIES
 from pnp.trained_options import plain, trained_modules
 
@@ -71,6 +72,8 @@ def check_name(name: str) -> None:
     kinds = {n: role for role, r in REGISTRIES.items() for n in r.names()} | kinds
     if rest in manifest():
         raise PnpError(f"{rest} is the name of weights; pnp list weights tells of them")
+    if why := left_out(rest):
+        raise PnpError(f"nothing is called '{rest}'; {why}")
     close = difflib.get_close_matches(rest, kinds, n=1, cutoff=0.6)
     if close:
         told = f"did you mean the {kinds[close[0]]} '{close[0]}'?"
@@ -94,6 +97,8 @@ def explain(name: str) -> str:
     for noun, dialect in DIALECTS.items():
         if name in dialect.names():
             raise PnpError(f"'{name}' is {with_article(noun)}; pnp show {name} prints it")
+    if why := left_out(name):
+        raise PnpError(f"there is no module called '{name}'; {why}")
     near = nearest(name, (n for r in REGISTRIES.values() for n in r.names()))
     cure = " ".join(filter(None, (near, "`pnp list` shows all")))
     raise PnpError(f"there is no module called '{name}'; {cure}")

@@ -179,7 +179,7 @@ class _Function:
         function: Any = self.function
 
         def run() -> Any:
-            with torch.inference_mode():
+            with torch.no_grad():
                 return function(seen.y.to(self.device), s=case.scale, **given)
 
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from pnp.gradients import root
 from pnp.interfaces import Estimator, Image, Kernel, Level, Number
 from pnp.kernels import mirror_kernel
 from pnp.operators import Blur
@@ -35,4 +36,4 @@ class KernelMisfit(Estimator):
 
 
 def _level(x: Image, error: Kernel, s: int) -> torch.Tensor:
-    return Blur(error, x.shape[-2:], s)(x).square().mean((1, 2, 3), keepdim=True).sqrt()
+    return root(Blur(error, x.shape[-2:], s)(x).square().mean((1, 2, 3), keepdim=True))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
+from pnp.gradients import root
 from pnp.interfaces import Estimator, Level
 from pnp.registry import estimator
 
@@ -16,5 +19,5 @@ class Quadrature(Estimator):
 
     def forward(self, a: Level, b: Level) -> Level:
         """The combined level, of the shape of a or b."""
-        level: Level = (a * a + b * b) ** 0.5
-        return level
+        square = a * a + b * b
+        return root(square) if isinstance(square, Tensor) else square**0.5

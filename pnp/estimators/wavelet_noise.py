@@ -47,6 +47,7 @@ class WaveletNoise(Estimator):
     """
 
     cite: ClassVar = ("donoho1994ideal",)
+    differentiable: ClassVar = False
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """sigma (B, 1, 1, 1)."""

@@ -20,13 +20,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from importlib.metadata import entry_points
-from importlib.resources import as_file, files
+from importlib.resources import as_file
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from pnp.document import Node, from_python, read_file, read_text, relocated, scalar
 from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
+from pnp.plugins import missing, packages
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
 """Merges a map over another: `merge(base, layer)`."""
@@ -84,7 +84,8 @@ class Dialect:
                 return path, f"{name}.yaml"
         if name and os.path.isdir((folder or Path()) / name):
             return self._in_folder((folder or Path()) / name, name)
-        message = f"there is no {self.noun} called '{name}'; {hint(name, named, self.noun + 's')}"
+        cure = missing(self.group, name, named, self.noun + "s")
+        message = f"there is no {self.noun} called '{name}'; {cure}"
         if os.path.isfile((folder or Path()) / f"{name}.yaml"):
             message += f"; a file is written with its ending: {name}.yaml"
         raise PnpError(message)
@@ -178,15 +179,7 @@ class Dialect:
     def _named(self) -> dict[str, Any]:
         """Package and file of each document that has a name."""
         found: dict[str, Any] = {}
-        own = [self.package] if self.package else []
-        for package in [*own, *(point.value for point in entry_points(group=self.group))]:
-            try:
-                entries = list(files(package).iterdir())
-            except (ModuleNotFoundError, TypeError) as e:
-                raise PnpError(
-                    f"the plugin package '{package}' of the entry point group {self.group} "
-                    f"cannot be imported: {e}"
-                ) from e
+        for package, entries in packages(self.group, self.package):
             for entry in entries:
                 if not entry.name.endswith(".yaml"):
                     continue

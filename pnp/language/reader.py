@@ -242,7 +242,7 @@ class _Reader:
         name = entry.value[words[0]]
         if not isinstance(name.value, str) or name.value not in REGISTRIES[role].names():
             other = [w for w, r in REGISTRIES.items() if w != role and name.value in r.names()]
-            cure = hint(str(name.value), REGISTRIES[role].names(), role + "s")
+            cure = REGISTRIES[role].missing(str(name.value))
             if other:
                 form = f"'{symbol}: {{{other[0]}: {name.value}}}'"
                 cure = f"it is {with_article(other[0])}: write {form}"

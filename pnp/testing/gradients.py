@@ -1,4 +1,4 @@
-"""Gradients by autograd beside central differences."""
+"""Gradients by autograd beside central differences, and results that have none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from pnp.errors import PnpError
 
 
 def wrong_gradient(
@@ -40,3 +42,18 @@ def wrong_gradient(
     if abs(given - true) <= relative * abs(true) + absolute * float(u.norm()):
         return ""
     return f"{given:.6g} along a direction where the result changes by {true:.6g}"
+
+
+def kept_gradient(result: Tensor) -> str:
+    """What is wrong with the result of a module without gradients, for inputs that need them; ''
+    if backward through it is a PnpError.
+    """
+    if not result.requires_grad:
+        return "drops gradients silently; a backward through it should be a PnpError"
+    try:
+        result.sum().backward()
+    except PnpError:
+        return ""
+    return (
+        "declares `differentiable = False`, but backward through it runs; it should be a PnpError"
+    )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pnp.interfaces import DataSolver, signature_of
 from pnp.kernels import resize_kernel
-from pnp.testing.gradients import wrong_gradient
+from pnp.testing.gradients import kept_gradient, wrong_gradient
 from pnp.testing.spatial import gap, near, observe_spatially
 
 
@@ -25,9 +25,11 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
         w = argmin |y - (x * w)|s|^2 + gamma H W |w - k|^2
 
     with shape, dtype and device kept, every image of a batch treated by itself, one kernel or
-    weight serving a whole batch, and gradients that are the derivatives of the result.  Where it
-    differs from the plain case, the solver declares it by the attributes of `DataSolver`.  A solver
-    with a `tolerance` is checked as a copy that iterates until it has converged.
+    weight serving a whole batch, the same result under `torch.no_grad`, and gradients that are the
+    derivatives of the result; where it declares `differentiable = False`, backward is a PnpError
+    (`pnp.gradients.without_gradient`).  Where it differs from the plain case, the solver declares
+    it by the attributes of `DataSolver`.  A solver with a `tolerance` is checked as a copy that
+    iterates until it has converged.
     A solver that gives the middle of its minimiser (`cropped`) is compared with a copy of `size`
     None, and the other laws are checked for that copy.
     """
@@ -44,7 +46,11 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
         case.keeps_shape_and_dtype(whole)
         case.treats_images_separately(exact)
         case.is_the_minimiser(exact)
-        case.has_true_gradients(exact)
+        case.runs_without_gradients(exact)
+        if solver.differentiable:
+            case.has_true_gradients(exact)
+        else:
+            case.refuses_gradients(exact)
 
 
 class _Case:
@@ -191,6 +197,20 @@ class _Case:
                 near(number, tensor),
                 "gives another result for a weight that is a number than for one that is a tensor",
             )
+
+    def runs_without_gradients(self, solver: DataSolver) -> None:
+        first = self.run(solver)
+        with torch.no_grad():
+            again = self.run(solver)
+        self.require(
+            near(first, again),
+            f"gives another result under torch.no_grad(), by up to {gap(first, again):.1e}",
+        )
+
+    def refuses_gradients(self, solver: DataSolver) -> None:
+        x = self.values["x"].clone().requires_grad_()
+        wrong = kept_gradient(self.run(solver, x=x))
+        self.require(not wrong, wrong)
 
     def has_true_gradients(self, solver: DataSolver) -> None:
         generator = torch.Generator().manual_seed(0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pnp.differences import gradient
+from pnp.gradients import root
 from pnp.interfaces import Image, Kernel, Level, Transform
 from pnp.options import Range
 from pnp.registry import transform
@@ -55,4 +56,4 @@ class Better(Transform):
 def total_variation(x: Tensor) -> Tensor:
     """Mean of the gradient's length over the pixels of the channels' mean: (B, 1, 1, 1)."""
     grey = x.mean(1, keepdim=True)
-    return gradient(grey).square().sum(0).sqrt().mean((1, 2, 3), keepdim=True)
+    return root(gradient(grey).square().sum(0)).mean((1, 2, 3), keepdim=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pnp.interfaces import Kernel, Transform
 from pnp.registry import transform
 
@@ -16,6 +18,8 @@ class StopGradient(Transform):
     Returns:
         The kernel (B, 1, K, K).
     """
+
+    differentiable: ClassVar = False
 
     def forward(self, k: Kernel) -> Kernel:
         """k without its history."""

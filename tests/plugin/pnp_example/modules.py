@@ -78,7 +78,8 @@ class Falling(Estimator):
     """Weights 1, 1/2, 1/3 ..."""
 
     def forward(self, y: Image, n: Number) -> Levels:
-        return 1 / torch.arange(1, n + 1, dtype=y.dtype).reshape(1, n, 1, 1)
+        steps = torch.arange(1, n + 1, dtype=y.dtype, device=y.device)
+        return (1 / steps).reshape(1, n, 1, 1).repeat(len(y), 1, 1, 1)
 
 
 @transform("negative")
