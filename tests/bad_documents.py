@@ -39,7 +39,7 @@ def line(given: str, text: str, says: str) -> Kind:
 
 CHAIN = {f"{i}.yaml": f"extends: ./{i + 1}.yaml\n" for i in range(150)}
 
-DOCUMENTS = Area(
+DOCUMENTS: Area = Area(
     "Pipelines",
     "Each problem is reported with its file and line, all of a file at once.",
     (
@@ -267,7 +267,7 @@ def training(given: str, text: str, says: str, files: dict[str, Content] | None 
     return Kind(given, f"train a.yaml {text}", says, made)
 
 
-RECIPES = Area(
+RECIPES: Area = Area(
     "Recipes and training",
     "`a.yaml` trains a network of two layers.",
     (
@@ -446,7 +446,7 @@ RIGHT = {
     "model.2.weight": torch.ones(3, 2, 3, 3),
     "model.2.bias": torch.ones(3),
 }
-WEIGHTS = Area(
+WEIGHTS: Area = Area(
     "Weights",
     "No code in a file is run. `net.yaml` is a network of two layers.",
     (
@@ -638,7 +638,7 @@ def prior(given: str, old: str, new: str, says: str) -> Kind:
     return plugin(given, PRIOR.replace(old, new), says)
 
 
-PLUGINS = Area(
+PLUGINS: Area = Area(
     "Plugins",
     "`a.py` registers a prior, which `mine.yaml` uses.",
     (

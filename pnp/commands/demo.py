@@ -33,10 +33,10 @@ def demo(out: str, run: Callable[[list[str]], int]) -> int:
     degraded, restored = folder / "degraded", folder / "restored"
     stem = f"{degraded / 'photograph'}_x{SCALE}"
     observation, scale = f"{stem}_lr.png", ["--scale", str(SCALE)]
+    blur = ["--kernel", KERNEL, "--sigma", SIGMA]
     known = ["--reference", f"{stem}_hr.png", "--boundary", "periodic"]
     for step in (
-        ["degrade", str(photograph), "-o", str(degraded), *scale, "--kernel", KERNEL]
-        + ["--sigma", SIGMA],
+        ["degrade", str(photograph), "-o", str(degraded), *scale, *blur],
         ["run", PIPELINE, observation, "-o", str(restored), *scale, *known],
     ):
         print(f"$ {shlex.join(['pnp', *step])}", flush=True)
