@@ -16,7 +16,7 @@ RELEASE = out/release
 RELEASE_PIP =
 RELEASED = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
-.PHONY: demo test quick long release-check clean
+.PHONY: demo test quick long gallery release-check clean
 
 demo: $(VENV)/installed
 	$(PNP) demo -o out/demo
@@ -34,6 +34,10 @@ quick: $(VENV)/tested
 
 long: $(VENV)/tested
 	$(BIN)/python -m pytest -q -m long
+
+# Draws the README's gallery, in a minute.
+gallery: $(VENV)/tested
+	$(BIN)/python benchmarks/gallery.py
 
 # Builds the wheel, installs it in an empty environment, and runs what a user runs first.
 release-check:
