@@ -36,7 +36,7 @@ long: $(VENV)/tested
 	$(BIN)/python -m pytest -q -m long
 
 # Draws the README's gallery, in a minute.
-gallery: $(VENV)/tested
+gallery: $(VENV)/installed
 	$(BIN)/python benchmarks/gallery.py
 
 # Builds the wheel, installs it in an empty environment, and runs what a user runs first.
