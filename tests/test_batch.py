@@ -116,10 +116,23 @@ def test_formats_and_the_picture_before_and_after(photos):
         pair[..., :20], read_image("photos/a.png").pixels
     )
     rgba = np.full((9, 9, 4), 128, np.uint8)
+    rgba[:, :4, 3] = 0
 
     Image.fromarray(rgba).save(photos / "clear.webp")
-    assert run(photos / "clear.webp", "-o", "out", "--format", "same") == 0
+    assert run(photos / "clear.webp", "-o", "out", "--format", "same", "--compare") == 0
     assert (photos.parent / "out" / "clear_x1.webp").is_file()
+    pair = read_image(photos.parent / "out" / "clear_x1_compare.png").pixels
+    assert (pair[..., :4] == 1).all() and (pair[..., 11:15] == 1).all()  # on white
+    assert pair[..., 4:9].max() == pair[..., 15:].max() == 191 / 255
+
+
+def test_files_of_other_kinds_in_a_folder_are_counted(photos, capsys):
+    (photos / "broken.png").unlink()
+    for name in ("one.gif", "two.GIF", "trip/raw.nef"):
+        (photos / name).write_bytes(b"anything")
+    assert run("photos", "-o", "out") == 0
+    said = capsys.readouterr().err
+    assert "only restored if they are named: 2 .gif, 1 .nef\n" in said and "1 .txt" not in said
 
 
 def test_without_a_pipeline_the_default_is_taken_and_named(photos, capsys):

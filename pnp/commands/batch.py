@@ -25,6 +25,7 @@ from pnp.commands.inputs import (
     hash_of,
     identity,
     names_of,
+    other_files,
     pipeline_and_images,
     usual_scale,
 )
@@ -71,6 +72,9 @@ class Batch:
         self.images, left_out = find_images(words, self.out)
         if left_out:
             print(f"{_listed(left_out)}: results of earlier runs, not restored", file=sys.stderr)
+        if others := other_files(words, self.out):
+            kinds = _listed([f"{number} {ending}" for ending, number in others.items()])
+            print(f"files that are only restored if they are named: {kinds}", file=sys.stderr)
         if args.reference and len(self.images) > 1:
             raise PnpError(
                 "--reference is the ground truth of one image, "

@@ -97,6 +97,21 @@ def find_images(words: Iterable[str], out: Path) -> tuple[list[Found], list[str]
     return list(found.values()), left_out
 
 
+def other_files(words: Iterable[str], out: Path) -> dict[str, int]:
+    """How many files of each ending the searched folders hold that are not taken for images."""
+    files = {
+        path
+        for folder in map(Path, words)
+        if folder.is_dir()
+        for path in folder.rglob("*")
+        if path.suffix.lower() not in (*SUFFIXES, *_TEXT)
+        and path.is_file()
+        and not _within(path, out, folder)
+        and not is_result(path)
+    }
+    return dict(sorted(Counter(path.suffix.lower() for path in files).items()))
+
+
 def is_result(path: Path) -> bool:
     """True if a record of an earlier run beside the file names it among its results."""
     stem = path.stem

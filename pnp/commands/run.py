@@ -24,6 +24,7 @@ from pnp.quality import enlarged
 from pnp.restoration import Restored, Restorer
 from pnp.result import State
 from pnp.trace import Recorder
+from pnp.transparency import enlarge
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,22 @@ def restore_file(
             recorder.save(paths["trace"])
             recorder.draw(paths["trace picture"])
         if options.compare:
-            write_image(paths["comparison"], before_and_after(image.visible(), restored))
+            write_image(paths["comparison"], before_and_after(image, restored))
         record["seconds"]["write"] = time.perf_counter() - written
         write_json(paths["record"], record)
     return _summary(path, paths, record)
 
 
-def before_and_after(y: Tensor, restored: Restored) -> Tensor:
-    """The observation, enlarged by bicubic interpolation, on the left, and the result beside it."""
+def before_and_after(image: ImageFile, restored: Restored) -> Tensor:
+    """The observation, enlarged by bicubic interpolation, on the left, and the result beside it.
+
+    Transparent pixels are shown on white.
+    """
     x = restored.image
-    before = enlarged(y, x, restored.record["align"]).clamp(0, 1)
+    before = enlarged(image.visible(), x, restored.record["align"]).clamp(0, 1)
+    if image.alpha is not None:
+        opaque = enlarge(image.alpha, x.shape[-2], x.shape[-1]).clamp(0, 1)
+        before, x = (1 - opaque * (1 - picture) for picture in (before, x))
     line = torch.ones(*x.shape[:-1], max(2, x.shape[-1] // 200))
     return torch.cat((before, line, x), -1)
 
