@@ -142,8 +142,9 @@ def panels(case: Case, y: Tensor, restored: Restored) -> dict[str, Tensor]:
         f" {quality[name]:.1f} dB" if name in quality else ""
         for name in ("psnr_before", "psnr_after")
     )
+    shown = ", here the middle" if case.scale * y.shape[-1] > PANEL[0] else ""
     return {
-        f"given: {y.shape[-1]} x {y.shape[-2]} pixels": build("nearest")(y, case.scale),
+        f"given: {y.shape[-1]} x {y.shape[-2]} pixels{shown}": build("nearest")(y, case.scale),
         f"bicubic{before}": build("bicubic")(y, case.scale),
         f"restored{after}": restored.image,
     }
