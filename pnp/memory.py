@@ -256,8 +256,11 @@ class Probe:
                 module.register_forward_hook(leave),
             ]
         try:
-            with _undisturbed(), alive:
-                run_image(pipeline, given.pop("y"), given, boundary=boundary)
+            with _undisturbed(), alive, torch.no_grad():
+                if "y" in given:
+                    run_image(pipeline, given.pop("y"), given, boundary=boundary)
+                else:
+                    pipeline(**given)
         finally:
             for handle in handles:
                 handle.remove()
