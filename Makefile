@@ -9,7 +9,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 install = $(PIP) install --editable '$(1)' > $(VENV)/install.log 2>&1 || { cat $(VENV)/install.log; exit 1; }
 
 # Test files that `make quick` leaves out.
-SLOW = train packaging typing files looking_up fuzz kernel_networks figures paper_tables bad_inputs
+SLOW = train packaging typing files looking_up fuzz kernel_networks figures paper_tables bad_inputs \
+	boundaries memory new again plugins small_images docs compare compare_command batch
 
 # Where `make release-check` installs the wheel, and options of pip for it, such as an index.
 RELEASE = out/release
