@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pnp.checkpoint_files import SUFFIXES
 from pnp.comparing.reader import COMPARISONS
-from pnp.document import Node, read_file
+from pnp.document import Node
 from pnp.errors import PnpError, nearest, with_article
 from pnp.language.layers import Dialect
 from pnp.language.reader import PIPELINES
@@ -28,7 +29,8 @@ def split_kind(name: str) -> tuple[str | None, str]:
 
 def is_path(name: str) -> bool:
     """True for what names a file rather than something of the package."""
-    return name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name or Path(name).is_dir()
+    file = name.lower().endswith((".yaml", ".yml", *SUFFIXES))
+    return file or "/" in name or "\\" in name or Path(name).is_dir()
 
 
 def dialect_of(name: str) -> tuple[Dialect, str]:
@@ -85,7 +87,7 @@ def _of_file(name: str) -> Dialect:
     """The kind of a file: that whose own keys it has, else that of the document it extends."""
     try:
         path, shown = PIPELINES.find(name)
-        document = read_file(path, shown)
+        document = PIPELINES.document(path, shown)
     except PnpError:
         return PIPELINES  # which says what is wrong with it
     if not document.is_map:
