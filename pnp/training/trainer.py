@@ -39,7 +39,7 @@ from pnp.training.optimiser import LearningRate, make_optimiser
 from pnp.training.processes import Interrupt, agreed, fabric_for
 from pnp.training.recipe import Recipe
 from pnp.training.run_folder import PRE_DECAY, Checkpoint, Run
-from pnp.training.run_pipeline import write_pipeline
+from pnp.training.run_pipeline import pipeline_in_header, write_pipeline
 from pnp.training.shipping import export
 from pnp.training.start import prepare
 from pnp.training.validation import Validation, draw, write_samples
@@ -276,7 +276,11 @@ class Trainer:
             _log.warning(
                 "no step was made: the time was over before the first one; allow more --minutes"
             )
+        symbols = {name.partition(".")[0] for name in self.averaged.learned}
+        runs = pipeline_in_header(recipe, self.pipeline, symbols)
         facts = {
+            "name": recipe.name,
+            **({"pipeline": runs} if runs else {}),
             "recipe": recipe.command,
             "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
             "steps": self.step,
@@ -290,7 +294,6 @@ class Trainer:
         def measure(pipeline: Pipeline) -> dict[str, float]:
             return validation.metrics(Objective(pipeline, recipe))[0]
 
-        symbols = {name.partition(".")[0] for name in self.averaged.learned}
         with self.averaged:
             path = self.folder.folder / "weights.safetensors"
             self.entry = export(path, self.pipeline, symbols, measure, facts)
