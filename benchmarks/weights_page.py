@@ -22,7 +22,7 @@ ROOT = HERE.parent
 
 
 def earlier_versions() -> dict[str, str]:
-    """By the sha256 of a file of weights, that of its tensors, for all versions in git's history."""
+    """By the sha256 of a file of weights, that of its tensors, for all versions that git knows."""
     known: dict[str, str] = {}
     listed = _git("log", "--all", "--format=", "--raw", "--no-abbrev", "--", "*.safetensors")
     blobs = {line.split()[3] for line in listed.decode().splitlines()} - {"0" * 40}

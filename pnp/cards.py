@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import safetensors
 
 from pnp.bibliography import bibtex
 from pnp.checkpoints import PRETRAINED, manifest
-from pnp.citations import keys_of
 from pnp.errors import PnpError
 from pnp.files import atomic
 from pnp.headers import read_entry, tensors_digest
@@ -53,9 +53,11 @@ PAGE = """\
 # Pretrained weights
 
 The files in `pnp/weights`, each with its card.
-A file says the same of itself in its header: `pnp show FILE` prints the card, and `pnp run FILE photo.png` runs the pipeline that it names.
+A file says the same of itself in its header: `pnp show FILE` prints the card, and
+`pnp run FILE photo.png` runs the pipeline that it names.
 This page is made from the headers by `make weights`.
-[Training](training.md#pretrained-weights) has the commands that make each file, [results](results.md) what pipelines reach with it.
+[Training](training.md#pretrained-weights) has the commands that make each file, and
+[results](results.md) what pipelines reach with it.
 
 ## Data and licence
 
@@ -94,7 +96,10 @@ def facts(path: Path, shown: str = "") -> dict[str, str]:
         "pnp": entry.get("version", ""),
         "sha256 of the tensors": tensors_digest(path)[:12],
     }
-    return {topic: text for topic, text in found.items() if text}
+    printable = {
+        topic: "".join(c if c.isprintable() else " " for c in text) for topic, text in found.items()
+    }
+    return {topic: text for topic, text in printable.items() if text}
 
 
 def card(path: Path, shown: str = "") -> str:
@@ -105,9 +110,9 @@ def card(path: Path, shown: str = "") -> str:
     found |= {"terms": terms(entry.get("data", ""), licence), "limits": LIMITS}
     spec = _spec(path, entry)
     if spec is not None:
-        found["use"] = command(spec, shown)
+        found["use"] = command(spec, shown if path.name == Path(shown).name else entry["pipeline"])
     width = max(map(len, found))
-    lines = [f"{entry.get('name', path.stem)}: {_purpose(entry)}"]
+    lines = [f"{path.stem if spec is None else entry.get('name', path.stem)}: {_purpose(entry)}"]
     for topic, text in found.items():
         if text:
             lines += textwrap.wrap(
@@ -121,30 +126,39 @@ def card(path: Path, shown: str = "") -> str:
     return "\n".join(lines)
 
 
-def markdown(path: Path, name: str, links: bool = True) -> str:
+def markdown(path: Path, name: str, source: str = "") -> str:
     """The card of a file of weights in Markdown, without heading.
 
     Args:
         path: The file.
         name: Its name in a pipeline.
-        links: True to link pipelines as seen from docs/.
+        source: What `pnp run` is given, for a card that stands alone; by default a pipeline of the
+            package, or the file, with links as seen from docs/.
     """
     entry, found = read_entry(path), facts(path)
     spec = _spec(path, entry)
     lines = [f"{_purpose(entry)}.", "", "| | |", "|---|---|"]
     for topic, text in found.items():
         word = text.partition(":")[0]
-        if topic == "pipeline" and links and word in PIPELINES.names():
+        if topic == "pipeline" and not source and word in PIPELINES.names():
             text = text.replace(word, f"[{word}](../pipelines/{word}.yaml)", 1)
-        lines.append(f"| {topic} | {text} |")
+        elif topic == "pipeline" and text.startswith("{"):
+            text = f"`{text}`"
+        lines.append(f"| {topic} | {text.replace('|', '/')} |")
     lines.append("")
     if spec is not None:
-        known = entry["pipeline"] in PIPELINES.names()
-        source = entry["pipeline"] if known else f"pnp/weights/{name}.safetensors"
-        lines += ["```sh", command(spec, source), "```", ""]
+        named = entry["pipeline"] in PIPELINES.names()
+        given = source or (entry["pipeline"] if named else f"pnp/weights/{name}.safetensors")
+        lines += ["```sh", command(spec, given), "```", ""]
     roles = ((s, r, m) for s, m in entry.get("modules", {}).items() for r in REGISTRIES if r in m)
     own = [f"`{s}: {{{role}: {m[role]}, weights: {name}}}`" for s, role, m in roles]
     lines += [f"In a pipeline of your own: {', '.join(own)}.", ""] if own else []
+    if found.get("pipeline") == "in the header":
+        kind = "yaml" if source else "yaml fragment"
+        lines += [f"```{kind}", entry["pipeline"].rstrip("\n"), "```", ""]
+    if source:
+        said = (terms(entry.get("data", ""), entry.get("licence", "not stated")), LIMITS)
+        lines += [line for text in said if text for line in (text, "")]
     keys = _cited(entry)
     lines += ["```bibtex", bibtex(keys), "```", ""] if keys else []
     return "\n".join(lines)
@@ -209,13 +223,8 @@ def _network(named: tuple[str, dict[str, Any]]) -> str:
 
 def _parameters(path: Path, entry: dict[str, Any]) -> str:
     with safetensors.safe_open(path, "pt") as file:
-        shapes = [file.get_slice(key).get_shape() for key in file.keys()]
-    count = 0
-    for shape in shapes:
-        size = 1
-        for side in shape:
-            size *= side
-        count += size
+        names = file.keys()
+        count = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     precision = f" in {entry['precision']} precision" if "precision" in entry else ""
     return f"{count:,}{precision}, {path.stat().st_size / 1e6:.1f} MB"
 
@@ -237,8 +246,9 @@ def _pipeline(path: Path, entry: dict[str, Any]) -> str:
     spec = _spec(path, entry)
     if spec is None:
         return ""
-    named = text if len(text.splitlines()) < 2 else "in the header"
-    return f"{named}: {spec.about}" if spec.about else named
+    if text in PIPELINES.names():
+        return f"{text}: {spec.about}" if spec.about else text
+    return text if len(text.splitlines()) < 2 else "in the header"
 
 
 def _range(trained: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from pnp.commands.arguments import (
     add_changes,
     add_common,
     add_compare,
+    add_convert,
     add_degrade,
     add_figure,
     add_new,
@@ -195,9 +196,7 @@ def _parser() -> Parser:
     diff.add_argument("b", metavar="B")
     cite = command("cite", "print BibTeX for a pipeline and its modules", chosen)
     cite.add_argument("pipeline", metavar="PIPELINE")
-    convert = command("convert", "convert a public checkpoint to safetensors")
-    convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
-    convert.add_argument("target", metavar="OUT", help=".safetensors")
+    add_convert(command("convert", "convert a checkpoint, or a part of it, to safetensors"))
     schema = command("schema", "print a JSON Schema, by which editors know the YAML files")
     kinds = ("pipeline", "recipe", "comparison")
     schema.add_argument("kind", choices=kinds, help="the kind of file")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
+from typing import Any
 
 from pnp.decoders import first_line
 from pnp.errors import PnpError
@@ -18,11 +19,12 @@ _FORM = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCI
 
 
 @functools.lru_cache(maxsize=16)
-def fetch(name: str) -> Path:
+def fetch(name: str, **options: Any) -> Path:
     """The configuration of a pipeline, with its weights beside it, from the hub or its cache.
 
     Args:
         name: `hf:owner/name`, or with `@` and a branch, a tag or a commit.
+        options: Of `huggingface_hub.snapshot_download`.
     Raises:
         PnpError: There is no such repository or revision, it holds no pipeline, or it is neither in
             the cache nor within reach.
@@ -35,7 +37,7 @@ def fetch(name: str) -> Path:
     repository, _, revision = name.removeprefix(HUB).partition("@")
     try:
         found = huggingface_hub.snapshot_download(
-            repository, revision=revision or None, allow_patterns=list(FILES)
+            repository, revision=revision or None, allow_patterns=list(FILES), **options
         )
     except errors.RepositoryNotFoundError as e:
         told = "the hub has no such repository, or you have no access to it"
@@ -46,7 +48,7 @@ def fetch(name: str) -> Path:
         raise PnpError(f"{name}: {first_line(e)}; write hf:owner/name") from e
     except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError) as e:
         told = "the hub cannot be reached, and the pipeline is not in its cache"
-        raise PnpError(f"{name}: {told} ({first_line(e)}); look at the network") from e
+        raise PnpError(f"{name}: {told}; look at the network, or at the name") from e
     missing = [file for file in FILES if not (Path(found) / file).is_file()]
     if missing:
         told = f"the repository holds no pipeline of pnp: it has no {' and no '.join(missing)}"

@@ -25,7 +25,7 @@ _VERSIONS = ("versions", "plugins")
 
 
 def made_with(spec: Spec, device: torch.device, random_weights: bool = False) -> dict[str, Any]:
-    """Checksums of the weights' tensors by source, versions of plugins and programs, and the machine."""
+    """Checksums of the weights' tensors by source, versions of plugins and programs, machine."""
     groups = [*(registry.package for registry in REGISTRIES.values()), "pnp.pipelines"]
     owners = [point.dist for group in groups for point in entry_points(group=group)]
     return {

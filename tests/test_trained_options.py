@@ -8,8 +8,10 @@ import yaml
 from safetensors.torch import save_file
 
 import pnp
-from pnp.checkpoints import PRETRAINED, convert, manifest
+from pnp.checkpoint_files import read_checkpoint
+from pnp.checkpoints import PRETRAINED, manifest
 from pnp.cli import main
+from pnp.conversion import convert
 from pnp.errors import PipelineError
 from pnp.headers import metadata_of, read_metadata
 from pnp.language.reader import read_spec
@@ -57,7 +59,7 @@ def test_every_file_of_the_package_says_how_it_was_trained():
     assert files
     for file in files:
         name = file.relative_to(PRETRAINED).with_suffix("").as_posix()
-        tensors = {key.partition(".")[0] for key in pnp.checkpoints.read_checkpoint(file)}
+        tensors = {key.partition(".")[0] for key in read_checkpoint(file)}
         assert set(trained_modules(name)) == tensors
 
 

@@ -260,6 +260,17 @@ def _add_measured(command: argparse.ArgumentParser) -> None:
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 
 
+def add_convert(convert: argparse.ArgumentParser) -> None:
+    """The arguments of `pnp convert`."""
+    convert.usage = "pnp convert IN OUT [--part P], or pnp convert IN [--part P] -o OUT"
+    add = convert.add_argument
+    add("source", metavar="IN", help=".pth, .pt, .ckpt, .safetensors, or the name of weights")
+    add("target", metavar="OUT", nargs="?", help=".safetensors")
+    add("-o", "--out", metavar="OUT", help="the same")
+    part = "write this part alone, without 'P.' in its names, for other programs"
+    add("--part", metavar="P", help=part)
+
+
 def add_new(new: argparse.ArgumentParser) -> None:
     """The arguments of `pnp new`."""
     new.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))

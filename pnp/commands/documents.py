@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pnp.checkpoint_files import SUFFIXES
+from pnp.checkpoints import manifest
 from pnp.comparing.reader import COMPARISONS
 from pnp.document import Node
 from pnp.errors import PnpError, nearest, with_article
@@ -64,6 +65,7 @@ def also_called(name: str, but: str) -> list[str]:
     """What else has this name, as it is written: 'recipe:ikrnet-small'; `but` is the kind known."""
     kinds = [noun for noun, d in DIALECTS.items() if noun != but and name in d.names()]
     kinds += [role for role, r in REGISTRIES.items() if role != but and name in r.names()]
+    kinds += ["weights"] if but != "weights" and "sha256" in manifest().get(name, {}) else []
     return [f"{kind}:{name}" for kind in kinds]
 
 

@@ -28,7 +28,7 @@ from pnp.registry import REGISTRIES
 
 CONFIG, MODEL = "config.json", "model.safetensors"
 """The files of a folder as huggingface_hub writes it (`pnp.hub`)."""
-_OUTSIDE = {"deepinv": "downloads or reads what its options name"}
+OUTSIDE = {"deepinv": "downloads or reads what its options name"}
 """Priors that are not built for a pipeline of others, and why."""
 
 
@@ -156,8 +156,8 @@ def _bound(dialect: Dialect, own: Node, file: Path, name: str) -> Node:
         if not module.is_map:
             continue
         prior = module.value.get("prior")
-        if prior is not None and prior.value in _OUTSIDE:
-            reason = _OUTSIDE[prior.value]
+        if prior is not None and prior.value in OUTSIDE:
+            reason = OUTSIDE[prior.value]
             message = (
                 f"{symbol}: the prior {prior.value} {reason}, so it is not built from a header"
             )

@@ -35,9 +35,7 @@ def write_pipeline(
         temporary.write_text(_text(weights.name, recipe, pipeline, trained), encoding="utf-8")
 
 
-def pipeline_in_header(
-    recipe: Recipe, pipeline: Pipeline, trained: Collection[str]
-) -> str | None:
+def pipeline_in_header(recipe: Recipe, pipeline: Pipeline, trained: Collection[str]) -> str | None:
     """The pipeline of a recipe as its weights say it in their header: without files other than the
     weights themselves.  None if it restores no image, or needs the ground truth.
     """

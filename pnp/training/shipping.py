@@ -164,12 +164,16 @@ def describe_all(folder: Path = PRETRAINED) -> list[str]:
     """
     before = read_manifest(folder)
     after = {
-        name: _described(folder / f"{name}.safetensors", name, entry) if "sha256" in entry else entry
+        name: _described(folder / f"{name}.safetensors", name, entry)
+        if "sha256" in entry
+        else entry
         for name, entry in before.items()
     }
     if after != before:
         _write_manifest(folder, after)
-    return [name for name, entry in after.items() if entry.get("sha256") != before[name].get("sha256")]
+    return [
+        name for name, entry in after.items() if entry.get("sha256") != before[name].get("sha256")
+    ]
 
 
 def pipeline_with(name: str) -> str | None:
