@@ -53,10 +53,10 @@ PAGE = """\
 # Pretrained weights
 
 The files in `pnp/weights`, each with its card.
-A file says the same of itself in its header: `pnp show FILE` prints the card, and
+A file says the same of itself in its header: `pnp show FILE` prints the card, and \
 `pnp run FILE photo.png` runs the pipeline that it names.
 This page is made from the headers by `make weights`.
-[Training](training.md#pretrained-weights) has the commands that make each file, and
+[Training](training.md#pretrained-weights) has the commands that make each file, and \
 [results](results.md) what pipelines reach with it.
 
 ## Data and licence

@@ -4,7 +4,7 @@
     pipeline = pnp.load("hf:owner/name@revision")
 
 A folder holds `config.json` with the pipeline as YAML, `model.safetensors` with all its weights,
-and a model card, README.md.  What is read of it, and what is refused, is in `pnp.language.embedded`.
+and a model card, README.md.  What is read and refused is in `pnp.language.embedded`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class HubPipeline(Pipeline, PyTorchModelHubMixin):
     It shares the modules of the pipeline that it is made of.
     """
 
-    _hub_mixin_config: ClassVar = {}  # so that the mixin does not make one of the constructor's
+    _hub_mixin_config = {}  # so that the mixin does not make one of the constructor's
     name, licence, repository = "", "", ""
 
     @classmethod

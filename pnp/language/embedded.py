@@ -60,7 +60,10 @@ def read_embedded(dialect: Dialect, path: Path, shown: str) -> Node:
     where = f"{shown} (its header)" if not config else shown
     own = _own_document(dialect, text, where)
     file, name = path.with_name(MODEL) if config else path, str(entry.get("name", ""))
-    return _bound(dialect, _with_itself(own, file), file, name)
+    found = _bound(dialect, _with_itself(own, file), file, name)
+    if not config:
+        _check_reads(found, file, shown, name)
+    return found
 
 
 def _without(path: Path, entry: dict[str, Any]) -> str:
@@ -134,7 +137,7 @@ def _with_itself(own: Node, file: Path) -> Node:
             message = f"{source} is another file, which a pipeline in a header, or of the hub,"
             cure = f"a file without a folder is its own: weights: {MODEL}"
             raise PipelineError([Problem(weights.origin, f"{message} cannot read", cure)])
-        return _with_weights(holder, file, part, weights.origin)
+        return Node({**holder.value, "weights": _source(file, part, weights.origin)}, holder.origin)
 
     own = found(own)
     modules = own.value.get("modules")
@@ -146,34 +149,51 @@ def _with_itself(own: Node, file: Path) -> Node:
 
 def _bound(dialect: Dialect, own: Node, file: Path, name: str) -> Node:
     """The document with the file wherever its pipeline, or one that it extends, names `name`."""
-    merged = dialect.extended(own)
+    merged = dialect.extended(own).value
+    modules = merged.get("modules")
+    modules = modules.value if modules is not None and modules.is_map else {}
+    _refuse_outside(modules)
     value = dict(own.value)
-    weights = merged.value.get("weights")
-    if weights is not None and weights.value == name:
-        value["weights"] = Node(str(file), weights.origin)
-    modules = merged.value.get("modules")
-    for symbol, module in modules.value.items() if modules is not None and modules.is_map else ():
-        if not module.is_map:
-            continue
-        prior = module.value.get("prior")
-        if prior is not None and prior.value in OUTSIDE:
-            reason = OUTSIDE[prior.value]
-            message = (
-                f"{symbol}: the prior {prior.value} {reason}, so it is not built from a header"
-            )
-            raise PipelineError([Problem(prior.origin, message, "write the pipeline as a file")])
-        weights = module.value.get("weights")
-        if weights is None or not isinstance(weights.value, str):
-            continue
-        source, part = split_source(weights.value)
-        if source == name:
+    if (found := _named(merged.get("weights"), name)) is not None:
+        value["weights"] = _source(file, found[0], own.origin)
+    for symbol, module in modules.items():
+        found = _named(module.value.get("weights"), name) if module.is_map else None
+        if found is not None:
             changed = value.get("modules", Node({}, own.origin))
-            entry = changed.value.get(symbol, Node({}, module.origin))
-            entry = _with_weights(entry, file, part, weights.origin)
+            entry = changed.value.get(symbol, Node({}, own.origin))
+            entry = Node(
+                {**entry.value, "weights": _source(file, *found, own.origin)}, entry.origin
+            )
             value["modules"] = Node({**changed.value, symbol: entry}, changed.origin)
     return Node(value, own.origin)
 
 
-def _with_weights(holder: Node, file: Path, part: str | None, origin: Origin) -> Node:
-    source = f"{file}#{part}" if part else str(file)
-    return Node({**holder.value, "weights": Node(source, origin)}, holder.origin)
+def _named(weights: Node | None, name: str) -> tuple[str | None] | None:
+    """The part of the weights called `name` that is written, None for other weights."""
+    if weights is None or not isinstance(weights.value, str):
+        return None
+    source, part = split_source(weights.value)
+    return (part,) if source == name else None
+
+
+def _refuse_outside(modules: dict[str, Node]) -> None:
+    for symbol, module in modules.items():
+        prior = module.value.get("prior") if module.is_map else None
+        if prior is not None and prior.value in OUTSIDE:
+            reason = f"{OUTSIDE[prior.value]}, so it is not built from a header"
+            message = f"{symbol}: the prior {prior.value} {reason}"
+            raise PipelineError([Problem(prior.origin, message, "write the pipeline as a file")])
+
+
+def _source(file: Path, part: str | None, origin: Origin) -> Node:
+    return Node(f"{file}#{part}" if part else str(file), origin)
+
+
+def _check_reads(document: Node, file: Path, shown: str, name: str) -> None:
+    """PnpError if the pipeline of a header reads no weights of its file."""
+    modules = document.value.get("modules", Node({}, document.origin))
+    holders = [document, *(modules.value.values() if modules.is_map else ())]
+    sources = [holder.value.get("weights") for holder in holders if holder.is_map]
+    if not any(s is not None and str(s.value).startswith(str(file)) for s in sources):
+        told = f"the pipeline of its header reads no weights called '{name}'"
+        raise PnpError(f"{shown}: {told}; write: pnp run PIPELINE IMAGE --set weights={shown}")
