@@ -71,22 +71,12 @@ This page is made from the headers by `make weights`.
 """
 
 
-def facts(path: Path, shown: str = "") -> dict[str, str]:
-    """What a file of weights says of itself, in words by topic.
-
-    Raises:
-        PnpError: It is damaged, or its header says nothing of pnp.
-    """
-    entry = read_entry(path, shown)
-    if not entry:
-        raise PnpError(
-            f"{shown or path}: its header says nothing of pnp, so there is no card; "
-            "pnp run PIPELINE IMAGE --set weights=FILE uses it"
-        )
+def _facts(path: Path, entry: dict[str, Any], spec: Spec | None) -> dict[str, str]:
+    """What a file of weights says of itself, in words by topic."""
     found = {
         "networks": "; ".join(map(_network, entry.get("modules", {}).items())),
         "parameters": _parameters(path, entry),
-        "pipeline": _pipeline(path, entry),
+        "pipeline": _pipeline(entry, spec),
         "trained for": _range(entry.get("trained", {})),
         "recipe": entry.get("recipe", ""),
         "training": _training(entry),
@@ -103,12 +93,24 @@ def facts(path: Path, shown: str = "") -> dict[str, str]:
 
 
 def card(path: Path, shown: str = "") -> str:
-    """The card of a file of weights as lines of text, for a terminal."""
+    """The card of a file of weights as lines of text, for a terminal.
+
+    Args:
+        path: The file.
+        shown: Its name in messages.
+    Raises:
+        PnpError: It is damaged, or its header says nothing of pnp.
+    """
     shown = shown or str(path)
-    found, entry = facts(path, shown), read_entry(path, shown)
-    licence = entry.get("licence", "not stated")
+    entry = read_entry(path, shown)
+    if not entry:
+        raise PnpError(
+            f"{shown}: its header says nothing of pnp, so there is no card; "
+            "pnp run PIPELINE IMAGE --set weights=FILE uses it"
+        )
+    spec = read_spec(str(path)) if "pipeline" in entry else None
+    found, licence = _facts(path, entry, spec), entry.get("licence", "not stated")
     found |= {"terms": terms(entry.get("data", ""), licence), "limits": LIMITS}
-    spec = _spec(path, entry)
     if spec is not None:
         found["use"] = command(spec, shown if path.name == Path(shown).name else entry["pipeline"])
     width = max(map(len, found))
@@ -135,8 +137,9 @@ def markdown(path: Path, name: str, source: str = "") -> str:
         source: What `pnp run` is given, for a card that stands alone; by default a pipeline of the
             package, or the file, with links as seen from docs/.
     """
-    entry, found = read_entry(path), facts(path)
-    spec = _spec(path, entry)
+    entry = read_entry(path)
+    spec = read_spec(str(path)) if "pipeline" in entry else None
+    found = _facts(path, entry, spec)
     lines = [f"{_purpose(entry)}.", "", "| | |", "|---|---|"]
     for topic, text in found.items():
         word = text.partition(":")[0]
@@ -198,10 +201,6 @@ def write_page(path: Path) -> None:
         temporary.write_text(page(), encoding="utf-8")
 
 
-def _spec(path: Path, entry: dict[str, Any]) -> Spec | None:
-    return read_spec(str(path)) if entry.get("pipeline") else None
-
-
 def _cited(entry: dict[str, Any]) -> list[str]:
     """What the networks of a file cite, and its pipeline if it is called like the weights."""
     keys = {}
@@ -240,10 +239,9 @@ def _purpose(entry: dict[str, Any]) -> str:
     return ". ".join(dict.fromkeys(said)) or "weights"
 
 
-def _pipeline(path: Path, entry: dict[str, Any]) -> str:
-    """Its name, or its YAML if that is short, and what it is."""
+def _pipeline(entry: dict[str, Any], spec: Spec | None) -> str:
+    """Its name and what it is, or its YAML if that is short."""
     text: str = entry.get("pipeline", "")
-    spec = _spec(path, entry)
     if spec is None:
         return ""
     if text in PIPELINES.names():
