@@ -40,7 +40,7 @@ def hub(given: str, config: str, says: str) -> Kind:
     return Kind(given, "run folder photo.png", says, saved(config))
 
 
-HEADERS = Area(
+HEADERS: Area = Area(
     "Headers of weights, and the hub",
     "A file of weights is run as its header says. Headers and folders may be written by others: "
     "they run no code and name no other file. The hub is out of reach here.",

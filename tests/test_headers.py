@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = [name for name, entry in manifest().items() if "sha256" in entry]
 SMALL = "{prior: drunet, nc: [4, 4, 4, 4], nb: 1, weights: model.safetensors}"
 EMBEDDED = f"given: [y]\nmodules:\n  P: {SMALL}\nafter:\n  - x = P(y, 0.1)\nreturn: [x]\n"
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "version": "0.1.0",
     "recipe": "mine",
     "data": "one image",
@@ -111,7 +112,7 @@ def test_describing_writes_headers_and_checksums_and_then_nothing():
     folder.mkdir()
     made("weights/denoise-mine.safetensors")
     other = {"recipe": "joint"}
-    before = {"denoise-mine": {"sha256": "0", **ENTRY, "licence": "MIT"}, "ikrnet/P": other}
+    before: dict[str, Any] = {"denoise-mine": {"sha256": "0", **ENTRY, "licence": "MIT"}, "ikrnet/P": other}
     before["denoise-mine"].pop("modules")
     (folder / "manifest.yaml").write_text(yaml.safe_dump(before))
     assert describe_all(folder) == ["denoise-mine"]
@@ -169,7 +170,7 @@ def test_an_embedded_pipeline_runs_wherever_the_file_is(folder):
     Path("w.safetensors").rename("elsewhere/renamed.safetensors")
     pipeline = pnp.load("elsewhere/renamed.safetensors")
     y = read_image("photo.png").pixels
-    expected = pipeline.P(y, torch.full((1, 1, 1, 1), 0.1))
+    expected = pipeline.parts["P"](y, torch.full((1, 1, 1, 1), 0.1))
     assert torch.equal(pipeline(y=y).x, expected)
     Path("over.yaml").write_text("extends: elsewhere/renamed.safetensors\nafter: ['x = P(y, 0)']\n")
     assert not torch.equal(pnp.load("over.yaml")(y=y).x, expected)
