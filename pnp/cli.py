@@ -179,7 +179,7 @@ def _parser() -> Parser:
     what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
     show = command("show", "print a pipeline with its cost, a recipe, a module ...", chosen)
-    told = "a name (recipe:NAME if two share it), a file"
+    told = "a name (recipe:NAME, weights:NAME if two share it), a file"
     show.add_argument("pipeline", metavar="NAME", help=told)
     size = f"size of the result for which the cost is computed ({DEFAULT})"
     show.add_argument("--size", metavar="HxW", default="1024x1024", help=size)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from weights_page import rename
 
 import pnp
 from pnp.cards import PAGE, TERMS, card, page
@@ -112,7 +113,10 @@ def test_describing_writes_headers_and_checksums_and_then_nothing():
     folder.mkdir()
     made("weights/denoise-mine.safetensors")
     other = {"recipe": "joint"}
-    before: dict[str, Any] = {"denoise-mine": {"sha256": "0", **ENTRY, "licence": "MIT"}, "ikrnet/P": other}
+    before: dict[str, Any] = {
+        "denoise-mine": {"sha256": "0", **ENTRY, "licence": "MIT"},
+        "ikrnet/P": other,
+    }
     before["denoise-mine"].pop("modules")
     (folder / "manifest.yaml").write_text(yaml.safe_dump(before))
     assert describe_all(folder) == ["denoise-mine"]
@@ -123,6 +127,15 @@ def test_describing_writes_headers_and_checksums_and_then_nothing():
     content = (folder / "manifest.yaml").read_bytes()
     assert describe_all(folder) == [] and (folder / "manifest.yaml").read_bytes() == content
     assert describe_all() == [], "`make weights` writes them"
+
+
+def test_rows_are_renamed_from_files_to_tensors(folder):
+    rows = folder / "rows.csv"
+    known = {"a" * 64: "b" * 64, "c" * 64: "d" * 64}
+    rows.write_text(f"w v,{'a' * 12} {'c' * 12},{'e' * 12}\n{'a' * 64},{'f' * 64},{'a' * 13}\n")
+    assert rename(rows, known) and not rename(rows, known)
+    said = f"w v,{'b' * 12} {'d' * 12},{'e' * 12}\n{'b' * 64},{'f' * 64},{'a' * 13}\n"
+    assert rows.read_text() == said
 
 
 def test_the_pipeline_of_weights_is_one_that_reads_them():

@@ -468,6 +468,8 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     assert main([*command, "-s", "2", "-o", str(tmp_path / "alone"), "--sigma", "0"]) == 0
     stems = [next((tmp_path / folder).glob("*_x2.png")) for folder in ("restored", "alone")]
     assert stems[0].read_bytes() == stems[1].read_bytes(), "the header names the run's pipeline"
+    before = read_entry(tmp_path / "run" / "pre-decay.safetensors")
+    assert before["recipe"] == entry["recipe"] and before["licence"] == "CC0-1.0"
     (tmp_path / "pre_decay").mkdir()
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped", tmp_path / "pre_decay")
     modules = trained_modules(str(target))

@@ -43,8 +43,9 @@ def add_run(run: argparse.ArgumentParser) -> None:
         "words",
         metavar="IMAGE",
         nargs="*",
-        help="a pipeline (a name, see pnp list, or a YAML file; without it, a blind one that fits "
-        "photographs), then the observations y: PNG, TIFF, JPEG, WebP, .npy ..., or folders",
+        help="a pipeline (a name, see pnp list, a YAML file, weights whose header names one, or "
+        "hf:owner/name; without it, a blind one that fits photographs), then the observations y: "
+        "PNG, TIFF, JPEG, WebP, .npy ..., or folders",
     )
     add(
         "-o",

@@ -238,7 +238,7 @@ class Trainer:
             }
             self.folder.save(self.averaged.learned, self.averaged.ema, state, name)
             if self.rate.decay == 1:
-                self.folder.save_pre_decay(self.averaged.learned)
+                self.folder.save_pre_decay(self.averaged.learned, self._facts())
         self.clock.has_saved(self.step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -287,18 +287,7 @@ class Trainer:
             )
         symbols = {name.partition(".")[0] for name in self.averaged.learned}
         runs = pipeline_in_header(recipe, self.pipeline, symbols)
-        facts = {
-            "name": recipe.name,
-            **({"pipeline": runs} if runs else {}),
-            "recipe": recipe.command,
-            "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
-            "steps": self.step,
-            "batch": recipe.batch,
-            "minutes": round(self.clock.seconds() / 60),
-            "machine": machine(self.fabric.device),
-            "licence": self.licence or "not stated",
-            "trained": recipe.range,
-        }
+        facts = {**({"pipeline": runs} if runs else {}), **self._facts()}
 
         def measure(pipeline: Pipeline) -> dict[str, float]:
             return validation.metrics(Objective(pipeline, recipe))[0]
@@ -309,6 +298,21 @@ class Trainer:
         write_pipeline(path, recipe, self.pipeline, symbols)
         if self.trained_on:
             write_fingerprints(beside(path), self.trained_on)
+
+    def _facts(self) -> dict[str, Any]:
+        """What is said of the weights in their header, and in their entry."""
+        recipe = self.recipe
+        return {
+            "name": recipe.name,
+            "recipe": recipe.command,
+            "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
+            "steps": self.step,
+            "batch": recipe.batch,
+            "minutes": round(self.clock.seconds() / 60),
+            "machine": machine(self.fabric.device),
+            "licence": self.licence or "not stated",
+            "trained": recipe.range,
+        }
 
     def _images(self) -> tuple[ImagePool | None, ImagePool | None]:
         """The images to train on, and those for validation."""
