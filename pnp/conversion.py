@@ -48,4 +48,4 @@ def _metadata(source: Path, part: str | None) -> dict[str, str]:
         kept = {k: v for k, v in entry.items() if k not in ("name", "pipeline", "modules")}
         name = f"{entry.get('name', source.stem)} {part}"
         found = metadata_of(name, kept | ({"modules": modules} if modules else {}))
-    return found
+    return dict(sorted(found.items()))  # safetensors gives them in another order each time
