@@ -27,7 +27,7 @@ def convert(source: str | Path, target: str | Path, part: str | None = None) -> 
             f"{target}: checkpoints are converted to .safetensors; give a name with that suffix"
         )
     path = Path(source)
-    if not path.name.lower().endswith(SUFFIXES) and is_name(str(source)):
+    if not path.is_file() and not path.name.lower().endswith(SUFFIXES) and is_name(str(source)):
         path, _ = find_weights(source)
     check_results({str(path): [Path(target)]}, [(path, "checkpoint")], "give another name")
     # Two names may share one tensor, which the format does not allow: each gets its own copy.

@@ -71,7 +71,7 @@ HEADERS: Area = Area(
         ),
         header(
             "modules without a pipeline",
-            "its header names no pipeline, only modules (P: prior drunet)",
+            "its header names no pipeline, only modules (prior 'drunet')",
             modules=json.dumps({"P": {"prior": "drunet"}}),
         ),
         header(

@@ -71,13 +71,9 @@ def _without(path: Path, entry: dict[str, Any]) -> str:
     if path.suffix.lower() != ".safetensors":
         reason = "only the header of a .safetensors file can name a pipeline"
     elif "modules" in entry:
-        holds = (
-            f"{symbol}: {role} {m[role]}"
-            for symbol, m in entry["modules"].items()
-            for role in REGISTRIES
-            if role in m
-        )
-        reason = f"its header names no pipeline, only modules ({', '.join(holds)})"
+        modules = entry["modules"].values()
+        holds = [f"{role} {m[role]!a}" for m in modules for role in REGISTRIES if role in m]
+        reason = f"its header names no pipeline, only modules ({', '.join(holds)[:80]})"
     else:
         reason = "its header names no pipeline of pnp"
     return f"{reason}; write: pnp run PIPELINE IMAGE --set weights={path}"
@@ -195,5 +191,5 @@ def _check_reads(document: Node, file: Path, shown: str, name: str) -> None:
     holders = [document, *(modules.value.values() if modules.is_map else ())]
     sources = [holder.value.get("weights") for holder in holders if holder.is_map]
     if not any(s is not None and str(s.value).startswith(str(file)) for s in sources):
-        told = f"the pipeline of its header reads no weights called '{name}'"
+        told = f"the pipeline of its header reads no weights called {name[:80]!a}"
         raise PnpError(f"{shown}: {told}; write: pnp run PIPELINE IMAGE --set weights={shown}")
