@@ -324,9 +324,9 @@ def test_a_part_is_written_without_its_prefix(capsys):
     entry = read_entry(Path("p.safetensors"))
     assert entry["licence"] == "CC0-1.0" and entry["modules"] == ENTRY["modules"]
     assert "pipeline" not in entry
-    for part in ([], ["--part", "P"]):
+    for options in ([], ["--part", "P"]):
         for target in ("1.safetensors", "2.safetensors"):
-            assert main(["convert", "w.safetensors", target, *part]) == 0
+            assert main(["convert", "w.safetensors", target, *options]) == 0
         assert Path("1.safetensors").read_bytes() == Path("2.safetensors").read_bytes()
     capsys.readouterr()
     assert main(["convert", "usrnet-mini", "--part", "Q", "-o", "q.safetensors"]) == 1
