@@ -6,6 +6,7 @@ from typing import Any
 
 from pnp.checkpoints import PRETRAINED, find_weights, manifest
 from pnp.errors import PnpError
+from pnp.headers import is_range, read_entry
 from pnp.language.spec import Spec
 from pnp.manifest import read_map
 
@@ -49,7 +50,8 @@ def scales_of(spec: Spec) -> list[int]:
 def trained_range(source: str) -> dict[str, Any]:
     """`scales`, a list, and `noise`, the largest level, as far as they are known.
 
-    They are in the entry of the manifest, or of the training run whose folder holds the weights.
+    They are in the entry of the manifest, in the header of the file, or in the entry of the
+    training run whose folder holds the weights.
     """
     try:
         path, _ = find_weights(source)
@@ -59,7 +61,8 @@ def trained_range(source: str) -> dict[str, Any]:
             beside = path.with_name(ENTRY)
             known = path.name == "weights.safetensors" and beside.is_file()
             entry = read_map(beside, "") if known else {}
+            entry = entry if "trained" in entry or not path.is_file() else read_entry(path)
     except PnpError:
         return {}
     found = entry.get("trained", {})
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and is_range(found) else {}
