@@ -21,6 +21,7 @@ from pnp.checkpoints import find_weights, manifest, split_source
 from pnp.errors import PnpError
 from pnp.language.spec import ModuleSpec
 from pnp.options import options_of
+from pnp.public_checkpoints import known
 from pnp.registry import REGISTRIES, current_role
 
 KEY = "pnp.modules"
@@ -91,7 +92,9 @@ def trained_options(source: str, role: str, name: str, symbol: str) -> dict[str,
     if part in candidates:
         return candidates[part]
     options = list(candidates.values())
-    return options[0] if options and all(o == options[0] for o in options) else {}
+    if not options:
+        return known(source, role, name).options
+    return options[0] if all(o == options[0] for o in options) else {}
 
 
 def listed(source: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from pnp.kernels import gaussian_kernels
 from pnp.networks.kernel_autoencoder import ImageEncoder
 from pnp.options import Count, Positive
 from pnp.priors.simplex import project
+from pnp.public_checkpoints import Known
 from pnp.registry import initializer
 
 DRAWS = 2000
@@ -33,14 +35,14 @@ class IKCPredictor(Initializer):
     nearest kernel has no negative ones (`simplex`).  IKC itself computes no kernel: its
     super-resolution network SFTMD takes c.
 
-    This is the first step of IKC alone.  Its Corrector, which changes c iteratively, needs images
-    of SFTMD, whose weights are not public.
+    This is the first step of IKC alone.  Its Corrector, which changes c iteratively, works on
+    images of SFTMD; pnp has neither of them.
 
     The public weights load (`checkpoints/Predictor_latest_G.pth` in IKC's repository).  They were
     trained at x4 without noise, with Gaussian blur of 0.2 to 4 pixels of x and bicubic downsampling
-    by PIL.  W and m are computed; W agrees with the public matrix to 0.01 (norm of the difference of
-    a column), as that is an estimate from 30 000 random kernels.  A checkpoint that holds a matrix
-    `pca_matrix`, beside the network, brings its own W.
+    by PIL.  W and m are computed; the columns of W are within 0.01 of those of the public matrix,
+    which is an estimate from 30 000 random kernels.  A checkpoint that holds a matrix `pca_matrix`,
+    beside the network, brings its own W.
 
     Args:
         size: Side of the kernel.
@@ -93,15 +95,24 @@ class IKCPredictor(Initializer):
         return taps.unflatten(1, (1, self.size, self.size))
 
     @staticmethod
+    def recognise(state: Mapping[str, Tensor]) -> Known | None:
+        """The public checkpoint, which is one for x4."""
+        first, last = (state.get(f"ConvNet.{i}.weight") for i in (0, 10))
+        if first is None or last is None:
+            return None
+        options = {"channels": first.shape[1], "features": first.shape[0], "latent": last.shape[0]}
+        known = {} if "pca_matrix" in state else {"size": 21, "narrowest": 0.2, "widest": 4.0}
+        return Known({**options, **known}, {"scales": [4], "noise": 0.0})
+
+    @staticmethod
     def translate(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The public checkpoint under the names of this module; any other state as it is."""
-        if not any(".".join(n.split(".")[-3:]) == "ConvNet.0.weight" for n in state):
+        if (last := state.get("ConvNet.10.weight")) is None:
             return state
-        renamed = {
-            name.replace("ConvNet.", "encoder.").replace("pca_matrix", "basis"): value
-            for name, value in state.items()
-        }
-        return {"basis": principal_components(21, 10, 0.2, 4.0)[1], **renamed}
+        renamed = {name.replace("ConvNet.", "encoder."): value for name, value in state.items()}
+        given = renamed.pop("pca_matrix", None)
+        basis = principal_components(21, last.shape[0], 0.2, 4.0)[1] if given is None else given
+        return {**renamed, "basis": basis}
 
 
 def principal_components(
@@ -110,11 +121,10 @@ def principal_components(
     """The mean (size²,) and the principal components (size², latent) of isotropic Gaussians."""
     place = (torch.arange(DRAWS, dtype=torch.float64, device="cpu") + 0.5) / DRAWS
     std = narrowest + (widest - narrowest) * place
-    kernels = gaussian_kernels(size, std, std).flatten(1)
+    kernels = gaussian_kernels(size, std, std, shift=std.new_zeros(DRAWS, 2)).flatten(1)
     mean = kernels.mean(0)
     deviations = kernels - mean
     basis = torch.linalg.eigh(deviations.T @ deviations).eigenvectors.flip(1)[:, :latent]
-    middle = torch.tensor((*BRIGHT, *[1] * latent)[: basis.shape[1]], dtype=torch.float64)
-    at = size**2 // 2 if size % 2 else (size // 2) * (size + 1)
-    basis = basis * (middle * basis[at].sign().where(basis[at] != 0, torch.ones(())))
-    return mean.float(), basis.float()
+    middle = (size // 2) * (size + 1)
+    signs = basis.new_tensor((*BRIGHT, *[1] * latent)[: basis.shape[1]])
+    return mean.float(), (basis * signs.copysign(signs * basis[middle])).float()
