@@ -49,11 +49,11 @@ def scales_of(spec: Spec) -> list[int]:
 
 def _ranges(spec: Spec) -> dict[str, dict[str, Any]]:
     """What each source of weights in a pipeline was trained for."""
-    found = {} if spec.weights is None else {spec.weights.value: trained_range(spec.weights.value)}
+    found: dict[str, dict[str, Any]] = {}
     for m in spec.modules.values():
-        if m.weights is not None:
-            source = m.weights.value
-            found[source] = trained_range(source) or known(source, m.role, m.name).trained
+        if (node := m.weights or spec.weights) is not None:
+            trained = trained_range(node.value) or known(node.value, m.role, m.name).trained
+            found[node.value] = found.get(node.value) or trained
     return found
 
 
