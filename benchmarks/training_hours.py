@@ -2,10 +2,11 @@
 
     python benchmarks/training_hours.py [--only NAME] [--page]
 
-For each recipe a few steps of two smaller batches are timed (processor time of one thread, the
-least of `ROUNDS`), on images of noise and with random weights in place of those of earlier stages.
-A step of the recipe's own batch and crop follows by a straight line in the number of pixels; so do
-its FLOPs (`torch.utils.flop_counter`: convolutions and matrix products, forward and backward).
+For each recipe some steps are timed (processor time of one thread, the least of `ROUNDS`), on
+images of noise and with random weights in place of those of earlier stages.  Where a step takes
+longer than `LONG` seconds, it follows from two smaller batches by a straight line in the number of
+pixels.  FLOPs are counted by `torch.utils.flop_counter` (convolutions and matrix products, forward
+and backward).
 Hours on a GPU were not measured: they are FLOPs divided by `SUSTAINED`, at least `LAUNCHES` a step.
 Rows go to results/training_hours.csv; `--page` writes the table in docs/training.md from them.
 """
@@ -41,6 +42,7 @@ COLUMNS = (
     *("seconds", "tflops"),
 )
 ROUNDS = 2
+LONG = 6.0
 SUSTAINED = {"bf16": 30e12, "fp32": 10e12}
 """FLOP/s: a tenth of an A100's peak in bf16, half of its peak in fp32."""
 LAUNCHES = 0.01
@@ -103,7 +105,14 @@ def measure(name: str) -> dict[str, str]:
     first = 1 if recipe.crop > 96 or LARGE.search(name) else max(recipe.batch // 4, 1)
     batches = (first, 2 * first)
     small, large = (measured(recipe, batch, crop) for batch in batches)
-    pixels = recipe.batch * recipe.crop**2
+    own = recipe.batch * recipe.crop**2
+    found = on_the_line(small, large, own)
+    sizes = f"{batches[0]} and {batches[1]} x {crop}"
+    if found.seconds < LONG:
+        found, sizes = (
+            measured(recipe, recipe.batch, recipe.crop),
+            f"{recipe.batch} x {recipe.crop}",
+        )
     return {
         "date": date.today().isoformat(),
         "device": processor(),
@@ -112,9 +121,9 @@ def measure(name: str) -> dict[str, str]:
         "precision": recipe.precision,
         "batch": str(recipe.batch),
         "crop": str(recipe.crop),
-        "measured": f"{batches[0]} and {batches[1]} x {crop}",
-        "seconds": f"{extrapolated(small, large, 'seconds', pixels):.4g}",
-        "tflops": f"{extrapolated(small, large, 'flops', pixels) / 1e12:.4g}",
+        "measured": sizes,
+        "seconds": f"{found.seconds:.4g}",
+        "tflops": f"{found.flops / 1e12:.4g}",
     }
 
 
@@ -141,11 +150,11 @@ def _processor_time(trainer: _Trainer) -> float:
     return time.process_time() - begun
 
 
-def extrapolated(small: Measured, large: Measured, what: str, pixels: int) -> float:
-    """The value at a number of pixels, on the line through two measurements."""
-    a, b = getattr(small, what), getattr(large, what)
-    slope = max(b - a, 0.0) / (large.pixels - small.pixels)
-    return max(a + slope * (pixels - small.pixels), a)
+def on_the_line(small: Measured, large: Measured, pixels: int) -> Measured:
+    """What a step takes at a number of pixels, on the line through two measurements."""
+    share = (pixels - small.pixels) / (large.pixels - small.pixels)
+    seconds = small.seconds + share * max(large.seconds - small.seconds, 0.0)
+    return Measured(pixels, seconds, small.flops + share * (large.flops - small.flops))
 
 
 def with_random_weights(recipe: Recipe) -> Pipeline:
