@@ -1,5 +1,7 @@
 """Public checkpoints that bring their options and the scale of their training: IKC's and FKP's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from pnp.errors import PipelineError, PnpError
 from pnp.initializers.ikc_predictor import IKCPredictor, principal_components
 from pnp.kernels import gaussian_kernels
 from pnp.language.reader import read_spec
+from pnp.networks.kernel_flow import KernelFlow
 from pnp.observation import blur
 from pnp.priors.flow_kernel import FlowKernel
 from pnp.trained_range import outside, scales_of
@@ -41,6 +44,20 @@ def public_flow(path, size, width):
     state = FlowKernel(size=size, width=width).state_dict()
     torch.save({"model_state": {n.removeprefix("flow."): v for n, v in state.items()}}, path)
     return path
+
+
+def load(name, changes: dict[str, Any]):
+    return pnp.load(name, **changes)
+
+
+def flow_of(changes: dict[str, Any]) -> KernelFlow:
+    search = load("fkp-dpir", changes).parts["Dk"]
+    assert isinstance(search, FlowKernelSearch)
+    return search.flow
+
+
+def width_of(flow: KernelFlow) -> int:
+    return flow.state_dict()["net.0.s_net.0.weight"].shape[0]
 
 
 # IKC
@@ -100,7 +117,7 @@ def test_public_layout_of_ikc_brings_options_scale_and_noise(tmp_path):
     assert scale == f"the weights {path} were trained for the scale 4, not 2"
     assert noise == f"the weights {path} were trained for images without noise, not 3 %"
     with pytest.raises(PipelineError, match=r"I: widest is 3(.|\n)*trained with 4"):
-        pnp.load("ikc", **{"weights": path, "modules.I.widest": 3})
+        load("ikc", {"weights": path, "modules.I.widest": 3})
 
 
 @torch.no_grad()
@@ -168,8 +185,8 @@ def down(x):
 def test_public_layout_of_fkp_brings_options_and_scale(tmp_path, s, size, width):
     path = str(public_flow(tmp_path / f"FKP_x{s}.pt", size, width))
     spec = read_spec("fkp-dpir", {"modules.Dk.weights": path})
-    flow = pnp.load("fkp-dpir", **{"modules.Dk.weights": path}).parts["Dk"].flow
-    assert (flow.size, flow.net[0].s_net[0].out_features) == (size, width)
+    flow = flow_of({"modules.Dk.weights": path})
+    assert (flow.size, width_of(flow)) == (size, width)
     assert flow.shift == (s - 1) / 2
     assert scales_of(spec) == [s]
     assert outside(spec, s, 0.01) == []
@@ -182,8 +199,8 @@ def test_public_layout_of_fkp_brings_options_and_scale(tmp_path, s, size, width)
 def test_options_against_the_weights_of_fkp_are_refused_but_not_the_shift(tmp_path):
     weights = {"modules.Dk.weights": str(public_flow(tmp_path / "FKP_x3.pt", 15, 20))}
     with pytest.raises(PipelineError, match=r"Dk: size is 19(.|\n)*trained with 15"):
-        pnp.load("fkp-dpir", **weights, **{"modules.Dk.size": 19})
-    flow = pnp.load("fkp-dpir", **weights, **{"modules.Dk.shift": 0.0}).parts["Dk"].flow
+        flow_of({**weights, "modules.Dk.size": 19})
+    flow = flow_of({**weights, "modules.Dk.shift": 0.0})
     assert flow.shift == 0
 
 
@@ -192,13 +209,13 @@ def test_options_against_the_weights_of_fkp_are_refused_but_not_the_shift(tmp_pa
 )
 def test_public_files_of_fkp_bring_their_options(parity, name, size, width, shift):
     source = str(parity / f"FKP_{name}.pt")
-    flow = pnp.load("fkp-dpir", **{"modules.Dk.weights": source}).parts["Dk"].flow
-    assert (flow.size, flow.net[0].s_net[0].out_features, flow.shift) == (size, width, shift)
+    flow = flow_of({"modules.Dk.weights": source})
+    assert (flow.size, width_of(flow), flow.shift) == (size, width, shift)
 
 
 def test_fkp_dpir_runs_at_x3(tmp_path):
     weights = {"modules.Dk.weights": str(public_flow(tmp_path / "FKP_x3.pt", 15, 20))}
-    pipeline = pnp.load("fkp-dpir", repeat=1, **weights, **{"modules.Dk.steps": 2})
+    pipeline = load("fkp-dpir", {**weights, "repeat": 1, "modules.Dk.steps": 2})
     result = pipeline(y=torch.rand(1, 3, 16, 15), s=3, sigma=0.01)
     assert result.x.shape == (1, 3, 48, 45)
     assert result["k"].shape == (1, 1, 15, 15)

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from pnp.checks import check_channels
 from pnp.interfaces import Image, Initializer, Kernel
-from pnp.kernels import gaussian_kernels
+from pnp.kernels import gaussian_kernels, projected
 from pnp.networks.kernel_autoencoder import ImageEncoder
 from pnp.options import Count, Positive
-from pnp.priors.simplex import project
 from pnp.public_checkpoints import Known
 from pnp.registry import initializer
 
@@ -87,7 +86,7 @@ class IKCPredictor(Initializer):
     def forward(self, y: Image) -> Kernel:
         """The first estimate of the kernel."""
         check_channels(self.registered, "y", y, self.channels)
-        return project(self.decoded(self.encoder(y)))
+        return projected(self.decoded(self.encoder(y)))
 
     def decoded(self, code: Tensor) -> Tensor:
         """Taps (B, 1, size, size) of coordinates (B, latent): their sum is one, some may be < 0."""
