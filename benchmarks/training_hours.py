@@ -66,7 +66,7 @@ SHIPPED = {
 """The pretrained weights that a recipe has made."""
 KAIR = ("image-prior", "denoise-drunet", "denoise-resunet", "denoise-scunet")
 """Trained for 400 000 steps, as many as KAIR's options for USRNet and DRUNet halve the rate in."""
-LARGE = re.compile("image-prior|joint|bisrnet|kernel-prior|noise$|denoise|estimated|ikrnet")
+LARGE = re.compile("image-prior|joint|bisrnet|kernel-prior|^noise$|denoise|estimated|ikrnet")
 """Recipes with an image network, which are timed on small crops."""
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="", help="recipes whose name has this in it")
+    parser.add_argument("--only", default="", help="a regular expression of names")
     parser.add_argument("--page", action="store_true", help="only write the table of the page")
     args = parser.parse_args()
     rows = read_rows()
@@ -91,7 +91,7 @@ def main() -> None:
         torch.set_num_threads(1)
         pnp.training.trainer.prepare = with_random_weights  # type: ignore[attr-defined]
         for name in RECIPES.names():
-            if args.only in name:
+            if re.search(args.only, name):
                 rows[name] = measure(name)
                 print(rows[name], flush=True)
                 write_rows(rows)
