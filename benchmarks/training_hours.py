@@ -66,6 +66,11 @@ SHIPPED = {
 """The pretrained weights that a recipe has made."""
 KAIR = ("image-prior", "denoise-drunet", "denoise-resunet", "denoise-scunet")
 """Trained for 400 000 steps, as many as KAIR's options for USRNet and DRUNet halve the rate in."""
+STAGES = (
+    *("kernel-autoencoder", "initializer-latents", "initializer-kernels"),
+    *("image-prior-initial-kernels", "kernel-prior", "noise", "joint"),
+)
+"""Of section 4.1 of IKR-Net's paper, for one scale."""
 LARGE = re.compile("image-prior|joint|bisrnet|kernel-prior|^noise$|denoise|estimated|ikrnet")
 """Recipes with an image network, which are timed on small crops."""
 
@@ -194,32 +199,31 @@ def write_rows(rows: dict[str, dict[str, str]]) -> None:
 def table(rows: dict[str, dict[str, str]]) -> str:
     """The table of the page, in Markdown."""
     head = (
-        "recipe",
-        "batch x crop²",
-        "s/step, core",
-        "TFLOP/step",
-        "steps",
-        "from",
-        "hours, core",
-        "hours, GPU (estimate)",
+        *("recipe", "batch x crop²", "s/step, core", "TFLOP/step"),
+        *("steps", "from", "hours, core", "hours, GPU (estimate)"),
     )
     lines = ["| " + " | ".join(head) + " |", "|---|---|---:|---:|---:|---|---:|---:|"]
+    spent = {}
     for name in sorted(rows):
         row = rows[name]
         steps, source = schedule(name, int(row["batch"]))
         seconds, tflops = float(row["seconds"]), float(row["tflops"])
         gpu = max(tflops * 1e12 / SUSTAINED[row["precision"]], LAUNCHES)
+        spent[name] = steps * seconds, steps * gpu
+        crop = f" x {row['crop']}²" if load_recipe(name).needs_images else " kernels"
         cells = (
             f"`{name}`",
-            f"{row['batch']} x {row['crop']}², {row['precision']}",
+            f"{row['batch']}{crop}, {row['precision']}",
             f"{seconds:.2g}" if seconds < 100 else f"{seconds:.0f}",
             f"{tflops:.2g}",
             f"{steps:,}".replace(",", " "),
             source,
-            _hours(steps * seconds),
-            _hours(steps * gpu),
+            *map(_hours, spent[name]),
         )
         lines.append("| " + " | ".join(cells) + " |")
+    if spent.keys() >= set(STAGES):
+        sums = [_hours(sum(spent[name][i] for name in STAGES)) for i in (0, 1)]
+        lines.append(f"| IKR-Net, {len(STAGES)} stages | | | | | | {' | '.join(sums)} |")
     return "\n".join(lines)
 
 
