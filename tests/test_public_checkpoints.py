@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import pnp
 from pnp.checkpoints import load_weights
+from pnp.commands.catalogue import needs
 from pnp.errors import PipelineError, PnpError
 from pnp.initializers.ikc_predictor import IKCPredictor, principal_components
 from pnp.kernels import gaussian_kernels
@@ -112,6 +113,7 @@ def test_public_layout_of_ikc_brings_options_scale_and_noise(tmp_path):
     spec = read_spec("ikc", {"weights": path})
     assert spec.modules["I"].options["features"] == 4
     assert scales_of(spec) == [4]
+    assert needs(spec) == "runs as installed; scale 4 alone"
     assert outside(spec, 4, 0.01) == []
     scale, noise = outside(spec, 2, 0.03)
     assert scale == f"the weights {path} were trained for the scale 4, not 2"
