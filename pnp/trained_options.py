@@ -19,6 +19,7 @@ from pnp.errors import PnpError
 from pnp.headers import PREFIX, read_metadata
 from pnp.language.spec import ModuleSpec
 from pnp.options import options_of
+from pnp.public_checkpoints import known
 from pnp.registry import REGISTRIES, current_role
 
 KEY = f"{PREFIX}modules"
@@ -73,7 +74,9 @@ def trained_options(source: str, role: str, name: str, symbol: str) -> dict[str,
     if part in candidates:
         return candidates[part]
     options = list(candidates.values())
-    return options[0] if options and all(o == options[0] for o in options) else {}
+    if not options:
+        return known(source, role, name).options
+    return options[0] if all(o == options[0] for o in options) else {}
 
 
 def listed(source: str) -> str:
