@@ -145,6 +145,46 @@ return: x
     ]
 
 
+TIMES = """\
+given: [y, s]
+modules:
+  U: {initializer: toy-repeat}
+  T: {prior: toy-scale, factor: 3}
+  M: {prior: toy-scale, factor: -2}
+stages:
+  - start:
+      - x = U(y, s)
+  - start:
+      - x = M(x, 0.2)
+    repeat: 2
+    steps:
+      - x = T(x, 0.1)
+    times: 3
+return: x
+"""
+
+
+def test_times_runs_a_stage_with_its_start_as_if_it_were_written_out(write):
+    once = TIMES[TIMES.index("  - start:\n      - x = M") : TIMES.index("    times")]
+    written = TIMES.replace(once + "    times: 3\n", 3 * once)
+    times, apart = load(write("times.yaml", TIMES)), load(write("apart.yaml", written))
+    seen: list[tuple[int | None, int | None]] = []
+    y = torch.rand(1, 1, 4, 4)
+    x = times(y=y, s=2, trace=lambda t: seen.append((t.stage, t.i))).x
+    assert x.any() and torch.equal(x, apart(y=y, s=2).x) and times.iterations == 6
+    assert [t for t in seen if t[1] is not None] == [
+        (stage, i) for stage in (1, 2, 3) for i in (0, 1)
+    ]
+    assert load(write("times.yaml", TIMES), **{"stages.1.times": 1}).iterations == 2
+
+
+@pytest.mark.parametrize("times", ["0", "0.5", "true", "many", "101"])
+def test_times_is_a_whole_number(write, times):
+    path = write("times.yaml", TIMES.replace("times: 3", f"times: {times}"))
+    with pytest.raises(pnp.PnpError, match=r"times.yaml:14: times should be a whole number of at"):
+        load(path)
+
+
 def test_freeze_stops_the_gradients_of_a_letter(write):
     free, frozen = (
         load(write("good.yaml", GOOD)),

@@ -24,8 +24,8 @@ from pnp.comparing.methods import Method
 from pnp.comparing.reader import COMPARISONS
 from pnp.interfaces import KINDS, Module, Noise, signature_of
 from pnp.language.reader import PIPELINES
-from pnp.language.spec import KIND_OF_NAME, STAGE_KEYS
-from pnp.language.stages import MOST
+from pnp.language.spec import KIND_OF_NAME, LOOP_KEYS
+from pnp.language.stages import MOST, MOST_TIMES
 from pnp.language.steps import FORM, STEP_PATTERN, SYMBOL, VARIABLE
 from pnp.options import Range, Rule, options_of
 from pnp.registry import REGISTRIES
@@ -56,7 +56,8 @@ _ABOUT = {
     "start": "Steps at the start of the loop.",
     "repeat": "Iterations of the loop.",
     "steps": "The steps of an iteration: out[, out] = Module(in[, in]).",
-    "stages": "Several loops, each with start, repeat, steps and swap.",
+    "stages": "Several loops, each with start, repeat, steps, swap and times.",
+    "times": "How often the loop is run, its start included.",
     "swap": "Other modules in some iterations: {last 4: {P: S}}, first 2, 3, 3..6.",
     "after": "Steps after the loop.",
     "return": "The variables that are returned.",
@@ -161,6 +162,7 @@ def _pipeline() -> Schema:
     symbols = {**TEXT, "pattern": f"^{SYMBOL}$"}
     swap = _map(_map(symbols), r"(first|last)\s+\d+|\d+(\s*\.\.\s*\d+)?")
     repeat = {"type": "integer", "minimum": 1, "maximum": MOST}
+    times = {"type": "integer", "minimum": 1, "maximum": MOST_TIMES}
     loop = _told({"start": steps, "repeat": repeat, "steps": steps, "swap": swap})
     plain_names = "|".join(KIND_OF_NAME)
     given = {
@@ -179,7 +181,9 @@ def _pipeline() -> Schema:
         "freeze": _one_or_several(symbols),
         "before": steps,
         **loop,
-        "stages": _list(_object({key: loop[key] for key in STAGE_KEYS})),
+        "stages": _list(
+            _object({**{key: loop[key] for key in LOOP_KEYS}, **_told({"times": times})})
+        ),
         "after": steps,
         "return": _one_or_several({**TEXT, "pattern": f"^{VARIABLE}$"}),
     }

@@ -28,7 +28,10 @@ KEYS = (
     "return",
 )
 """The keys of a pipeline, in the order in which they are applied."""
-STAGE_KEYS = ("start", "repeat", "steps", "swap")
+LOOP_KEYS = ("start", "repeat", "steps", "swap")
+"""The keys of a loop, in a pipeline of one loop or in one of `stages`."""
+STAGE_KEYS = (*LOOP_KEYS, "times")
+"""The keys of one of `stages`."""
 KIND_OF_NAME = {
     **dict.fromkeys(("y", "x", "z", "mask"), "image"),
     **dict.fromkeys(("k", "w"), "kernel"),

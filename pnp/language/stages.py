@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from pnp.document import Node
 from pnp.errors import Findings, hint, shown
-from pnp.language.spec import STAGE_KEYS, ModuleSpec, Stage, Swap
+from pnp.language.spec import LOOP_KEYS, STAGE_KEYS, ModuleSpec, Stage, Swap
 from pnp.language.steps import read_steps
 
 _WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?")
@@ -15,6 +15,8 @@ _WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?"
 
 MOST = 10**6
 """Iterations of a loop."""
+MOST_TIMES = 100
+"""Times that a stage is done."""
 
 
 class StageReader:
@@ -37,7 +39,7 @@ class StageReader:
     def read(self) -> tuple[Stage, ...]:
         """The stages; problems are added to the findings."""
         several = self.document.value.get("stages")
-        alone = [key for key in STAGE_KEYS if key in self.document.value]
+        alone = [key for key in LOOP_KEYS if key in self.document.value]
         if several is None:
             return (self.stage(self.document),) if alone else ()
         self.say_beside(several, [key for key in alone if key != "swap"])
@@ -52,7 +54,9 @@ class StageReader:
                 if key not in STAGE_KEYS:
                     cure = hint(key, STAGE_KEYS, "keys of a stage")
                     self.say(value.origin, f"a stage has no key '{key}'", cure)
-        stages = tuple(self.stage(node) for node in nodes)
+        stages: tuple[Stage, ...] = ()
+        for node in nodes:
+            stages += (self.stage(node),) * self.number(node, "times")
         swap = self.document.value.get("swap")
         return stages if swap is None else self.share_out(swap, stages)
 
@@ -76,18 +80,10 @@ class StageReader:
 
     def stage(self, node: Node) -> Stage:
         """One loop."""
-        repeat, written = node.value.get("repeat"), 1
-        if repeat is not None:
-            number = repeat.value
-            whole = isinstance(number, int) and not isinstance(number, bool)
-            if whole and 1 <= number <= MOST:
-                written = number
-            else:
-                asked = f"of at most {MOST}" if whole and number > MOST else "of at least 1"
-                message = f"repeat should be a whole number {asked}, not {shown(repeat.plain())}"
-                self.say(repeat.origin, message)
-            if "steps" not in node.value:
-                self.say(repeat.origin, "there are no steps to repeat", "add 'steps:'")
+        written = self.number(node, "repeat")
+        if "repeat" in node.value and "steps" not in node.value:
+            origin = node.value["repeat"].origin
+            self.say(origin, "there are no steps to repeat", "add 'steps:'")
         listed = node.value.get("steps")
         steps = read_steps(listed, "steps", self.findings)
         if listed is not None and listed.value == []:
@@ -97,6 +93,20 @@ class StageReader:
         swap = node.value.get("swap")
         swaps = () if swap is None else self.swaps(swap, written)
         return Stage(start, written if steps else 0, steps, swaps)
+
+    def number(self, node: Node, key: str) -> int:
+        """How often the steps of a loop (`repeat`), or a stage (`times`), are done."""
+        written = node.value.get(key)
+        if written is None:
+            return 1
+        number, most = written.value, MOST if key == "repeat" else MOST_TIMES
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if whole and 1 <= number <= most:
+            return int(number)
+        asked = f"of at most {most}" if whole and number > most else "of at least 1"
+        message = f"{key} should be a whole number {asked}, not {shown(written.plain())}"
+        self.say(written.origin, message)
+        return 1
 
     def share_out(self, swap: Node, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         """The stages with their parts of a swap that counts the iterations of all of them."""
