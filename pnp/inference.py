@@ -26,6 +26,7 @@ def run_image(
     given: Mapping[str, Any],
     trace: Callable[[State], None] | None = None,
     boundary: Assumption = "periodic",
+    seed: int = 0,
 ) -> Result:
     """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
     networks are brought together, small images are continued.
@@ -40,6 +41,7 @@ def run_image(
         given: The other variables; s may be among them although the pipeline does not take it.
         trace: Called with a `State` after every iteration.
         boundary: What lies beyond the border of the observation.
+        seed: Of the noise that its steps draw.
     Raises:
         PnpError: The networks work on another number of channels.
     """
@@ -64,7 +66,8 @@ def run_image(
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
     with torch.no_grad():  # inference mode would hinder modules that use gradients inside
-        values = dict(pipeline(y=y.contiguous(), boundary=boundary, trace=trace, **taken))
+        taken |= {"boundary": boundary, "trace": trace, "seed": seed}
+        values = dict(pipeline(y=y.contiguous(), **taken))
     for name, value in values.items():
         if not isinstance(value, Tensor):
             continue

@@ -16,9 +16,7 @@ from __future__ import annotations
 import inspect
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
@@ -28,6 +26,8 @@ from torch import Tensor, nn
 from pnp.errors import PnpError
 from pnp.options import Noise as Noise
 from pnp.options import checked
+from pnp.runs import pipeline_run as pipeline_run
+from pnp.runs import present_run
 
 
 @dataclass(frozen=True)
@@ -139,20 +139,6 @@ def signature_of(cls: type[Module]) -> Signature:
     return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
 
 
-_run: ContextVar[dict[Module, dict[str, Any]] | None] = ContextVar("pnp_run", default=None)
-"""The state of each module in the present run of a pipeline; None outside of runs."""
-
-
-@contextmanager
-def pipeline_run() -> Iterator[None]:
-    """The span of one run of a pipeline, for which `Module.run_state` and `Module.cached` last."""
-    token = _run.set({})
-    try:
-        yield
-    finally:
-        _run.reset(token)
-
-
 class Module(nn.Module, ABC):
     """What the five interfaces have in common; derive from one of those, not from this.
 
@@ -207,8 +193,8 @@ class Module(nn.Module, ABC):
         Each run begins with an empty state; so does each iteration under gradient checkpointing,
         which runs it twice.  Outside a run every call gets an empty one.
         """
-        states = _run.get()
-        return {} if states is None else states.setdefault(self, {})
+        run = present_run()
+        return {} if run is None else run.states.setdefault(self, {})
 
     def cached(self, compute: Callable[..., Any], *inputs: Any) -> Any:
         """`compute(*inputs)`, not computed again when the inputs are those of the last call.

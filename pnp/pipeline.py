@@ -22,12 +22,13 @@ from pnp.checkpoints import load_weights
 from pnp.checks import as_given
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.gradients import reason
-from pnp.interfaces import Module, Prior, is_image_network, pipeline_run, takes_image
+from pnp.interfaces import Module, Prior, is_image_network, takes_image
 from pnp.language.reader import read_spec
 from pnp.language.spec import ModuleSpec, Spec, Step, Variable
 from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
 from pnp.result import Result, State, shape_of
+from pnp.runs import pipeline_run, present_run
 from pnp.tensors import is_real, kind_of
 from pnp.trained_options import of_another
 
@@ -89,6 +90,7 @@ class Pipeline(nn.Module):
         *,
         boundary: Assumption = "periodic",
         trace: Callable[[State], None] | None = None,
+        seed: int = 0,
         **given: Any,
     ) -> Result:
         """Run the pipeline on the given variables.
@@ -97,6 +99,7 @@ class Pipeline(nn.Module):
             boundary: What lies beyond the border of y: its period, as the equations assume, or
                 "unknown", for photographs (`pnp.boundaries`).
             trace: Called with a `State` after every iteration.
+            seed: Of the noise that its steps draw (`pnp.runs`).
             given: The variables of `given:` by name.
         Returns:
             The variables of `return:`.
@@ -105,7 +108,8 @@ class Pipeline(nn.Module):
         """
         spec, done = self.spec, 0
         border = border_for(boundary, self.parts.values())
-        with pipeline_run():
+        with pipeline_run(seed) as run:
+            run.positions = {id(step): number for number, step in enumerate(spec.steps())}
             variables = self._given(border, given)
             self._run(border, spec.before, variables, "before")
             for number, stage in enumerate(spec.stages):
@@ -135,9 +139,13 @@ class Pipeline(nn.Module):
         if not (self.checkpointing and torch.is_grad_enabled()):
             return self._run(border, steps, variables, *where)
 
+        run = present_run()
+        assert run is not None
+
         def again(before: dict[str, Any]) -> dict[str, Any]:
             after = dict(before)
-            with pipeline_run():
+            with pipeline_run(run.seed) as second:
+                second.positions = run.positions
                 self._run(border, steps, after, *where)
             return after
 
@@ -156,8 +164,11 @@ class Pipeline(nn.Module):
         active: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Run steps one after another: read inputs, call the active module, store outputs."""
+        run = present_run()
         for step in steps:
             inputs: list[Any] = []
+            if run is not None:
+                run.place = (run.positions[id(step)], loop.get("i"))
             try:
                 inputs += (_read(i, variables, loop) for i in step.inputs)
                 module = getattr(self, active.get(step.module, step.module))

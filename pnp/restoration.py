@@ -193,8 +193,9 @@ class Restorer:
         read = time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
-        torch.manual_seed(self.facts["seed"])
-        result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
+        seed = self.facts["seed"]
+        torch.manual_seed(seed)
+        result = run_image(self.pipeline, y.to(self.device), given, trace, boundary, seed)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -225,7 +226,7 @@ class Restorer:
             "kernel": self._verdict(x, result, y, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
-            "seed": self.facts["seed"],
+            "seed": seed,
             "device": str(self.device),
             "dtype": self.facts["dtype"],
             "random_weights": self.facts["random_weights"],
