@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from pnp.registry import prior as prior
     from pnp.registry import solver as solver
     from pnp.registry import transform as transform
+    from pnp.replay import read_state as read_state
     from pnp.restoration import Restored as Restored
     from pnp.restoration import Restorer as Restorer
     from pnp.restoration import restore as restore
@@ -105,6 +106,7 @@ _HOME = {
     "result": ["Result", "State"],
     "protocols": ["Protocol", "add_protocol", "degrade"],
     "random_blur": ["random_kernels"],
+    "replay": ["read_state"],
     "restoration": ["Restored", "Restorer", "restore"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],
     "trace": ["Recorder"],

@@ -14,6 +14,7 @@ from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.observation import mirrored_to
 from pnp.pipeline import Pipeline
+from pnp.replay import Saved
 from pnp.result import Result, State
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -27,6 +28,7 @@ def run_image(
     trace: Callable[[State], None] | None = None,
     boundary: Assumption = "periodic",
     seed: int = 0,
+    resume: Saved | None = None,
 ) -> Result:
     """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
     networks are brought together, small images are continued.
@@ -42,6 +44,7 @@ def run_image(
         trace: Called with a `State` after every iteration.
         boundary: What lies beyond the border of the observation.
         seed: Of the noise that its steps draw.
+        resume: Where an earlier run is continued.
     Raises:
         PnpError: The networks work on another number of channels.
     """
@@ -66,7 +69,7 @@ def run_image(
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
     with torch.no_grad():  # inference mode would hinder modules that use gradients inside
-        taken |= {"boundary": boundary, "trace": trace, "seed": seed}
+        taken |= {"boundary": boundary, "trace": trace, "seed": seed, "resume": resume}
         values = dict(pipeline(y=y.contiguous(), **taken))
     for name, value in values.items():
         if not isinstance(value, Tensor):

@@ -33,16 +33,15 @@ from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.memory import Limit
+from pnp.offered import check_offered
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of
+from pnp.replay import Saved
 from pnp.result import Result, State
 from pnp.trained_range import outside
 from pnp.verdict import judge
-
-TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
-"""The variables of a pipeline that a caller can give beside the image, and their arguments."""
 
 CORNER = 48
 """Side of the part of an observation on which the size of the result is found."""
@@ -93,8 +92,7 @@ def restore(
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
-            random_weights, assignments,
-                overlays.
+            random_weights, resume, assignments, overlays.
     Raises:
         PnpError: The image, the kernel or the pipeline cannot be used.
     """
@@ -120,6 +118,7 @@ class Restorer:
             in the equations; or "centre", centre on centre, as most programs enlarge.
         seed: Seed of all random numbers.
         random_weights: Leave networks without weights at their random start.
+        resume: Where an earlier run is continued (`pnp.read_state`).
         say: The name of an argument in messages ("--scale" for "scale", in the command).
     """
 
@@ -141,10 +140,11 @@ class Restorer:
         align: Alignment = "corner",
         seed: int = 0,
         random_weights: bool = False,
+        resume: Saved | None = None,
         say: Callable[[str], str] = str,
     ):
         spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
-        self.say = say
+        self.say, self.resume = say, resume
         self.facts: dict[str, Any] = {
             "pipeline": str(pipeline),
             "with": list(overlays),
@@ -156,9 +156,10 @@ class Restorer:
             "random_weights": random_weights,
             "max_memory": max_memory,
             "align": as_option(spec.name, say("align"), Alignment, align),
+            "resume": None if resume is None else [resume.source, resume.iteration],
         }
         self.limit = Limit(max_memory, say("max_memory"))
-        self._check(spec, self.facts["given"])
+        check_offered(spec, self.facts["given"], say)
         self.device = choose_device(device, say("device"))
         precision = DTYPES[as_option(spec.name, say("dtype"), Literal["fp32", "bf16"], dtype)]
         torch.manual_seed(as_option(spec.name, say("seed"), Seed, seed))
@@ -195,7 +196,8 @@ class Restorer:
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
         seed = self.facts["seed"]
         torch.manual_seed(seed)
-        result = run_image(self.pipeline, y.to(self.device), given, trace, boundary, seed)
+        how = (trace, boundary, seed, self.resume)
+        result = run_image(self.pipeline, y.to(self.device), given, *how)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -216,6 +218,7 @@ class Restorer:
             "boundary": boundary,
             "align": align,
             "max_memory": self.facts["max_memory"],
+            "resume": self.facts["resume"],
             "tiles": tiles,
             "size": list(x.shape[-2:]),
             "scale": scale_of(x, y),
@@ -240,29 +243,6 @@ class Restorer:
     def made(self) -> dict[str, Any]:
         """The weights' checksums, versions and the machine (`pnp.provenance.made_with`)."""
         return made_with(self.pipeline.spec, self.device, self.facts["random_weights"])
-
-    def _check(self, spec: Spec, offered: Mapping[str, Any]) -> None:
-        """PnpError, in the caller's words, for missing arguments and for those it does not take."""
-        name, takes = spec.name, {g.name: g.default is None for g in spec.given}
-        words = {v: self.say(argument) for v, argument in TAKES.items()}
-        listed = ", ".join(f"{v} ({words[v]})" if v in words else v for v in takes)
-        missing = [
-            v for v, needed in takes.items() if needed and v != "y" and offered.get(v) is None
-        ]
-        if missing:
-            needed = " and ".join(
-                words.get(v, f"'{v}', which only pnp.load can give") for v in missing
-            )
-            raise PnpError(f"the pipeline {name} needs {needed}; it takes {listed}")
-        extra = [v for v, value in offered.items() if value is not None and v not in takes]
-        if extra:
-            what = f"does not use {extra[0]}"
-            if extra[0] == "k":
-                what = "estimates the kernel itself" if "k" in spec.kinds else "uses no kernel"
-            raise PnpError(
-                f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; "
-                f"it takes {listed}"
-            )
 
     def _check_reference(self, y: Tensor, truth: Tensor, reference: Any, name: str) -> None:
         """PnpError if the ground truth is not as large as the result will be.

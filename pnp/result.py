@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+
+from pnp.replay import Saved
 
 
 class Result(Mapping[str, Any]):
@@ -41,7 +43,8 @@ class State:
 
     `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
     stage; `variables` are the values by name (read, do not change); `active` tells which module
-    was called for which symbol, `reports` are those of the modules about their last call.
+    was called for which symbol, `reports` are those of the modules about their last call; `saved`,
+    called within the hook, gives what a run needs to continue from here (`pnp.replay`).
     """
 
     stage: int
@@ -51,6 +54,7 @@ class State:
     variables: dict[str, Any]
     active: dict[str, str]
     reports: dict[str, dict[str, float]]
+    saved: Callable[[], Saved] | None = None
 
 
 def shape_of(value: Any) -> str:

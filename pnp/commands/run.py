@@ -33,6 +33,7 @@ class Options:
 
     reference: str | None = None
     also: list[str] | None = None
+    full: bool = False
     format: str = "png"
     compare: bool = False
 
@@ -69,8 +70,9 @@ def restore_file(
     options = options or Options()
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
-    recorder = None if options.also is None else Recorder(options.also)
-    with _progress(restorer.pipeline.spec.iterations, Path(path).name) as bar:
+    recorder = None if options.also is None else Recorder(options.also, options.full)
+    begin = 0 if restorer.resume is None else restorer.resume.iteration
+    with _progress(restorer.pipeline.spec.iterations - begin, Path(path).name) as bar:
 
         def trace(state: State) -> None:
             if state.iteration is not None:
@@ -145,6 +147,7 @@ def given_files(
     """The files that the command reads, and what they are."""
     given: list[tuple[str | Path, str]] = [(path, "observation") for path in images]
     given += [(args.mask, "mask")] if args.mask else []
+    given += [(args.continued, "trace")] if args.continued else []
     given += [(args.reference, "reference")] if args.reference else []
     given += [(file_of_kernel(args.kernel), "kernel")] if args.kernel else []
     given += [(name, "pipeline") for name in (pipeline, *args.overlays)]
