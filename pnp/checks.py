@@ -36,7 +36,12 @@ SUM_ERROR = 0.01
 FILE_NEGATIVE_TAPS = 0.05
 """Of a kernel file, as a share of its largest tap: estimates of kernels have such taps."""
 
-SHAPES = {"image": "(B, C, H, W)", "kernel": "(B, 1, K, K)", "levels": "(B, n, 1, 1)"}
+SHAPES = {
+    "image": "(B, C, H, W)",
+    "complex": "(B, 2, H, W)",
+    "kernel": "(B, 1, K, K)",
+    "levels": "(B, n, 1, 1)",
+}
 
 
 def compute_dtype(t: Tensor) -> torch.dtype:
@@ -65,7 +70,7 @@ def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) 
         check_form(where, name, value, kind)
         check_finite(where, name, float(value.detach().abs().max()))
     else:
-        check_form(where, name, value)
+        check_form(where, name, value, kind)
         check_observation(where, value, name)
     if like is not None:
         check_alike(where, name, value, like, exactly=True)
@@ -142,6 +147,12 @@ def check_form(where: str, name: str, t: Any, kind: str = "image") -> None:
             where,
             f"{name} has shape {shape}, with the channels last",
             "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
+        )
+    if kind == "complex" and shape[1] != 2:
+        refuse(
+            where,
+            f"{name} has shape {shape}, but a complex image has two channels",
+            "give the real and the imaginary part, (B, 2, H, W)",
         )
     if kind == "kernel" and shape[1] != 1:
         refuse(

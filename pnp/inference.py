@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from pnp.boundaries import Assumption
 from pnp.decoders import first_line
 from pnp.errors import PnpError
+from pnp.kspace import takes_kspace
 from pnp.observation import mirrored_to
 from pnp.pipeline import Pipeline
 from pnp.replay import Saved
@@ -33,6 +34,7 @@ def run_image(
     """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
     networks are brought together, small images are continued.
 
+    A complex image (MRI) is left as it is.
     Grey is repeated for networks of three channels and the results are averaged; colours go one by
     one through networks of one channel.  An image that is smaller than a module needs is continued
     by its mirror image, to the right and below, and the results are cropped.
@@ -49,6 +51,11 @@ def run_image(
         PnpError: The networks work on another number of channels.
     """
     y, needed, channels = pixels, pipeline.channels, pixels.shape[1]
+    how = {"boundary": boundary, "trace": trace, "seed": seed, "resume": resume}
+    if takes_kspace(pipeline.spec):
+        names = {g.name for g in pipeline.spec.given}
+        with torch.no_grad():
+            return pipeline(y=y, **{n: v for n, v in given.items() if n in names}, **how)
     if needed == 3 and channels == 1:
         y = y.expand(-1, 3, -1, -1)
     elif needed == 1 and channels == 3:
@@ -69,8 +76,7 @@ def run_image(
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
     with torch.no_grad():  # inference mode would hinder modules that use gradients inside
-        taken |= {"boundary": boundary, "trace": trace, "seed": seed, "resume": resume}
-        values = dict(pipeline(y=y.contiguous(), **taken))
+        values = dict(pipeline(y=y.contiguous(), **taken, **how))
     for name, value in values.items():
         if not isinstance(value, Tensor):
             continue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pnp.errors import PnpError
+from pnp.kspace import takes_kspace
 from pnp.language.spec import Spec
 
 TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
@@ -17,7 +18,10 @@ def check_offered(spec: Spec, offered: Mapping[str, Any], say: Callable[[str], s
     name, takes = spec.name, {g.name: g.default is None for g in spec.given}
     words = {v: say(argument) for v, argument in TAKES.items()}
     listed = ", ".join(f"{v} ({words[v]})" if v in words else v for v in takes)
-    missing = [v for v, needed in takes.items() if needed and v != "y" and offered.get(v) is None]
+    beside = ("y", "mask") if takes_kspace(spec) else ("y",)
+    missing = [
+        v for v, needed in takes.items() if needed and v not in beside and offered.get(v) is None
+    ]
     if missing:
         needed = " and ".join(words.get(v, f"'{v}', which only pnp.load can give") for v in missing)
         raise PnpError(f"the pipeline {name} needs {needed}; it takes {listed}")
@@ -29,3 +33,9 @@ def check_offered(spec: Spec, offered: Mapping[str, Any], say: Callable[[str], s
         raise PnpError(
             f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; it takes {listed}"
         )
+
+
+def default_scale(spec: Spec) -> int:
+    """The scale of a pipeline unless another is given; 1 for one without scales."""
+    default = next((g.default for g in spec.given if g.name == "s"), 1)
+    return default if isinstance(default, int) else 1

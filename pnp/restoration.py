@@ -25,15 +25,16 @@ from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
+from pnp.images import ImageFile
 from pnp.inference import DTYPES, choose_device, run_image
 from pnp.kernel_files import kernel_of_taps, make_kernel
 from pnp.kernel_words import is_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
+from pnp.kspace import KSpace, as_kspace, magnitude, takes_kspace
 from pnp.language.reader import read_spec
-from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.memory import Limit
-from pnp.offered import check_offered
+from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
 from pnp.provenance import made_with, now
@@ -60,6 +61,8 @@ class Restored:
     """
     record: dict[str, Any]
     """Everything that was given, estimated and measured, as plain values for a JSON file."""
+    values: Tensor | None = None
+    """For MRI, the complex image (H, W) in the units of the k-space, whose magnitude is `image`."""
 
 
 def restore(
@@ -80,7 +83,7 @@ def restore(
     Args:
         image: The observation y: a path, a PIL image, a NumPy array (H, W), (H, W, 1 or 3) of
             bytes, 16 bits or floats on [0, 1], or a tensor (C, H, W) or (1, C, H, W) of floats on
-            [0, 1].
+            [0, 1].  For MRI, k-space: see `pnp.kspace.as_kspace`.
         pipeline: Name or YAML file of a pipeline.
         scale: How many times larger the result is; None for the pipeline's default.
         kernel: Blur kernel: a file, words such as "gaussian:1.6", or the taps (K, K).
@@ -165,7 +168,7 @@ class Restorer:
         torch.manual_seed(as_option(spec.name, say("seed"), Seed, seed))
         self.pipeline = build(spec, random_weights=random_weights).to(self.device)
         self.pipeline.prepare(precision, compile)
-        scale = _default_scale(spec) if scale is None else scale
+        scale = default_scale(spec) if scale is None else scale
         self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}
         self.kernel = None if kernel is None else _given_kernel(kernel, say("kernel"))
@@ -186,7 +189,8 @@ class Restorer:
         """Restore one image; see `restore`.  `name` is its name in messages and in the record."""
         name = name or _named(image)
         began = time.perf_counter()
-        y, s = as_image_file(image).visible(), self.scale
+        file = self._observation(image, name)
+        y, s = file.visible(), self.scale
         truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None:
             self._check_reference(y, truth, reference, name)
@@ -197,12 +201,17 @@ class Restorer:
         seed = self.facts["seed"]
         torch.manual_seed(seed)
         how = (trace, boundary, seed, self.resume)
-        result = run_image(self.pipeline, y.to(self.device), given, *how)
+        seen, values = y, None
+        if isinstance(file, KSpace):
+            seen, given["mask"] = file.y, file.mask.to(self.device)
+        result = run_image(self.pipeline, seen.to(self.device), given, *how)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         ran = time.perf_counter()
         x = result["x"].float().cpu()
+        if isinstance(file, KSpace):
+            values, x = file.reconstructed(x), magnitude(x)
         k = result.get("k", given.get("k"))
         levels = _levels(result)
         explaining = None if "mask" in given else k
@@ -237,7 +246,13 @@ class Restorer:
             **self.made,
         }
         x = aligned(x, y, align)
-        return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
+        return Restored(x, None if k is None else k[:1].float().cpu(), levels, record, values)
+
+    def _observation(self, image: Any, name: str) -> ImageFile:
+        """The image, or k-space for a pipeline that takes it."""
+        if not takes_kspace(self.pipeline.spec):
+            return as_image_file(image)
+        return as_kspace(image, self.given.get("mask"), name)
 
     @cached_property
     def made(self) -> dict[str, Any]:
@@ -250,6 +265,11 @@ class Restorer:
         If it is not s times as large as y, a run on a corner of y tells how large the result is.
         """
         size = tuple(truth.shape[-2:])
+        if takes_kspace(self.pipeline.spec) and size != tuple(y.shape[-2:]):
+            raise PnpError(
+                f"{self.say('reference')} {_named(reference)}: it is {size[0]} x {size[1]}, but "
+                f"{name} is {y.shape[-2]} x {y.shape[-1]}; give the magnitude of the whole scan"
+            )
         if size == tuple(self.scale * side for side in y.shape[-2:]):
             return
         corner = y[..., :CORNER, :CORNER].to(self.device)
@@ -297,11 +317,6 @@ class Restorer:
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))
         k = result["k"][:1].float().cpu()
         return judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain).plain()
-
-
-def _default_scale(spec: Spec) -> int:
-    default = next((g.default for g in spec.given if g.name == "s"), 1)
-    return default if isinstance(default, int) else 1
 
 
 def _given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | Tensor:

@@ -91,8 +91,9 @@ class Recorder:
             )
         with atomic(path) as temporary, temporary.open("wb") as file:
             compact: dict[str, Any] = {name: _compact(name, a) for name, a in self.arrays().items()}
-            states = {i: s for i, s in self.states.items() if i < self.total}
-            np.savez_compressed(file, **compact, **(arrays_of(states) if self.full else {}))
+            if self.full:
+                compact |= arrays_of({i: s for i, s in self.states.items() if i < self.total})
+            np.savez_compressed(file, **compact)
 
     def draw(self, path: str | Path, columns: int = 8) -> None:
         """Draw a PNG with image and kernel over the iterations, and the levels as curves."""
@@ -158,6 +159,8 @@ def _show(axes: Any, name: str, value: np.ndarray) -> None:
             vmax=max(float(value.max()), 1e-12),
             interpolation="nearest",
         )
+    elif value.shape[0] == 2:  # a complex image
+        axes.imshow(np.hypot(*value).clip(0, 1), cmap="gray", vmin=0, vmax=1)
     elif value.shape[0] == 1:
         axes.imshow(value[0].clip(0, 1), cmap="gray", vmin=0, vmax=1)
     else:

@@ -155,8 +155,9 @@ def test_what_cannot_be_continued_is_one_message(staged, iteration, text, given,
 
 
 def test_a_module_that_keeps_values_is_named(tmp_path):
-    small = {f"modules.{m}.width": 4 for m in ("F", "K")} | {"modules.F.steps": 1}
-    pipeline = pnp.load("fkp-dpir", random_weights=True, repeat=2, **SMALL)
+    small = {"modules.Dk.width": 4, "modules.Dk.steps": 1, "modules.Dk.size": 9}
+    small |= {"modules.I.size": 9}
+    pipeline = pnp.load("fkp-dpir", random_weights=True, repeat=2, **small)
     recorder = pnp.Recorder(full=True)
     given = {n: v for n, v in GIVEN.items() if n not in ("k", "sigma")}
     whole = pipeline(**given, trace=recorder)

@@ -33,7 +33,7 @@ MEGAPIXELS = 4.0
 """A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""
 SCALES = (4, 2, 1)
 _TEXT = (".yaml", ".yml", ".json", ".txt", "")
-_ADDED = ("_kernel", "_trace", "_compare")
+_ADDED = ("_kernel", "_trace", "_compare", "_complex")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pnp.files import together, write_json
 from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
+from pnp.kspace import write_values
 from pnp.quality import enlarged
 from pnp.restoration import Restored, Restorer
 from pnp.result import State
@@ -88,6 +89,7 @@ def restore_file(
     named = result_files(target, options.ending(path, image))
     absent = {"kernel", "kernel picture"} if restored.kernel is None else set()
     absent |= {"trace", "trace picture"} if recorder is None else set()
+    absent |= {"complex image"} if restored.values is None else set()
     absent |= set() if options.compare else {"comparison"}
     paths = {what: name for what, name in named.items() if what not in absent}
     record["files"] = {what: str(p) for what, p in paths.items()}
@@ -100,6 +102,8 @@ def restore_file(
         if recorder is not None:
             recorder.save(paths["trace"])
             recorder.draw(paths["trace picture"])
+        if restored.values is not None:
+            write_values(paths["complex image"], restored.values)
         if options.compare:
             write_image(paths["comparison"], before_and_after(image, restored))
         record["seconds"]["write"] = time.perf_counter() - written
@@ -136,6 +140,7 @@ def result_files(target: Path, ending: str = ".png") -> dict[str, Path]:
         "trace": "_trace.npz",
         "trace picture": "_trace.png",
         "comparison": "_compare.png",
+        "complex image": "_complex.npy",
         "record": ".json",
     }
     return {what: Path(f"{target}{end}") for what, end in endings.items()}
@@ -179,7 +184,8 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     if record["kernel"] is not None:
         lines.append(f"  kernel: {record['kernel']['verdict']}")
     if "psnr_after" in quality:
-        gained = f"{quality['psnr_before']:.2f} dB (bicubic) -> {quality['psnr_after']:.2f} dB"
+        how = "zero-filled" if "complex image" in paths else "bicubic"
+        gained = f"{quality['psnr_before']:.2f} dB ({how}) -> {quality['psnr_after']:.2f} dB"
         lines.append(f"  PSNR {gained}, {quality['psnr_after_registered']:.2f} dB registered")
     lines += [f"  warning: {warning}" for warning in record["warnings"]]
     lines += [f"  note: {note}" for note in record["notes"]]
