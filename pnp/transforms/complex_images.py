@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pnp.checks import check_alike, check_form
 from pnp.gradients import root
-from pnp.interfaces import Complex, Image, Transform
+from pnp.interfaces import Complex, Image, Level, Transform, as_level
 from pnp.options import Count
 from pnp.registry import transform
 
@@ -65,30 +65,34 @@ class WithPhase(Transform):
 class ComplexParts(Transform):
     """The real and the imaginary part of a complex image, two grey images; `from-parts` undoes it.
 
-        a = Re z,   b = Im z
+        a = (1 + Re z) / 2,   b = (1 + Im z) / 2,   l = level / 2
+
+    So parts on [-1, 1] become images on [0, 1], which networks were trained on; a network that
+    gets negative values instead removes less of the noise.  The level is that of a and b.
 
     Args:
         channels: Equal channels of a and b; 3 for networks of colour images.
 
     Returns:
-        a and b (B, channels, H, W); their values are on [-1, 1].
+        a and b (B, channels, H, W), and l.
     """
 
     def __init__(self, channels: Count = 1):
         super().__init__()
         self.copies = channels
 
-    def forward(self, z: Complex) -> tuple[Image, Image]:
-        """a and b (B, channels, H, W)."""
+    def forward(self, z: Complex, level: Level) -> tuple[Image, Image, Level]:
+        """a and b (B, channels, H, W), and l."""
         check_form(self.registered, "z", z, "complex")
-        return _copies(z[:, :1], self.copies), _copies(z[:, 1:], self.copies)
+        a, b = (_copies((1 + part) / 2, self.copies) for part in (z[:, :1], z[:, 1:]))
+        return a, b, as_level(level, z) / 2
 
 
 @transform("from-parts")
 class FromParts(Transform):
-    """The complex image of a real and an imaginary part.
+    """The complex image of two grey images, as `complex-parts` makes them.
 
-        z = a + i b
+        z = (2 a - 1) + i (2 b - 1)
 
     Returns:
         z (B, 2, H, W); of several channels of a and b the mean counts.
@@ -101,7 +105,7 @@ class FromParts(Transform):
         """z (B, 2, H, W)."""
         check_form(self.registered, "a", a)
         _check_size(self, "b", b, a)
-        return torch.cat((a.mean(1, keepdim=True), b.mean(1, keepdim=True)), 1)
+        return 2 * torch.cat((a.mean(1, keepdim=True), b.mean(1, keepdim=True)), 1) - 1
 
 
 def _copies(grey: Tensor, channels: int) -> Tensor:
