@@ -4,7 +4,8 @@ Every function refuses what it does not accept with one sentence, "where: what i
 do", in which `where` names the module or function that was called.  Shapes, dtypes and devices are
 compared on every call.  Values are examined once: those of given variables when a pipeline takes
 them, those of y and k once per run of a solver (`Module.cached`), and those of x only through
-numbers that a solver computes anyway (`check_result`), without a pass over x.
+numbers that a solver computes anyway (`check_result`), without a pass over x.  Within torch.func
+and torch.export (`pnp.gradients.transformed`) no value is examined.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
+from pnp.gradients import transformed
 from pnp.interfaces import as_level
 from pnp.kernels import unit_kernel
 from pnp.options import Count, Noise, convert
@@ -272,7 +274,8 @@ def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
             "give it the height and width of y; its batch and channels may be 1",
         )
     check_alike(where, "mask", mask, y)
-    check_finite(where, "mask", float(mask.detach().abs().max()))
+    if not transformed():
+        check_finite(where, "mask", float(mask.detach().abs().max()))
 
 
 # --- values
@@ -280,6 +283,8 @@ def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
 
 def check_observation(where: str, y: Tensor, name: str = "y") -> None:
     """Refuse an image that holds NaN or is on 0-255."""
+    if transformed():
+        return
     peak = float(y.detach().abs().max())
     check_finite(where, name, peak)
     if peak > LARGEST_VALUE:
@@ -295,6 +300,8 @@ def check_kernel(where: str, k: Tensor, error: float | None = None) -> None:
 
     Its sum is 2 at most, or within `error` of one.
     """
+    if transformed():
+        return
     sums = k.detach().sum((-2, -1)).flatten()
     total = float(sums.abs().max() if error is None else sums[(sums - 1).abs().argmax()])
     check_finite(where, "k", total)
@@ -318,7 +325,7 @@ def check_weight(where: str, weight: Tensor | float, x: Tensor) -> Tensor:
 
 def check_result(where: str, probe: Tensor) -> None:
     """Refuse an x with NaN or infinite values, seen in numbers that depend on every pixel of x."""
-    if not bool(torch.isfinite(probe.detach()).all()):
+    if not transformed() and not bool(torch.isfinite(probe.detach()).all()):
         refuse(where, "x holds NaN or infinite values", "look at the step that made x")
 
 
@@ -337,7 +344,7 @@ def refuse(where: str, problem: str, cure: str) -> NoReturn:
 
 def _first_wrong(values: Tensor, right: Tensor) -> float | None:
     """The first of the values that is not right, or None."""
-    return None if bool(right.all()) else float(values[~right][0])
+    return None if transformed() or bool(right.all()) else float(values[~right][0])
 
 
 def _count(n: int, what: str) -> str:
