@@ -32,6 +32,13 @@ CASES = {
     "mri-image": ("mri-image", {}, COMPLEX),
     "mask-image": ("mask-image", {}, INPAINTING),
 }
+CG = {"tolerance": 1e-12, "iterations": 1000}
+ITERATIVE = {
+    f"cg-image, {b}": ("cg-image", {"boundary": b, **CG}, problem(2))
+    for b in ("circular", "reflect")
+}
+closed = pytest.mark.parametrize("case", CASES)
+CASES = CASES | ITERATIVE
 every = pytest.mark.parametrize("case", CASES)
 
 
@@ -79,7 +86,7 @@ def test_forward_mode_and_backward_are_adjoint(case):
     torch.testing.assert_close((u * slope).sum(), expected)
 
 
-@every
+@closed
 def test_the_exported_program_gives_the_same(case):
     D, values = built(case)
     values = tuple(v.float() for v in values)
@@ -89,7 +96,7 @@ def test_the_exported_program_gives_the_same(case):
         torch.testing.assert_close(program(*given), D(*given))
 
 
-@every
+@closed
 def test_vmap_is_a_loop_and_grad_is_backward(case):
     D, values = built(case)
     many = [torch.stack((v, v.flip(0), 0.5 * v)) for v in values]
