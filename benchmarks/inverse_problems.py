@@ -135,10 +135,15 @@ def write(rows: list[Row]) -> None:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({**row, "psnr": f"{row['psnr']:.3f}", "seconds": f"{row['seconds']:.1f}"})
+            writer.writerow(
+                {**row, "psnr": f"{row['psnr']:.3f}", "seconds": f"{row['seconds']:.1f}"}
+            )
     text = PAGE.read_text()
     for problem in dict.fromkeys(row["problem"] for row in rows):
-        begin, end = f"<!-- {problem}: made by inverse_problems.py -->", f"<!-- end of {problem} -->"
+        begin, end = (
+            f"<!-- {problem}: made by inverse_problems.py -->",
+            f"<!-- end of {problem} -->",
+        )
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
         text = "\n".join([before + begin, "", *table(rows, problem), "", end]) + after

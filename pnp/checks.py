@@ -4,8 +4,7 @@ Every function refuses what it does not accept with one sentence, "where: what i
 do", in which `where` names the module or function that was called.  Shapes, dtypes and devices are
 compared on every call.  Values are examined once: those of given variables when a pipeline takes
 them, those of y and k once per run of a solver (`Module.cached`), and those of x only through
-numbers that a solver computes anyway (`check_result`), without a pass over x.  Within torch.func
-and torch.export (`pnp.gradients.transformed`) no value is examined.
+numbers that a solver computes anyway (`check_result`); none within torch.func and torch.export.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.files import atomic
 from pnp.fourier_planes import as_complex, as_parts, to_image
+from pnp.image_forms import as_image_file
 from pnp.images import ImageFile
 from pnp.language.spec import Spec
 from pnp.limits import check_zip
@@ -48,6 +49,12 @@ class KSpace(ImageFile):
 def takes_kspace(spec: Spec) -> bool:
     """True for a pipeline whose y is a complex image."""
     return "y" in spec.kinds and spec.kinds["y"].name == "complex"
+
+
+def observation(spec: Spec, image: Any, mask: Any, name: str) -> ImageFile:
+    """An image of any form, or k-space for a pipeline that takes it; `mask` and `name` are those of
+    `as_kspace`."""
+    return as_kspace(image, mask, name) if takes_kspace(spec) else as_image_file(image)
 
 
 def magnitude(x: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from pnp.inference import DTYPES, choose_device, run_image
 from pnp.kernel_files import kernel_of_taps, make_kernel
 from pnp.kernel_words import is_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
-from pnp.kspace import KSpace, as_kspace, magnitude, takes_kspace
+from pnp.kspace import KSpace, magnitude, observation, takes_kspace
 from pnp.language.reader import read_spec
 from pnp.masks import read_mask
 from pnp.memory import Limit
@@ -40,7 +40,7 @@ from pnp.pipeline import build
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of
 from pnp.replay import Saved
-from pnp.result import Result, State
+from pnp.result import Result, State, levels_of
 from pnp.trained_range import outside
 from pnp.verdict import judge
 
@@ -189,7 +189,7 @@ class Restorer:
         """Restore one image; see `restore`.  `name` is its name in messages and in the record."""
         name = name or _named(image)
         began = time.perf_counter()
-        file = self._observation(image, name)
+        file = observation(self.pipeline.spec, image, self.given.get("mask"), name)
         y, s = file.visible(), self.scale
         truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None:
@@ -198,36 +198,20 @@ class Restorer:
         read = time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
-        seed = self.facts["seed"]
-        torch.manual_seed(seed)
-        how = (trace, boundary, seed, self.resume)
-        seen, values = y, None
-        if isinstance(file, KSpace):
-            seen, given["mask"] = file.y, file.mask.to(self.device)
-        result = run_image(self.pipeline, seen.to(self.device), given, *how)
+        result = self._run(file, y, given, trace)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         ran = time.perf_counter()
-        x = result["x"].float().cpu()
+        x, values = result["x"].float().cpu(), None
         if isinstance(file, KSpace):
             values, x = file.reconstructed(x), magnitude(x)
         k = result.get("k", given.get("k"))
-        levels = _levels(result)
+        levels = levels_of(result)
         explaining = None if "mask" in given else k
         quality, notes = measure(x, explaining, y, truth, s, boundary, align)
         record = {
-            "pipeline": self.facts["pipeline"],
-            "about": self.pipeline.spec.about,
-            "with": self.facts["with"],
-            "set": self.facts["set"],
-            "document": self.pipeline.spec.document.plain(),
-            "input": name,
-            "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
-            "boundary": boundary,
-            "align": align,
-            "max_memory": self.facts["max_memory"],
-            "resume": self.facts["resume"],
+            **self._asked(name),
             "tiles": tiles,
             "size": list(x.shape[-2:]),
             "scale": scale_of(x, y),
@@ -238,7 +222,7 @@ class Restorer:
             "kernel": self._verdict(x, result, y, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
-            "seed": seed,
+            "seed": self.facts["seed"],
             "device": str(self.device),
             "dtype": self.facts["dtype"],
             "random_weights": self.facts["random_weights"],
@@ -248,11 +232,35 @@ class Restorer:
         x = aligned(x, y, align)
         return Restored(x, None if k is None else k[:1].float().cpu(), levels, record, values)
 
-    def _observation(self, image: Any, name: str) -> ImageFile:
-        """The image, or k-space for a pipeline that takes it."""
-        if not takes_kspace(self.pipeline.spec):
-            return as_image_file(image)
-        return as_kspace(image, self.given.get("mask"), name)
+    def _run(
+        self,
+        file: ImageFile,
+        y: Tensor,
+        given: dict[str, Any],
+        trace: Callable[[State], None] | None,
+    ) -> Result:
+        """Run the pipeline; from k-space, the mask is given, too."""
+        if isinstance(file, KSpace):
+            y, given["mask"] = file.y, file.mask.to(self.device)
+        seed = self.facts["seed"]
+        torch.manual_seed(seed)
+        how = (trace, self.facts["boundary"], seed, self.resume)
+        return run_image(self.pipeline, y.to(self.device), given, *how)
+
+    def _asked(self, name: str) -> dict[str, Any]:
+        """What was asked for, for the record."""
+        same = ("boundary", "align", "max_memory", "resume")
+        given = {n: _plain(v) for n, v in self.facts["given"].items()}
+        return {
+            "pipeline": self.facts["pipeline"],
+            "about": self.pipeline.spec.about,
+            "with": self.facts["with"],
+            "set": self.facts["set"],
+            "document": self.pipeline.spec.document.plain(),
+            "input": name,
+            "given": given | {"s": self.scale},
+            **{fact: self.facts[fact] for fact in same},
+        }
 
     @cached_property
     def made(self) -> dict[str, Any]:
@@ -325,16 +333,6 @@ def _given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | 
         made = make_kernel(str(kernel), name)
         return str(kernel) if is_words(str(kernel)) else made
     return unit_kernel(as_kernel(name, "k", kernel_of_taps(kernel, name)), name)
-
-
-def _levels(result: Result) -> dict[str, list[float]]:
-    """The returned levels as numbers."""
-    small = {
-        name: value
-        for name, value in result.items()
-        if isinstance(value, Tensor) and value.shape[-2:] == (1, 1) and name not in ("k", "w")
-    }
-    return {n: [float(f"{level:.6g}") for level in v.flatten().tolist()] for n, v in small.items()}
 
 
 def _named(image: Any) -> str:

@@ -60,3 +60,13 @@ class State:
 def shape_of(value: Any) -> str:
     """The shape of a tensor in words, any other value as it is."""
     return str(tuple(value.shape)) if isinstance(value, Tensor) else str(value)
+
+
+def levels_of(result: Result) -> dict[str, list[float]]:
+    """The returned levels as numbers."""
+    small = {
+        name: value
+        for name, value in result.items()
+        if isinstance(value, Tensor) and value.shape[-2:] == (1, 1) and name not in ("k", "w")
+    }
+    return {n: [float(f"{level:.6g}") for level in v.flatten().tolist()] for n, v in small.items()}

@@ -32,8 +32,7 @@ from pnp.commands.inputs import (
 from pnp.commands.run import Options, check_traced, given_files, restore_file, result_files, silent
 from pnp.errors import PnpError, fitted
 from pnp.files import check_results, make_folder
-from pnp.images import read_image
-from pnp.kspace import as_kspace, takes_kspace
+from pnp.kspace import observation
 from pnp.provenance import checksums
 from pnp.replay import read_state
 from pnp.restoration import Restorer
@@ -195,9 +194,8 @@ class Batch:
     def restore(self, path: str) -> tuple[str, str]:
         """Restore one image, unless that was done already."""
         try:
-            kspace = takes_kspace(self.restorer.pipeline.spec)
-            mask = self.restorer.given.get("mask")
-            image = as_kspace(path, mask) if kspace else read_image(path)
+            restorer = self.restorer
+            image = observation(restorer.pipeline.spec, path, restorer.given.get("mask"), path)
             scale = self.scales[0]
             if len(self.scales) > 1:
                 scale = usual_scale(*image.pixels.shape[-2:])
