@@ -56,14 +56,7 @@ def run_image(
         names = {g.name for g in pipeline.spec.given}
         with torch.no_grad():
             return pipeline(y=y, **{n: v for n, v in given.items() if n in names}, **how)
-    if needed == 3 and channels == 1:
-        y = y.expand(-1, 3, -1, -1)
-    elif needed == 1 and channels == 3:
-        y = y.transpose(0, 1)
-    elif needed is not None and needed != channels:
-        raise PnpError(
-            f"the pipeline's networks work on {needed} channels, but the image has {channels}"
-        )
+    y = _with_channels(y, needed)
     height, width = y.shape[-2:]
     least = pipeline.least_side(given.get("s", 1))
     continued = min(height, width) < least
@@ -89,6 +82,20 @@ def run_image(
             of_image = value.shape[-1] > 1 and name not in ("k", "w")
             values[name] = value.transpose(0, 1) if of_image else value.mean(0, keepdim=True)
     return Result(values)
+
+
+def _with_channels(y: Tensor, needed: int | None) -> Tensor:
+    """An image for networks of so many channels: grey repeated, or colours as a batch."""
+    channels = y.shape[1]
+    if needed == 3 and channels == 1:
+        return y.expand(-1, 3, -1, -1)
+    if needed == 1 and channels == 3:
+        return y.transpose(0, 1)
+    if needed is not None and needed != channels:
+        raise PnpError(
+            f"the pipeline's networks work on {needed} channels, but the image has {channels}"
+        )
+    return y
 
 
 def choose_device(name: str, argument: str = "device") -> torch.device:

@@ -95,20 +95,27 @@ def restore_file(
     record["files"] = {what: str(p) for what, p in paths.items()}
     record |= facts or {}
     with together():
-        write_image(paths["image"], restored.image, like=image)
-        if restored.kernel is not None:
-            write_kernel(paths["kernel"], restored.kernel)
-            write_image(paths["kernel picture"], kernel_picture(restored.kernel))
-        if recorder is not None:
-            recorder.save(paths["trace"])
-            recorder.draw(paths["trace picture"])
-        if restored.values is not None:
-            write_values(paths["complex image"], restored.values)
-        if options.compare:
-            write_image(paths["comparison"], before_and_after(image, restored))
+        _write_results(paths, image, restored, recorder)
         record["seconds"]["write"] = time.perf_counter() - written
         write_json(paths["record"], record)
     return _summary(path, paths, record)
+
+
+def _write_results(
+    paths: Mapping[str, Path], image: ImageFile, restored: Restored, recorder: Recorder | None
+) -> None:
+    """Write what `paths` names, except the record."""
+    write_image(paths["image"], restored.image, like=image)
+    if restored.kernel is not None:
+        write_kernel(paths["kernel"], restored.kernel)
+        write_image(paths["kernel picture"], kernel_picture(restored.kernel))
+    if recorder is not None:
+        recorder.save(paths["trace"])
+        recorder.draw(paths["trace picture"])
+    if restored.values is not None:
+        write_values(paths["complex image"], restored.values)
+    if "comparison" in paths:
+        write_image(paths["comparison"], before_and_after(image, restored))
 
 
 def before_and_after(image: ImageFile, restored: Restored) -> Tensor:
