@@ -84,6 +84,14 @@ def add_run(run: argparse.ArgumentParser) -> None:
         help=f"images at the same time ({DEFAULT})",
     )
     add("--overwrite", action="store_true", help="restore finished images once more")
+    _add_trace(run)
+    _add_computing(run)
+    _add_continued(run)
+
+
+def _add_trace(run: argparse.ArgumentParser) -> None:
+    """What `pnp run` records of the iterations."""
+    add = run.add_argument
     add("--trace", action="store_true", help="also save and draw the variables of every iteration")
     full = "a trace with all that --from needs, in full precision (a large file)"
     add("--trace-full", action="store_true", help=full)
@@ -95,8 +103,6 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="also trace this variable, for example w or z",
     )
-    _add_computing(run)
-    _add_continued(run)
 
 
 def _add_continued(run: argparse.ArgumentParser) -> None:
