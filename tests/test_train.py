@@ -30,6 +30,7 @@ from pnp.language.reader import PIPELINES
 from pnp.pipeline import build, load
 from pnp.trained_options import trained_modules
 from pnp.training.recipe_reader import RECIPES, load_recipe
+from pnp.training.run_folder import Run
 from pnp.training.shipping import PRE_DECAY_BYTES, PRE_DECAY_STATES, read_manifest, sha256, ship
 from pnp.training.start import prepare
 from pnp.training.trainer import Trainer, train
@@ -595,6 +596,15 @@ def test_a_state_of_an_optimiser_of_an_older_version_is_one_clear_error(images, 
     torch.save(state, path)
     with pytest.raises(PnpError, match=r"written by another version of pnp.*--start .*weights.saf"):
         train(load_recipe("image-prior-mini", MINI), tmp_path, [images], steps=2, resume=True)
+
+
+def test_two_trainings_in_one_folder_are_refused(images, tmp_path):
+    recipe = load_recipe("image-prior-mini", MINI)
+    run = tmp_path / "run"
+    train(recipe, run, [images], steps=1)
+    with Run(run).locked(), pytest.raises(PnpError, match="another training is running"):
+        train(recipe, run, [images], steps=2, resume=True)
+    assert train(recipe, run, [images], steps=2, resume=True).step == 2
 
 
 def test_a_run_is_not_overwritten_nor_resumed_by_another_recipe(images, tmp_path, caplog):

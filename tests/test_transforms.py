@@ -141,3 +141,9 @@ def test_a_solver_that_is_not_exact_is_told_to_be_a_transform(monkeypatch):
 
             def forward(self, y: pnp.Image, x: pnp.Image, k: pnp.Kernel) -> pnp.Kernel:
                 return k
+
+
+def test_no_gradient_passes_stop_gradient():
+    k = torch.rand(1, 1, 5, 5, requires_grad=True)
+    stopped = pnp.transforms.build("stop-gradient")(k)
+    assert torch.equal(stopped, k) and not stopped.requires_grad

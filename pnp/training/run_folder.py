@@ -16,13 +16,15 @@ import csv
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from pnp.checkpoint_files import read_checkpoint
@@ -202,6 +204,19 @@ class Run:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other trainings out of the folder."""
+        make_folder(self.folder)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise PnpError(
+                f"{self.folder}: another training is running in this folder; stop it, or choose "
+                "another folder by -o DIR"
+            ) from None
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Add a line to the log."""

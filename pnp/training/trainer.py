@@ -17,7 +17,8 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,10 +144,8 @@ class Trainer:
     def run(self) -> None:
         """Train until the steps are done, the minutes are over or a signal arrives; then save,
         validate and, without a signal, export."""
-        if self.fabric.is_global_zero:
-            self.folder.begin(self.step)
         self.objective.train()
-        with self.interrupt, self.log.shown(self.step):
+        with self._begun(), self.interrupt, self.log.shown(self.step):
             while not (due := self._due()).stop:
                 if due.validate:
                     self._validate()
@@ -160,6 +159,16 @@ class Trainer:
             if self.fabric.is_global_zero and not self.interrupt.name:
                 self._export()
         self.fabric.barrier()
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        """With the folder of the run, which the first process makes and keeps others out of."""
+        if not self.fabric.is_global_zero:
+            yield
+            return
+        with self.folder.locked():
+            self.folder.begin(self.step)
+            yield
 
     def batch(self, step: int) -> dict[str, Any]:
         """This process's share of the batch of a step."""
