@@ -91,7 +91,8 @@ def as_kspace(value: Any, mask: Any = None, where: str = "k-space") -> KSpace:
     measured = np.where(seen, array, 0)
     peak = np.unravel_index(np.abs(measured).argmax(), array.shape)
     if not measured.any():
-        raise PnpError(f"{where}: k-space is zero wherever the mask says that it was measured")
+        told = "everywhere" if mask is None else "wherever the mask says that it was measured"
+        raise PnpError(f"{where}: k-space is zero {told}; look at what wrote it")
     if peak == (0, 0) and min(array.shape) > 2:
         problem = "the largest value of k-space is in the corner, but belongs into the middle"
         raise PnpError(f"{where}: {problem}; np.fft.fftshift moves it there, in the mask, too")

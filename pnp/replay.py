@@ -80,7 +80,7 @@ class Saved:
             problem = f"{spec.name} needs {' and '.join(missing)} in iteration {self.iteration}"
             self.refuse(f"{problem}, but the trace holds {held}", "record it with this pipeline")
         for name in sorted(needed):
-            before, now = self.facts["kinds"][name], spec.kinds[name].name
+            before, now = self.facts["kinds"].get(name), spec.kinds[name].name
             if before != now:
                 self.refuse(f"{name} was {before} and is {now}", "record it with this pipeline")
         like = next(v for v in (given.get("y"), *given.values()) if isinstance(v, Tensor))
@@ -224,6 +224,8 @@ def read_state(path: str | Path, iteration: int) -> Saved:
     if facts is None:
         cure = "record it with --trace-full (Recorder(full=True))"
         raise PnpError(f"{path}: it holds no state from which a run can continue; {cure}")
+    if not isinstance(facts, dict) or {*COMMON, "frames", "keeps", "kinds"} - set(facts):
+        raise PnpError(f"{path}: this is no trace of pnp run (.npz): its facts are not complete")
     frames = facts.pop("frames")
     if str(iteration) not in frames:
         there = ", ".join(frames) if len(frames) < 9 else f"0 to {max(map(int, frames))}"
