@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,9 +209,14 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Keeps other trainings out of the folder."""
         make_folder(self.folder)
+        file = self.folder / ".lock"
         try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                yield
+            with FileLock(file, timeout=0):
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):  # Windows keeps a file that is open
+                        file.unlink()
         except Timeout:
             raise PnpError(
                 f"{self.folder}: another training is running in this folder; stop it, or choose "
