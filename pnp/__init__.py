@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pnp.images import ImageFile as ImageFile
     from pnp.images import read_image as read_image
     from pnp.images import write_image as write_image
+    from pnp.interfaces import Complex as Complex
     from pnp.interfaces import DataSolver as DataSolver
     from pnp.interfaces import Estimator as Estimator
     from pnp.interfaces import Image as Image
@@ -87,6 +88,7 @@ _HOME = {
     "errors": ["PipelineError", "PnpError"],
     "images": ["ImageFile", "read_image", "write_image"],
     "interfaces": [
+        "Complex",
         "DataSolver",
         "Estimator",
         "Image",
