@@ -172,6 +172,7 @@ def test_total_variation_is_better_than_zero_filled():
     x, kspace, mask = scan((64, 64), 18)
     y = as_kspace(kspace, mask)
     restored = pnp.restore(y, "mri-tv")
+    assert restored.values is not None
     assert restored.values.shape == (64, 64) and restored.image.shape == (1, 1, 64, 64)
     before, after = quality(y.reconstructed(y.y), x), quality(restored.values, x)
     assert after > before + 6
@@ -214,7 +215,9 @@ def test_a_mask_may_be_a_picture_of_its_own(tmp_path, monkeypatch):
     np.save("scan.npy", kspace)
     write_image("mask.png", torch.from_numpy(plane.copy()).float()[None])
     together = pnp.restore("both.npz", "mri-tv")
-    assert torch.equal(pnp.restore("scan.npy", "mri-tv", mask="mask.png").values, together.values)
+    apart = pnp.restore("scan.npy", "mri-tv", mask="mask.png")
+    assert apart.values is not None and together.values is not None
+    assert torch.equal(apart.values, together.values)
 
 
 def test_a_denoiser_reads_real_and_imaginary_part():

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ def test_it_is_gaussian_of_the_level(noisy):
 
 
 def test_each_step_and_each_iteration_draws_its_own(noisy):
-    drawn = []
+    drawn: list[torch.Tensor] = []
 
     def trace(state):
         drawn.extend(state.variables[n].clone() for n in "zu" if n in state.variables)
@@ -92,7 +93,7 @@ def test_an_image_of_a_batch_gets_what_it_gets_alone(noisy):
 
 
 def test_checkpointing_draws_the_same_noise_twice(noisy):
-    slopes = []
+    slopes: list[Any] = []
     for checkpointing in (False, True):
         noisy.checkpointing = checkpointing
         y = Y.clone().requires_grad_()

@@ -1,5 +1,7 @@
 """A run that continues from an iteration of an earlier one ends in the same result, bit for bit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -43,8 +45,9 @@ after:
   - u = S(u, 1, z, 0.1)
 return: [x, u]
 """
+ITERATIONS: dict[str, Any] = {"modules.P.iterations": 9}
 KERNEL = torch.rand(1, 1, 5, 4, generator=torch.Generator().manual_seed(2))
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "y": torch.rand(2, 3, 20, 18, generator=torch.Generator().manual_seed(1)),
     "s": 2,
     "k": KERNEL / KERNEL.sum(),
@@ -70,7 +73,7 @@ def recorded(pipeline, path="run.npz", **given):
 def test_from_every_iteration_of_all_stages_it_ends_in_the_same_bits(staged, boundary):
     whole = recorded(staged, boundary=boundary, seed=3)
     for i in range(5):
-        seen = []
+        seen: list[int | None] = []
         result = staged(
             **GIVEN,
             boundary=boundary,
@@ -106,7 +109,7 @@ def test_a_resumed_run_can_be_recorded_and_continued(staged):
 
 def test_another_prior_is_tried_without_the_iterations_before(staged):
     recorded(staged)
-    other = pnp.load("staged.yaml", **{"modules.P.iterations": 9})
+    other: Any = pnp.load("staged.yaml", **ITERATIONS)
     start = pnp.read_state("run.npz", 4)
     result = other(**GIVEN, resume=start)
     assert not torch.equal(result.x, staged(**GIVEN, resume=start).x)
@@ -155,7 +158,7 @@ def test_what_cannot_be_continued_is_one_message(staged, iteration, text, given,
 
 
 def test_a_module_that_keeps_values_is_named(tmp_path):
-    small = {"modules.Dk.width": 4, "modules.Dk.steps": 1, "modules.Dk.size": 9}
+    small: dict[str, Any] = {"modules.Dk.width": 4, "modules.Dk.steps": 1, "modules.Dk.size": 9}
     small |= {"modules.I.size": 9}
     pipeline = pnp.load("fkp-dpir", random_weights=True, repeat=2, **small)
     recorder = pnp.Recorder(full=True)
