@@ -287,7 +287,7 @@ class Prior(Module):
 class Initializer(Module):
     """A first estimate from the observation y, its first input.
 
-    For the image, U: `forward(y, s) -> Image`, s times as large as y.
+    For the image, U: `forward(y, s) -> Image`, s times as large as y; or `-> Complex`, for MRI.
     For the kernel, I: `forward(y) -> Kernel`.
     Further inputs (a mask, a level) are free.
     """
