@@ -17,7 +17,7 @@ RELEASE = out/release
 RELEASE_PIP =
 RELEASED = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
-.PHONY: demo test quick long gallery release-check clean
+.PHONY: demo test quick long gallery weights release-check clean
 
 demo: $(VENV)/installed
 	$(PNP) demo -o out/demo
@@ -39,6 +39,11 @@ long: $(VENV)/tested
 # Draws the README's gallery, in a minute.
 gallery: $(VENV)/installed
 	$(BIN)/python benchmarks/gallery.py
+
+# Writes what pnp/weights/manifest.yaml says into the headers of the weights, and their pages.
+weights: $(VENV)/installed
+	$(BIN)/python benchmarks/weights_page.py
+	$(BIN)/python benchmarks/results_page.py
 
 # Builds the wheel, installs it in an empty environment, and runs what a user runs first.
 release-check:

@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     import pnp.estimators as estimators  # noqa: F401 (the alias exports it)
+    import pnp.hub as hub  # noqa: F401 (the alias exports it)
     import pnp.initializers as initializers  # noqa: F401 (the alias exports it)
     import pnp.interop as interop  # noqa: F401 (the alias exports it)
     import pnp.metrics as metrics  # noqa: F401 (the alias exports it)
@@ -114,8 +115,8 @@ _HOME = {
     "trace": ["Recorder"],
 }
 _MODULES = [
-    *("estimators", "initializers", "interop", "metrics", "priors", "solvers", "testing"),
-    "transforms",
+    *("estimators", "hub", "initializers", "interop", "metrics", "priors", "solvers"),
+    *("testing", "transforms"),
 ]
 _NAMES = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_NAMES, *_MODULES, "__version__"])

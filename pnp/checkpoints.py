@@ -1,4 +1,4 @@
-"""Weights of networks: safe reading, matching to a module by name and shape, conversion.
+"""Weights of networks: safe reading, matching to a module by name and shape.
 
 There are three kinds of sources: a file (`weights: usrnet.pth`), a part of a file
 (`weights: ikrnet.pth#p2`), and the name of pretrained weights in the package
@@ -17,20 +17,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 from torch import Tensor, nn
 
 from pnp.checkpoint_files import (
     SUFFIXES,
     is_averaged,
     plain_name,
-    read_checkpoint,
     read_part,
     say_averaged,
 )
 from pnp.errors import PnpError
-from pnp.files import atomic, check_results
 from pnp.manifest import read_entries
 from pnp.tensors import FLOATS, dtype_of
 
@@ -71,7 +67,7 @@ def load_weights(
         state, part = read_part(path, part)
         if adopt := getattr(module, "adopt", None):
             _check_finite(state, str(source))
-            adopt(_part_of(state, part, str(source)), symbol)
+            adopt(part_of(state, part, str(source)), symbol)
             return
         module = getattr(module, "holds", module)
         translate = getattr(type(module), "translate", None)
@@ -157,37 +153,12 @@ def _read_manifest(path: Path, changed: int) -> dict[str, dict[str, Any]]:
     return read_entries(path)
 
 
-def convert(source: str | Path, target: str | Path) -> None:
-    """Write the tensors of any checkpoint as .safetensors (`pnp convert IN OUT`)."""
-    if Path(target).suffix != ".safetensors":
-        raise PnpError(
-            f"{target}: checkpoints are converted to .safetensors; give a name with that suffix"
-        )
-    check_results({str(source): [Path(target)]}, [(source, "checkpoint")], "give another name")
-    # Two names may share one tensor, which the format does not allow: each gets its own copy.
-    state = {
-        key: value.detach().clone().contiguous() for key, value in read_checkpoint(source).items()
-    }
-    with atomic(target) as temporary:
-        temporary.write_bytes(safetensors.torch.save(state, metadata=_metadata(Path(source))))
-
-
-def _metadata(source: Path) -> dict[str, str]:
-    """What the header of a .safetensors file says beside its tensors, such as the options of the
-    networks (`pnp.trained_options`)."""
-    found: dict[str, str] = {}
-    if source.suffix.lower() == ".safetensors":
-        with safetensors.safe_open(source, "pt") as file:
-            found = file.metadata() or {}
-    return {**found, "format": "pt"}
-
-
 def _fill(
     module: nn.Module, state: dict[str, Tensor], source: str, part: str | None, symbol: str
 ) -> None:
     wanted = {plain_name(key): (key, value) for key, value in module.state_dict().items()}
     prefix = _prefix(wanted, state, source, symbol) if part is None else part.rstrip(".") + "."
-    given = _part_of(state, prefix.rstrip(".") if part is None else part, source)
+    given = part_of(state, prefix.rstrip(".") if part is None else part, source)
     groups = {
         "missing": [
             _described(key, value) for key, (_, value) in wanted.items() if key not in given
@@ -218,7 +189,7 @@ def _fill(
     module.load_state_dict({key: given[plain] for plain, (key, _) in wanted.items()})
 
 
-def _part_of(state: dict[str, Tensor], part: str | None, source: str) -> dict[str, Tensor]:
+def part_of(state: dict[str, Tensor], part: str | None, source: str) -> dict[str, Tensor]:
     """The tensors under a prefix, without it; PnpError if there are none."""
     if not part:
         return state

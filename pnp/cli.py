@@ -28,6 +28,7 @@ from pnp.commands.arguments import (
     add_changes,
     add_common,
     add_compare,
+    add_convert,
     add_degrade,
     add_figure,
     add_new,
@@ -178,7 +179,7 @@ def _parser() -> Parser:
     what = f"list only these ({', '.join(LISTS)}), or describe the module of this name, such as tv"
     show_list.add_argument("what", metavar="WHAT", nargs="?", help=what)
     show = command("show", "print a pipeline with its cost, a recipe, a module ...", chosen)
-    told = "a name (recipe:NAME if two share it), a file"
+    told = "a name (recipe:NAME, weights:NAME if two share it), a file"
     show.add_argument("pipeline", metavar="NAME", help=told)
     size = f"size of the result for which the cost is computed ({DEFAULT})"
     show.add_argument("--size", metavar="HxW", default="1024x1024", help=size)
@@ -195,9 +196,7 @@ def _parser() -> Parser:
     diff.add_argument("b", metavar="B")
     cite = command("cite", "print BibTeX for a pipeline and its modules", chosen)
     cite.add_argument("pipeline", metavar="PIPELINE")
-    convert = command("convert", "convert a public checkpoint to safetensors")
-    convert.add_argument("source", metavar="IN", help=".pth, .pt, .ckpt or .safetensors")
-    convert.add_argument("target", metavar="OUT", help=".safetensors")
+    add_convert(command("convert", "convert a checkpoint, or a part of it, to safetensors"))
     schema = command("schema", "print a JSON Schema, by which editors know the YAML files")
     kinds = ("pipeline", "recipe", "comparison")
     schema.add_argument("kind", choices=kinds, help="the kind of file")

@@ -134,7 +134,7 @@ def signature_of(cls: type[Module]) -> Signature:
         if kind is None or p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
             raise TypeError(
                 f"{cls.__name__}.forward: annotate its parameter '{p.name}' with one of Image, "
-                "Complex, Kernel, Level, Levels, Number (from pnp.interfaces): the annotations are "
+                "Kernel, Level, Levels, Number, Complex (from pnp.interfaces): the annotations are "
                 "what pipelines are checked against"
             )
         inputs.append(Argument(p.name, kind, p.default is p.empty))

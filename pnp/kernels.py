@@ -175,3 +175,18 @@ def _offsets(taps: Tensor) -> tuple[Tensor, Tensor]:
         torch.arange(taps.shape[-1], dtype=taps.dtype, device=taps.device) - taps.shape[-1] // 2
     )
     return rows[:, None], columns[None, :]
+
+
+def projected(k: Tensor) -> Tensor:
+    """The nearest kernels that are non-negative and sum to one, of each kernel of k (B, 1, K, K).
+
+    They are max(k - c, 0) with the one number c for which the sum is one.
+    """
+    falling = k.flatten(1).sort(dim=1, descending=True).values
+    count = torch.arange(1, falling.shape[1] + 1, dtype=k.dtype, device=k.device)
+    excess = falling.cumsum(1) - 1
+    positive = (falling * count > excess).sum(
+        1, keepdim=True
+    )  # number of taps that stay above zero
+    c = excess.gather(1, positive - 1) / positive
+    return (k - c[:, :, None, None]).clamp(min=0)

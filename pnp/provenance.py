@@ -16,6 +16,7 @@ import torch
 
 import pnp
 from pnp.checkpoints import find_weights, sha256
+from pnp.headers import tensors_digest
 from pnp.language.spec import Spec
 from pnp.machine import machine
 from pnp.registry import REGISTRIES
@@ -24,7 +25,7 @@ _VERSIONS = ("versions", "plugins")
 
 
 def made_with(spec: Spec, device: torch.device, random_weights: bool = False) -> dict[str, Any]:
-    """Checksums of the weights by source, versions of plugins and programs, and the machine."""
+    """Checksums of the weights' tensors by source, versions of plugins and programs, machine."""
     groups = [*(registry.package for registry in REGISTRIES.values()), "pnp.pipelines"]
     owners = [point.dist for group in groups for point in entry_points(group=group)]
     return {
@@ -98,4 +99,4 @@ def changed_versions(record: Mapping[str, Any], made: Mapping[str, Any]) -> list
 def _weights(spec: Spec) -> dict[str, str]:
     sources = [spec.weights, *(module.weights for module in spec.modules.values())]
     names = dict.fromkeys(source.value for source in sources if source is not None)
-    return {name: sha256(find_weights(name)[0]) for name in names}
+    return {name: tensors_digest(find_weights(name)[0]) for name in names}

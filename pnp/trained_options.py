@@ -1,6 +1,6 @@
 """The options with which the networks in a file of weights were trained.
 
-A file of weights says them in the metadata of its header, in the form of `modules:` of a pipeline;
+A file of weights says them in its header (`pnp.headers`), in the form of `modules:` of a pipeline;
 for a file of the package without them, the entry `modules` of the manifest does:
 
     {"P": {"prior": "drunet", "channels": 3, "nc": [32, 64, 128, 256], "nb": 2}}
@@ -11,19 +11,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
-
-import safetensors
 
 from pnp import checkpoints
 from pnp.checkpoints import find_weights, manifest, split_source
 from pnp.errors import PnpError
+from pnp.headers import PREFIX, read_metadata
 from pnp.language.spec import ModuleSpec
 from pnp.options import options_of
+from pnp.public_checkpoints import known
 from pnp.registry import REGISTRIES, current_role
 
-KEY = "pnp.modules"
+KEY = f"{PREFIX}modules"
 """The key of the metadata."""
 Modules: TypeAlias = dict[str, dict[str, Any]]
 """By symbol: the role and the name of a module, and its options."""
@@ -38,22 +37,6 @@ def described(modules: Mapping[str, ModuleSpec], symbols: Iterable[str]) -> Modu
         values = {name: m.options.get(name, p.default) for name, p in options.items()}
         found[symbol] = {m.role: m.name, **{name: plain(v) for name, v in values.items()}}
     return found
-
-
-def metadata(modules: Modules) -> dict[str, str]:
-    """The metadata of a file with the weights of these modules."""
-    return {"format": "pt", KEY: json.dumps(modules)} if modules else {"format": "pt"}
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata in the header of a .safetensors file; empty for any other file."""
-    if path.suffix.lower() != ".safetensors" or not path.is_file():
-        return {}
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            return file.metadata() or {}
-    except Exception:  # a damaged file, which is reported when its tensors are read
-        return {}
 
 
 def trained_modules(source: str) -> Modules:
@@ -91,7 +74,9 @@ def trained_options(source: str, role: str, name: str, symbol: str) -> dict[str,
     if part in candidates:
         return candidates[part]
     options = list(candidates.values())
-    return options[0] if options and all(o == options[0] for o in options) else {}
+    if not options:
+        return known(source, role, name).options
+    return options[0] if all(o == options[0] for o in options) else {}
 
 
 def listed(source: str) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from pnp.interfaces import Kernel, Prior
-from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
+from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp, recognise_fkp
 from pnp.options import Count, Positive
 from pnp.registry import prior
 
@@ -24,13 +24,14 @@ class FlowKernel(Prior):
     transform `flow-kernel`.  Gradients, to w and to the flow's weights, pass through all steps of
     the search.
 
-    The public weights load: FKP_x2 has size 11 and width 15, FKP_x4 size 19 and width 25.
+    The public weights load, and bring their options: FKP_x2 has size 11, width 15 and shift 0.5;
+    FKP_x3 15, 20 and 1; FKP_x4 19, 25 and 1.5.
 
     Args:
         size: Side of the kernels.
         width: Width of the flow's hidden layers.
-        shift: Pixels by which kernels are moved down and right: 0.5 for FKP_x2 and 1.5 for FKP_x4
-            bring the centre of mass to size // 2.
+        shift: Pixels by which kernels are moved down and right; (s - 1)/2 brings the centre of mass
+            of FKP's kernels for scale s to size // 2.
         steps: Steps of the search.
         rate: Size of a step.
         seed: Seed of the first latent.
@@ -46,8 +47,9 @@ class FlowKernel(Prior):
     """
 
     cite: ClassVar = ("liang2021fkp",)
-    free: ClassVar = ("steps", "rate", "seed")
+    free: ClassVar = ("shift", "steps", "rate", "seed")
     translate = staticmethod(from_fkp)
+    recognise = staticmethod(recognise_fkp)
 
     def __init__(
         self,

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pnp.interfaces import Kernel
+from pnp.kernels import projected
 from pnp.options import Count, Positive
 from pnp.registry import prior
 
 from .resunet import FourScales, UNet
-from .simplex import project
 from .unit_sum import onto_sum_one
 
 
@@ -20,7 +20,7 @@ class KernelResUNet(UNet):
     """ResUNet for kernels of any size: one channel, no level, biases (but in the first layer), and
     a projection.
 
-        Pk(w) = project(net(gain w) / gain)
+        Pk(w) = projected(net(gain w) / gain)
 
     The last step is a projection with gradients.  `sum`, the authors' one, adds the same amount to
     every tap so that they sum to one; taps may be negative.  `simplex` gives the nearest kernel
@@ -59,4 +59,4 @@ class KernelResUNet(UNet):
         return CONSTRAINTS[self.constraint](self.restore(w * self.gain) / self.gain)
 
 
-CONSTRAINTS = {"none": lambda k: k, "sum": onto_sum_one, "simplex": project}
+CONSTRAINTS = {"none": lambda k: k, "sum": onto_sum_one, "simplex": projected}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from pnp.interfaces import Kernel, Level, Prior
+from pnp.kernels import projected
 from pnp.registry import prior
 
 
@@ -30,16 +28,4 @@ class Simplex(Prior):
 
     def forward(self, k: Kernel, level: Level | None = None) -> Kernel:
         """The projected kernel (B, 1, K, K)."""
-        return project(k)
-
-
-def project(k: Tensor) -> Tensor:
-    """Euclidean projection of every kernel of k (B, 1, K, K) onto the simplex."""
-    falling = k.flatten(1).sort(dim=1, descending=True).values
-    count = torch.arange(1, falling.shape[1] + 1, dtype=k.dtype, device=k.device)
-    excess = falling.cumsum(1) - 1
-    positive = (falling * count > excess).sum(
-        1, keepdim=True
-    )  # number of taps that stay above zero
-    c = excess.gather(1, positive - 1) / positive
-    return (k - c[:, :, None, None]).clamp(min=0)
+        return projected(k)

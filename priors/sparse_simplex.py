@@ -9,8 +9,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from pnp.interfaces import Kernel, Level, Prior
+from pnp.kernels import projected
 from pnp.options import Range
-from pnp.priors.simplex import project
 from pnp.registry import prior
 
 
@@ -54,7 +54,7 @@ class SparseSimplex(Prior):
             keep = torch.stack(
                 [largest_piece(image, mask) for image, mask in zip(k.detach(), keep, strict=True)]
             )
-        return project(
+        return projected(
             torch.where(keep, k, peak - 2)
         )  # taps that are more than 1 below the peak project to zero
 

@@ -29,6 +29,7 @@ from bad_files import (
     zip_bomb,
     zipped,
 )
+from bad_headers import HEADERS
 from bad_inputs import Area, Content, Kind, note, ok
 
 CUT = "the image cannot be read; is it damaged or cut off?"
@@ -1073,6 +1074,7 @@ AREAS = (
     DOCUMENTS,
     RECIPES,
     WEIGHTS,
+    HEADERS,
     PLUGINS,
     Area("Folders and results", "Nothing that is given is replaced.", FOLDERS),
     Area("Python", "`pnp.restore`, pipelines and modules.", PYTHON),

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # read when torch is imported; more threads than cores wait for each other
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 
 ROOT = Path(__file__).parent.parent
 

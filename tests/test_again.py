@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from pnp.checkpoints import sha256
 from pnp.cli import main
+from pnp.headers import tensors_digest
 from pnp.images import write_image
 from pnp.kernel_files import write_kernel
 from pnp.priors import build as prior
@@ -66,7 +67,7 @@ def test_the_record_says_what_the_result_was_made_with(run):
     told = record()
     command = "pnp run mine.yaml photos -s 2 -k k.npy --seed 3 --compare --set repeat=3"
     assert told["command"] == command and told["folder"] == str(Path.cwd())
-    assert list(told["weights"].values()) == [sha256(Path("w.safetensors"))]
+    assert list(told["weights"].values()) == [tensors_digest(Path("w.safetensors"))]
     files = {"photos/a.png": "observation", "k.npy": "kernel", "mine.yaml": "pipeline"}
     assert {e["file"]: e["role"] for e in told["read"]} == files
     assert all(e["sha256"] == sha256(Path(e["file"])) for e in told["read"])

@@ -11,7 +11,8 @@ from torch.optim.swa_utils import AveragedModel
 
 import pnp
 from pnp import checkpoints, limits
-from pnp.checkpoints import load_weights, read_checkpoint
+from pnp.checkpoint_files import read_checkpoint
+from pnp.checkpoints import load_weights
 from pnp.cli import main
 from pnp.errors import Notice, PnpError
 from pnp.language.reader import read_spec

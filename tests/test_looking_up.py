@@ -82,7 +82,6 @@ def test_show_of_an_unknown_name_names_the_nearest_of_any_kind(run):
         "scunett": "did you mean the prior 'scunet'?",
         "dpirr": "did you mean the pipeline 'dpir'?",
         "fft-imag": "did you mean the solver 'fft-image'?",
-        "drunet-small": "drunet-small is the name of weights",
     }.items():
         status, _, err = run("show", name)
         assert status == 1 and told in err

@@ -25,12 +25,14 @@ from pnp.cli import main
 from pnp.commands.train import usage
 from pnp.errors import PipelineError, PnpError
 from pnp.fingerprints import beside, fingerprint, read_fingerprints
+from pnp.headers import CHECKSUMS, read_entry
 from pnp.images import read_image, write_image
-from pnp.language.reader import PIPELINES
+from pnp.language.reader import PIPELINES, read_spec
 from pnp.pipeline import build, load
 from pnp.trained_options import trained_modules
 from pnp.training.recipe_reader import RECIPES, load_recipe
 from pnp.training.run_folder import Run
+from pnp.training.run_pipeline import pipeline_in_header
 from pnp.training.shipping import PRE_DECAY_BYTES, PRE_DECAY_STATES, read_manifest, sha256, ship
 from pnp.training.start import prepare
 from pnp.training.trainer import Trainer, train
@@ -459,12 +461,26 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     )
     assert shlex.split(entry["recipe"]) == ["image-prior-mini", *arguments] and entry["batch"] == 3
     assert entry["precision"] == "half" and {"psnr", "bicubic", "D alone"} <= set(entry["measured"])
+    header = read_entry(tmp_path / "run" / "weights.safetensors")
+    del entry["sha256"]
+    assert header == {"name": "image-prior-mini", **entry}
+    command = ["run", str(tmp_path / "run" / "weights.safetensors"), image, "-k", "gaussian:1"]
+    assert main([*command, "-s", "2", "-o", str(tmp_path / "alone"), "--sigma", "0"]) == 0
+    stems = [next((tmp_path / folder).glob("*_x2.png")) for folder in ("restored", "alone")]
+    assert stems[0].read_bytes() == stems[1].read_bytes(), "the header names the run's pipeline"
+    before = read_entry(tmp_path / "run" / "pre-decay.safetensors")
+    assert before["recipe"] == entry["recipe"] and before["licence"] == "CC0-1.0"
     (tmp_path / "pre_decay").mkdir()
     target = ship(tmp_path / "run", "test/mini", tmp_path / "shipped", tmp_path / "pre_decay")
     modules = trained_modules(str(target))
     assert list(modules) == ["H", "P"] and modules["P"]["nc"] == [16, 16, 16, 16]
     shipped = read_manifest(tmp_path / "shipped")["test/mini"]
     assert shipped["sha256"] == sha256(target)
+    assert read_entry(target) == {
+        "name": "test/mini",
+        **{key: value for key, value in shipped.items() if key not in CHECKSUMS},
+    }
+    assert read_spec(str(target)).modules["P"].weights.value == str(target)  # type: ignore[union-attr]
     learnt = read_fingerprints(beside(target))
     shown = [fingerprint(read_image(path).pixels[0]) for path in sorted(images.glob("*"))]
     assert {f.pixels for f in learnt} < {f.pixels for f in shown}  # not those for validation
@@ -473,6 +489,18 @@ def test_weights_are_exported_in_half_precision_and_shipped_with_their_entry(
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"other")
     with pytest.raises(PnpError, match="is not the file that"):
         ship(tmp_path / "run", "test/mini", tmp_path / "shipped")
+
+
+def test_a_header_names_only_a_pipeline_that_restores_without_other_files(tmp_path):
+    def named(recipe: str, *changes: str) -> str | None:
+        prepared = load_recipe(recipe, changes)
+        pipeline = build(prepared.spec, random_weights=True)
+        return pipeline_in_header(prepared, pipeline, ["P", "H", "I"])
+
+    assert named("spectral-kernel", *tiny("spectral-kernel")) is None, "it gives a kernel alone"
+    small = tiny("estimated-kernels-mini")
+    text = named("estimated-kernels-mini", *small, "start.E=/mine/of/me.safetensors")
+    assert text is not None and "model.safetensors" in text and "/" not in text.split("modules")[1]
 
 
 def test_a_pre_decay_state_is_copied_where_there_is_room_for_it(

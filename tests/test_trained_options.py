@@ -8,13 +8,16 @@ import yaml
 from safetensors.torch import save_file
 
 import pnp
-from pnp.checkpoints import PRETRAINED, convert, manifest
+from pnp.checkpoint_files import read_checkpoint
+from pnp.checkpoints import PRETRAINED, manifest
 from pnp.cli import main
+from pnp.conversion import convert
 from pnp.errors import PipelineError
+from pnp.headers import metadata_of, read_metadata
 from pnp.language.reader import read_spec
 from pnp.pipeline import build
 from pnp.registry import REGISTRIES
-from pnp.trained_options import described, metadata, read_metadata, trained_modules
+from pnp.trained_options import described, trained_modules
 
 SMALL = "{prior: resunet, channels: 1, nc: [2, 4, 4, 8], nb: 1}"
 RECORDED = [
@@ -39,11 +42,15 @@ return: [x]
     return str(path)
 
 
+def said(modules):
+    return metadata_of("mine", {"modules": modules})
+
+
 def weights_of(tmp_path, module: str = SMALL, name: str = "own.safetensors"):
     spec = read_spec(pipeline(tmp_path, module))
     made = build(spec, random_weights=True)
     path = tmp_path / name
-    save_file(made.state_dict(), path, metadata=metadata(described(spec.modules, ["S"])))
+    save_file(made.state_dict(), path, metadata=said(described(spec.modules, ["S"])))
     return path, made
 
 
@@ -52,7 +59,7 @@ def test_every_file_of_the_package_says_how_it_was_trained():
     assert files
     for file in files:
         name = file.relative_to(PRETRAINED).with_suffix("").as_posix()
-        tensors = {key.partition(".")[0] for key in pnp.checkpoints.read_checkpoint(file)}
+        tensors = {key.partition(".")[0] for key in read_checkpoint(file)}
         assert set(trained_modules(name)) == tensors
 
 
@@ -117,7 +124,7 @@ def test_the_symbol_selects_among_several_networks_of_a_file(tmp_path):
     two = "{prior: resunet, channels: 1, nc: [2, 2, 2, 4], nb: 1}"
     spec = read_spec(pipeline(tmp_path, SMALL, f"  R: {two}"))
     made = build(spec, random_weights=True)
-    told = metadata(described(spec.modules, ["S", "R"]))
+    told = said(described(spec.modules, ["S", "R"]))
     save_file(made.state_dict(), tmp_path / "both.safetensors", metadata=told)
     for symbol, nc in (("S", (2, 4, 4, 8)), ("R", (2, 2, 2, 4))):
         by_part = f"{{prior: resunet, weights: both.safetensors#{symbol}}}"
@@ -155,7 +162,7 @@ def test_metadata_that_are_no_options_are_left_alone(tmp_path, text):
 def test_an_option_of_a_later_release_is_a_problem_and_not_a_crash(tmp_path):
     path, made = weights_of(tmp_path)
     told = {"S": {"prior": "resunet", "depth": 3, "nc": [2, 4, 4, 8]}}
-    save_file(made.state_dict(), path, metadata=metadata(told))
+    save_file(made.state_dict(), path, metadata=said(told))
     with pytest.raises(PipelineError, match="S: there is no option 'depth'"):
         pnp.load(pipeline(tmp_path, f"{{prior: resunet, weights: {path.name}}}"))
 

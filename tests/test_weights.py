@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pnp import checkpoints
-from pnp.checkpoints import convert, load_weights, read_checkpoint
+from pnp.checkpoint_files import read_checkpoint
+from pnp.checkpoints import load_weights
+from pnp.conversion import convert
 from pnp.errors import PnpError
 from pnp.estimators.hypanet import HyPaNet
 from pnp.priors.dncnn import BATCH_NORM_EPS, DnCNN

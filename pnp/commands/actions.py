@@ -105,7 +105,7 @@ def list_(args: argparse.Namespace) -> int:
 
 
 def show_(args: argparse.Namespace) -> int:
-    """Print a pipeline and its cost, a recipe, a comparison or a module."""
+    """Print a pipeline and its cost, a recipe, a comparison, a module or the card of weights."""
     from pnp.commands import explain, show
     from pnp.commands.documents import also_called, dialect_of, is_path
     from pnp.cost import read_size
@@ -113,7 +113,14 @@ def show_(args: argparse.Namespace) -> int:
     if explain.is_module(args.pipeline):
         print(explain.explain(args.pipeline))
         return 0
-    explain.check_name(args.pipeline)
+    card, runs = show.weights_card(args.pipeline) or ("", True)
+    if not runs:
+        print(card)
+        return 0
+    if card:
+        print("\n".join(f"# {line}" for line in card.split("\n")))
+    else:
+        explain.check_name(args.pipeline)
     read_size(args.size)  # so that a wrong one is said before anything is printed
     dialect, name = dialect_of(args.pipeline)
     if dialect.noun == "pipeline":
@@ -188,12 +195,16 @@ def cite(args: argparse.Namespace) -> int:
 
 def convert(args: argparse.Namespace) -> int:
     """Convert a checkpoint."""
-    from pnp.checkpoints import convert
+    from pnp.conversion import convert
     from pnp.files import remove_leftovers
 
-    remove_leftovers(Path(args.target).parent)
-    convert(args.source, args.target)
-    print(f"{args.target}: written")
+    if (args.target is None) == (args.out is None):
+        reason = "give the name of the file once, as OUT or by -o OUT"
+        raise PnpError(f"pnp convert {args.source}: {reason}")
+    target = args.out if args.target is None else args.target
+    remove_leftovers(Path(target).parent)
+    convert(args.source, target, args.part)
+    print(f"{target}: written")
     return 0
 
 

@@ -43,8 +43,9 @@ def add_run(run: argparse.ArgumentParser) -> None:
         "words",
         metavar="IMAGE",
         nargs="*",
-        help="a pipeline (a name, see pnp list, or a YAML file; without it, a blind one that fits "
-        "photographs), then the observations y: PNG, TIFF, JPEG, WebP, .npy ..., or folders",
+        help="a pipeline (a name, see pnp list, a YAML file, weights whose header names one, or "
+        "hf:owner/name; without it, a blind one that fits photographs), then the observations y: "
+        "PNG, TIFF, JPEG, WebP, .npy ..., or folders",
     )
     add(
         "-o",
@@ -276,6 +277,17 @@ def _add_measured(command: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({DEFAULT})")
     change = "change the comparison (scales=[2]), or its base (weights=FILE, modules.P.nb=1)"
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
+
+
+def add_convert(convert: argparse.ArgumentParser) -> None:
+    """The arguments of `pnp convert`."""
+    convert.usage = "pnp convert IN OUT [--part P], or pnp convert IN [--part P] -o OUT"
+    add = convert.add_argument
+    add("source", metavar="IN", help=".pth, .pt, .ckpt, .safetensors, or the name of weights")
+    add("target", metavar="OUT", nargs="?", help=".safetensors")
+    add("-o", "--out", metavar="OUT", help="the same")
+    part = "write this part alone, without 'P.' in its names, for other programs"
+    add("--part", metavar="P", help=part)
 
 
 def add_new(new: argparse.ArgumentParser) -> None:

@@ -73,8 +73,11 @@ def needs(spec: Spec) -> str:
     else:
         default = given["s"] if isinstance(given["s"], int) else 1
         trained = scales_of(spec)
-        scales = f"scales {', '.join(map(str, trained))}" if trained else "any scale"
-        parts.append(f"{scales} (-s), {default} unless given")
+        if trained == [default]:
+            parts.append(f"scale {default} alone")
+        else:
+            scales = f"scales {', '.join(map(str, trained))}" if trained else "any scale"
+            parts.append(f"{scales} (-s), {default} unless given")
     return "; ".join(parts)
 
 

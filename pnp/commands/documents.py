@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pnp.checkpoint_files import SUFFIXES
+from pnp.checkpoints import manifest
 from pnp.comparing.reader import COMPARISONS
-from pnp.document import Node, read_file
+from pnp.document import Node
 from pnp.errors import PnpError, nearest, with_article
 from pnp.language.layers import Dialect
 from pnp.language.reader import PIPELINES
@@ -28,7 +30,8 @@ def split_kind(name: str) -> tuple[str | None, str]:
 
 def is_path(name: str) -> bool:
     """True for what names a file rather than something of the package."""
-    return name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name or Path(name).is_dir()
+    file = name.lower().endswith((".yaml", ".yml", *SUFFIXES))
+    return file or "/" in name or "\\" in name or Path(name).is_dir()
 
 
 def dialect_of(name: str) -> tuple[Dialect, str]:
@@ -62,6 +65,7 @@ def also_called(name: str, but: str) -> list[str]:
     """What else has this name, as it is written: 'recipe:ikrnet-small'; `but` is the kind known."""
     kinds = [noun for noun, d in DIALECTS.items() if noun != but and name in d.names()]
     kinds += [role for role, r in REGISTRIES.items() if role != but and name in r.names()]
+    kinds += ["weights"] if but != "weights" and "sha256" in manifest().get(name, {}) else []
     return [f"{kind}:{name}" for kind in kinds]
 
 
@@ -85,7 +89,7 @@ def _of_file(name: str) -> Dialect:
     """The kind of a file: that whose own keys it has, else that of the document it extends."""
     try:
         path, shown = PIPELINES.find(name)
-        document = read_file(path, shown)
+        document = PIPELINES.document(path, shown)
     except PnpError:
         return PIPELINES  # which says what is wrong with it
     if not document.is_map:

@@ -70,8 +70,6 @@ def check_name(name: str) -> None:
         return
     kinds = {n: noun for noun, d in reversed(DIALECTS.items()) for n in d.names()}
     kinds = {n: role for role, r in REGISTRIES.items() for n in r.names()} | kinds
-    if rest in manifest():
-        raise PnpError(f"{rest} is the name of weights; pnp list weights tells of them")
     if why := left_out(rest):
         raise PnpError(f"nothing is called '{rest}'; {why}")
     close = difflib.get_close_matches(rest, kinds, n=1, cutoff=0.6)

@@ -20,6 +20,7 @@ from torch import Tensor
 import pnp
 from pnp.errors import PnpError
 from pnp.files import result_names
+from pnp.language.embedded import holds_pipeline, is_hub_folder
 from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
 from pnp.restoration import Restorer
@@ -52,12 +53,14 @@ def pipeline_and_images(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Separate the words of the command: a pipeline, if the first one is none of the images.
 
     The first word is an image if it has the ending of one, or is a folder other than that of a
-    training run, or a file that is no text; everything else is a pipeline, perhaps misspelled.
+    pipeline, or a file that is neither text nor weights; everything else is a pipeline, perhaps
+    misspelled.
     """
     first, file = words[0], Path(words[0])
     ending = file.suffix.lower()
-    folder = file.is_dir() and not is_run(file)
-    image = ending in SUFFIXES or folder or (file.is_file() and ending not in _TEXT)
+    folder = file.is_dir() and not is_run(file) and not is_hub_folder(file)
+    text = ending in _TEXT or holds_pipeline(file)
+    image = ending in SUFFIXES or folder or (file.is_file() and not text)
     if first in PIPELINES.names() or not image:
         return first, list(words[1:])
     return None, list(words)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
+from pnp.cards import card
+from pnp.checkpoint_files import SUFFIXES
+from pnp.checkpoints import find_weights, manifest
 from pnp.citations import bibtex, keys_of
-from pnp.commands.documents import dialect_of, ordered
+from pnp.commands.documents import also_called, dialect_of, is_path, ordered
 from pnp.cost import cost_of, read_size
 from pnp.document import Node, from_python
 from pnp.errors import PnpError, with_article
+from pnp.headers import read_entry
 from pnp.language.emit import emit
 from pnp.language.layers import Dialect
 from pnp.language.reader import PIPELINES, read_spec
@@ -21,6 +26,26 @@ def flattened(dialect: Dialect, document: Node) -> str:
     lines = list(emit(ordered(dialect, document)))
     width = min(max(len(text) for text, _ in lines), 72)
     return "\n".join(f"{text:{width}}  # {origin}" for text, origin in lines)
+
+
+def weights_card(name: str) -> tuple[str, bool] | None:
+    """The card of a file of weights, and True if the file names a pipeline, which is shown as well;
+    the card of pretrained weights, and False; None for any other name.
+
+    Args:
+        name: A file, a name that only weights have, or `weights:NAME`.
+    """
+    kind, colon, rest = name.partition(":")
+    if colon and kind == "weights":
+        return card(find_weights(rest)[0], rest), False
+    if name.lower().endswith(SUFFIXES):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise PnpError(f"{name}: there is no such file")
+        return card(path, name), "pipeline" in read_entry(path)
+    if is_path(name) or also_called(name, "weights") or "sha256" not in manifest().get(name, {}):
+        return None
+    return card(find_weights(name)[0], name), False
 
 
 def cost(spec: Spec, size: str = "1024x1024", scale: int | None = None) -> str:

@@ -14,6 +14,7 @@ from pnp.checkpoints import find_weights
 from pnp.comparing.places import expand
 from pnp.document import Node
 from pnp.errors import PnpError
+from pnp.headers import tensors_digest
 from pnp.language.reader import spec_within
 from pnp.language.spec import Spec
 from pnp.options import Noise
@@ -139,7 +140,7 @@ class Method:
             "document": _sha256(json.dumps(document, sort_keys=True).encode())[:DIGITS],
             "given": " ".join(n if v is True else f"{n}={v:g}" for n, v in told.items()),
             "weights": self.weights or " ".join(file.name for file in files),
-            "sha256": " ".join(_sha256(file.read_bytes())[:DIGITS] for file in files),
+            "sha256": " ".join(tensors_digest(file)[:DIGITS] for file in files),
         }
 
 

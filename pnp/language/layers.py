@@ -90,6 +90,10 @@ class Dialect:
             message += f"; a file is written with its ending: {name}.yaml"
         raise PnpError(message)
 
+    def document(self, path: Path, shown: str) -> Node:
+        """The document in a file, before it is merged with what it extends."""
+        return read_file(path, shown)
+
     def _in_folder(self, path: Path, name: str) -> tuple[Path, str]:
         """The pipeline in the folder of a training run."""
         if self.noun == "pipeline" and (path / FOLDER_FILE).is_file():
@@ -221,7 +225,7 @@ class Dialect:
             raise PipelineError([Problem(here, message, "put some of them into one file")])
         if path in stack:
             return
-        document = read_file(found, shown)
+        document = self.document(found, shown)
         if not document.is_map:
             message, cure = f"a {self.noun} is a map of keys", f"keys: {', '.join(self.keys)}"
             raise PipelineError([Problem(document.origin, message, cure)])

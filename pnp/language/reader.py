@@ -22,6 +22,8 @@ from typing import Any
 from pnp.bibliography import check_cited
 from pnp.document import Node
 from pnp.errors import Findings, OldSpelling, PnpError, Problem, hint, nearest, with_article
+from pnp.hub_files import HUB, fetch
+from pnp.language.embedded import CONFIG, holds_pipeline, is_hub_folder, read_embedded
 from pnp.language.given import GivenReader
 from pnp.language.kinds import check_kinds
 from pnp.language.layers import Dialect, Merge, merge_maps
@@ -112,14 +114,33 @@ _RENAMED = {
 
 
 class _Pipelines(Dialect):
-    """Pipelines, some of which have old names."""
+    """Pipelines, some of which have old names, and those that files of weights name."""
 
     def find(self, name: str, folder: Path | None = None) -> tuple[Path, str]:
-        """As of every dialect; an old name gives a warning."""
+        """As of every dialect; an old name gives a warning.
+
+        Further, the name of a file of weights, of a folder with config.json and model.safetensors,
+        and `hf:owner/name@revision`.
+        """
+        path = (folder or Path()) / Path(name).expanduser()
+        if name.startswith(HUB):
+            return fetch(name), name
+        if holds_pipeline(path):
+            if not path.is_file():
+                raise PnpError(f"{name}: there is no such file of weights; look at the name")
+            return path, name
+        if path.is_dir() and is_hub_folder(path) and name not in self.names():
+            return path / CONFIG, name
         if new := _RENAMED.get(name):
             told = f"{name} is {new} now, with boundary 'unknown', the default of pnp run"
             warnings.warn(OldSpelling(f"{told} and pnp.restore; write {new}"), stacklevel=2)
         return super().find(new or name, folder)
+
+    def document(self, path: Path, shown: str) -> Node:
+        """The document in a file, or the one that a file of weights says in its header."""
+        if holds_pipeline(path):
+            return read_embedded(self, path, shown)
+        return super().document(path, shown)
 
 
 PIPELINES = _Pipelines(

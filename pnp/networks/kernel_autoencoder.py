@@ -15,16 +15,19 @@ HIDDEN = (25, 100, 225, 400)
 class ImageEncoder(nn.Sequential):
     """Six 5x5 convolutions, the fourth with stride 2, and the mean over all pixels: (B, C, H, W) ->
     (B, latent).
+
+    IKC's Predictor is this network with an activation after the last convolution (`activated`).
     """
 
-    def __init__(self, channels: int, latent: int, features: int):
+    def __init__(self, channels: int, latent: int, features: int, activated: bool = False):
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise([channels, *[features] * 5, latent])):
             layers += [
                 nn.Conv2d(before, after, 5, stride=2 if i == 3 else 1, padding=2),
                 nn.LeakyReLU(0.2),
             ]
-        super().__init__(*layers[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        last = len(layers) if activated else -1
+        super().__init__(*layers[:last], nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 class KernelDecoder(nn.Module):

@@ -9,13 +9,15 @@ transform `flow-kernel` against an observation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from pnp.options import Range
+from pnp.public_checkpoints import Known
 
 FlowSize = Annotated[int, Range(at_least=2)]
 SHIFT_CURE = "write a shift below half of that"
@@ -28,11 +30,11 @@ class KernelFlow(nn.Module):
 
     f is `blocks` pairs of affine coupling and fixed scaling.
 
-    The public weights load: FKP_x2 is size 11, width 15; FKP_x4 is size 19, width 25.  Their
-    kernels are anisotropic Gaussians for images aligned at their centres, that is with the centre
-    of mass (s - 1)/2 pixels above and left of size // 2.  `shift` moves every kernel down and right
-    by so many pixels: 0.5 for FKP_x2 and 1.5 for FKP_x4 bring the centre of mass to size // 2,
-    where kernels of this toolkit have it.
+    The public weights load: at scale s, size 4 s + 3 and width 5 (s + 1).  Their kernels are
+    anisotropic Gaussians for images aligned at their centres, that is with the centre of mass
+    (s - 1)/2 pixels above and left of size // 2.  `shift` moves every kernel down and right by so
+    many pixels: (s - 1)/2 brings the centre of mass to size // 2, where kernels of this toolkit
+    have it.
     """
 
     def __init__(self, size: int, width: int, shift: float, blocks: int = 5):
@@ -92,7 +94,8 @@ class KernelFlow(nn.Module):
             u = latent.clone().requires_grad_()
             mean = square = torch.zeros_like(u)
             for i in range(1, steps + 1):
-                (g,) = torch.autograd.grad(objective(self(u), *data), u, create_graph=follow)
+                k = self(u.view_as(u))  # torch's flop counter puts hooks on inputs, not on leaves
+                (g,) = torch.autograd.grad(objective(k, *data), u, create_graph=follow)
                 mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g**2
                 step = mean / (1 - 0.9**i) / torch.sqrt(square / (1 - 0.999**i) + 1e-16)
                 u = self.on_sphere(u - rate * step)
@@ -164,6 +167,17 @@ def shifted(k: Tensor, by: float) -> Tensor:
         part = (places - lower).to(k).unsqueeze(-1 if axis == -2 else 0)
         log = (1 - part) * log.index_select(axis, lower) + part * log.index_select(axis, upper)
     return log.exp()
+
+
+def recognise_fkp(state: Mapping[str, Tensor]) -> Known | None:
+    """Options of FKP's public checkpoints, whose kernels are 4 s + 3 wide at scale s."""
+    if (hidden := state.get("net.0.s_net.0.weight")) is None or hidden.dim() != 2:
+        return None
+    size, (s, rest) = math.isqrt(hidden.shape[1]), divmod(math.isqrt(hidden.shape[1]) - 3, 4)
+    options: dict[str, Any] = {"size": size, "width": hidden.shape[0]}
+    if rest or s < 1:
+        return Known(options)
+    return Known({**options, "shift": (s - 1) / 2}, {"scales": [s]})
 
 
 def from_fkp(state: dict[str, Tensor]) -> dict[str, Tensor]:

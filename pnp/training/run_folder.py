@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
@@ -27,10 +28,12 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from pnp import __version__
 from pnp.checkpoint_files import read_checkpoint
 from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.files import atomic, check_results, hidden_folder, make_folder
+from pnp.headers import metadata_of, with_metadata
 from pnp.language.layers import FOLDER_FILE
 from pnp.registry import current_role
 from pnp.training.recipe import Recipe
@@ -116,10 +119,12 @@ class Run:
             self.last = target
         return target
 
-    def save_pre_decay(self, weights: Mapping[str, Tensor]) -> None:
-        """Write `pre-decay.safetensors`."""
+    def save_pre_decay(self, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Write `pre-decay.safetensors`, with these facts in its header."""
+        name = f"{facts['name']}, {PRE_DECAY}"
+        said = metadata_of(name, {"version": __version__, **facts, "name": name})
         with atomic(self._pre_decay) as temporary:
-            _write(temporary, halved(weights))
+            _write(temporary, halved(weights), said)
 
     def resume(self, recipe: Recipe, final: bool) -> Checkpoint | None:
         """The checkpoint to continue from: the newest that is complete, or the one before the decay
@@ -305,9 +310,11 @@ def _watched(rows: list[dict[str, str]]) -> tuple[str, ...]:
     )
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _write(
+    path: Path, tensors: Mapping[str, Tensor], said: Mapping[str, str] = MappingProxyType({})
+) -> None:
     plain = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
-    path.write_bytes(safetensors.torch.save(plain, metadata={"format": "pt"}))
+    path.write_bytes(with_metadata(safetensors.torch.save(plain), {"format": "pt", **said}))
 
 
 def _read(path: Path) -> Checkpoint:

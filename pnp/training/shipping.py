@@ -4,8 +4,10 @@ States before the decay of the learning rate, from which long trainings continue
 package, in `benchmarks/pre_decay/` of the repository.
 
 An entry states how to make the file again (recipe, data, steps, machine), its quality (the metrics
-of the recipe's validation), its licence, and its sha256.  An entry without sha256 has no file: it
-names the recipe that makes the weights, for the message to users of a pipeline that needs them.
+of the recipe's validation), its licence, the pipeline that restores with it, and its sha256.  The
+header of the file says the same, without the sha256 (`pnp.headers`).  An entry without sha256 has
+no file: it names the recipe that makes the weights, for the message to users of a pipeline that
+needs them.
 """
 
 from __future__ import annotations
@@ -20,21 +22,30 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from pnp.checkpoints import MANIFEST, PRETRAINED, is_name, sha256
+from pnp import __version__
+from pnp.checkpoints import MANIFEST, PRETRAINED, is_name, sha256, split_source
 from pnp.errors import PnpError
 from pnp.files import atomic, make_folder
 from pnp.fingerprints import beside
+from pnp.headers import metadata_of, read_entry, with_metadata, write_metadata
+from pnp.language.reader import PIPELINES
 from pnp.manifest import read_entries, read_map
 from pnp.pipeline import Pipeline
-from pnp.trained_options import described, metadata
+from pnp.trained_options import described
 from pnp.training.run_folder import ENTRY, PRE_DECAY
 
 _log = logging.getLogger(__name__)
 
 HEAD = """\
 # The pretrained weights of the package, and how each file is made: see docs/training.md.
-# `pnp train --ship NAME` adds entries.  An entry without sha256 has no file; its recipe makes it.
+# `pnp train --ship NAME` adds entries; after a change by hand, `make weights` writes the headers of
+# the files.  An entry without sha256 has no file; its recipe makes it.
 """
+ORDER = (
+    *("sha256", "version", "pipeline", "recipe", "data", "steps", "batch", "minutes", "machine"),
+    *("precision", "licence", "measured", "trained", "modules"),
+)
+"""The keys of an entry, in the order in which they are written."""
 TOLERANCE = 0.01  # dB
 PRE_DECAY_STATES = Path(__file__).parents[2] / "benchmarks" / "pre_decay"
 """In a checkout; at most `PRE_DECAY_BYTES` in all."""
@@ -56,7 +67,7 @@ def export(
         pipeline: The pipeline with the weights.
         symbols: Those of the modules that were trained.
         measure: The metrics of a pipeline.
-        facts: Further values of the entry.
+        facts: Further values of the entry; its `name` is that of the weights, for the header alone.
     Returns:
         The entry.
     """
@@ -73,17 +84,19 @@ def export(
         for k, v in pipeline.state_dict().items()
         if k.partition(".")[0] in symbols
     }
-    with atomic(path) as temporary:
-        told = metadata(described(pipeline.spec.modules, sorted(symbols)))
-        temporary.write_bytes(safetensors.torch.save(weights, metadata=told))
     entry = {
-        "sha256": sha256(path),
-        **facts,
+        "version": __version__,
+        **{key: value for key, value in facts.items() if key != "name"},
         "precision": "half" if holds else "single",
         "measured": {name: float(f"{value:.5g}") for name, value in full.items()},
+        "modules": described(pipeline.spec.modules, sorted(symbols)),
     }
+    said = metadata_of(facts.get("name", path.stem), entry)
+    with atomic(path) as temporary:
+        temporary.write_bytes(with_metadata(safetensors.torch.save(weights), said))
+    entry = {"sha256": sha256(path), **entry}
     with atomic(path.with_name(ENTRY)) as temporary:
-        temporary.write_text(yaml.safe_dump(entry, sort_keys=False), encoding="utf-8")
+        temporary.write_text(_yaml(entry), encoding="utf-8")
     return entry
 
 
@@ -91,6 +104,9 @@ def ship(
     folder: str | Path, name: str, to: Path = PRETRAINED, pre_decay: Path = PRE_DECAY_STATES
 ) -> Path:
     """Copy the weights of a finished run into the package, and its pre-decay state beside it.
+
+    The header gets the name, and the pipeline of the package that has these weights, if there is
+    one, instead of that of the run.
 
     Args:
         folder: The folder of the run.
@@ -118,6 +134,8 @@ def ship(
         )
     target = to / f"{name}.safetensors"
     _copy(source, target)
+    entry["pipeline"] = pipeline_with(name) or entry.get("pipeline")
+    entry = _described(target, name, entry)
     beside(target).unlink(missing_ok=True)  # it told of the weights that are replaced
     if beside(source).is_file():
         _copy(beside(source), beside(target))
@@ -133,10 +151,63 @@ def ship(
         else:
             limit = f"{PRE_DECAY_BYTES / 1e6:.0f} MB"
             _log.warning("%s: not copied, %s may hold %s in all", state, pre_decay, limit)
-    manifest = {**read_manifest(to), name: entry}
-    with atomic(to / MANIFEST) as temporary:
-        temporary.write_text(HEAD + yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
+    _write_manifest(to, {**read_manifest(to), name: entry})
     return target
+
+
+def describe_all(folder: Path = PRETRAINED) -> list[str]:
+    """Write what the manifest says into the header of each file, and the sha256 of each file into
+    the manifest.  Nothing is written where both agree.
+
+    Returns:
+        The names of the files that have changed.
+    """
+    before = read_manifest(folder)
+    after = {
+        name: _described(folder / f"{name}.safetensors", name, entry)
+        if "sha256" in entry
+        else entry
+        for name, entry in before.items()
+    }
+    if after != before:
+        _write_manifest(folder, after)
+    return [
+        name for name, entry in after.items() if entry.get("sha256") != before[name].get("sha256")
+    ]
+
+
+def pipeline_with(name: str) -> str | None:
+    """The pipeline that restores with the weights of a name: the one that is called like them, or
+    the one with the fewest modules that reads them; None if there is none."""
+    found = []
+    for candidate in PIPELINES.names():
+        document = PIPELINES.read(candidate)
+        modules = document.value["modules"].value if "modules" in document.value else {}
+        sources = [h.value.get("weights") for h in (document, *modules.values()) if h.is_map]
+        if name in {split_source(node.value)[0] for node in sources if node is not None}:
+            found.append((candidate != name, len(modules), candidate))
+    return min(found)[-1] if found else None
+
+
+def _described(path: Path, name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a file, complete, after it was written into the header."""
+    said, entry = read_entry(path), {k: v for k, v in entry.items() if v is not None}
+    added = {
+        "version": said.get("version", __version__),
+        "pipeline": pipeline_with(name) if "pipeline" not in entry else None,
+        "modules": said.get("modules"),
+    }
+    entry = {**{k: v for k, v in added.items() if v is not None}, **entry}
+    known = [key for key in ORDER if key in entry]
+    entry = {key: entry[key] for key in [*known, *(k for k in entry if k not in ORDER)]}
+    entry.pop("sha256", None)
+    write_metadata(path, metadata_of(name, entry))
+    return {"sha256": sha256(path), **entry}
+
+
+def _write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
+    with atomic(folder / MANIFEST) as temporary:
+        temporary.write_text(HEAD + _yaml(entries), encoding="utf-8")
 
 
 def read_manifest(folder: Path = PRETRAINED) -> dict[str, dict[str, Any]]:
@@ -148,6 +219,25 @@ def check_weights_name(name: str) -> None:
     """PnpError if weights cannot have this name in the package."""
     if not is_name(name):
         raise PnpError(f"--ship {name}: a name is needed, such as usrnet-mini or ikrnet/P")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists on one line, and texts of several lines, such as pipelines, line by line."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True)
+)
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _half(value: Tensor) -> Tensor:

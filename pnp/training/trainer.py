@@ -40,7 +40,7 @@ from pnp.training.optimiser import LearningRate, make_optimiser
 from pnp.training.processes import Interrupt, agreed, fabric_for
 from pnp.training.recipe import Recipe
 from pnp.training.run_folder import PRE_DECAY, Checkpoint, Run
-from pnp.training.run_pipeline import write_pipeline
+from pnp.training.run_pipeline import pipeline_in_header, write_pipeline
 from pnp.training.shipping import export
 from pnp.training.start import prepare
 from pnp.training.validation import Validation, draw, write_samples
@@ -238,7 +238,7 @@ class Trainer:
             }
             self.folder.save(self.averaged.learned, self.averaged.ema, state, name)
             if self.rate.decay == 1:
-                self.folder.save_pre_decay(self.averaged.learned)
+                self.folder.save_pre_decay(self.averaged.learned, self._facts())
         self.clock.has_saved(self.step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -285,7 +285,25 @@ class Trainer:
             _log.warning(
                 "no step was made: the time was over before the first one; allow more --minutes"
             )
-        facts = {
+        symbols = {name.partition(".")[0] for name in self.averaged.learned}
+        runs = pipeline_in_header(recipe, self.pipeline, symbols)
+        facts = {**({"pipeline": runs} if runs else {}), **self._facts()}
+
+        def measure(pipeline: Pipeline) -> dict[str, float]:
+            return validation.metrics(Objective(pipeline, recipe))[0]
+
+        with self.averaged:
+            path = self.folder.folder / "weights.safetensors"
+            self.entry = export(path, self.pipeline, symbols, measure, facts)
+        write_pipeline(path, recipe, self.pipeline, symbols)
+        if self.trained_on:
+            write_fingerprints(beside(path), self.trained_on)
+
+    def _facts(self) -> dict[str, Any]:
+        """What is said of the weights in their header, and in their entry."""
+        recipe = self.recipe
+        return {
+            "name": recipe.name,
             "recipe": recipe.command,
             "data": ", ".join("/".join(d.parts[-2:]) for d in self.data) or "none",
             "steps": self.step,
@@ -295,17 +313,6 @@ class Trainer:
             "licence": self.licence or "not stated",
             "trained": recipe.range,
         }
-
-        def measure(pipeline: Pipeline) -> dict[str, float]:
-            return validation.metrics(Objective(pipeline, recipe))[0]
-
-        symbols = {name.partition(".")[0] for name in self.averaged.learned}
-        with self.averaged:
-            path = self.folder.folder / "weights.safetensors"
-            self.entry = export(path, self.pipeline, symbols, measure, facts)
-        write_pipeline(path, recipe, self.pipeline, symbols)
-        if self.trained_on:
-            write_fingerprints(beside(path), self.trained_on)
 
     def _images(self) -> tuple[ImagePool | None, ImagePool | None]:
         """The images to train on, and those for validation."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from pnp.checks import check_observation, check_shapes
 from pnp.fourier import row_spectra
 from pnp.interfaces import Image, Kernel, Transform
-from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp
+from pnp.networks.kernel_flow import SHIFT_CURE, FlowSize, KernelFlow, from_fkp, recognise_fkp
 from pnp.normal_equations import Taps
 from pnp.options import Count, Positive, Seed
 from pnp.registry import transform
@@ -31,14 +31,14 @@ class FlowKernelSearch(Transform):
     y, x and the flow's weights, pass through all steps of a call, not through those of earlier
     calls.
 
-    y is (B, C, h, w) and x is (B, C, s h, s w).  The public weights load: FKP_x2 has size 11 and
-    width 15, FKP_x4 size 19 and width 25.
+    y is (B, C, h, w) and x is (B, C, s h, s w).  The public weights load, and bring their options:
+    FKP_x2 has size 11, width 15 and shift 0.5; FKP_x3 15, 20 and 1; FKP_x4 19, 25 and 1.5.
 
     Args:
         size: Side of the kernels.
         width: Width of the flow's hidden layers.
-        shift: Pixels by which kernels are moved down and right: 0.5 for FKP_x2 and 1.5 for FKP_x4
-            bring the centre of mass to size // 2.
+        shift: Pixels by which kernels are moved down and right; (s - 1)/2 brings the centre of mass
+            of FKP's kernels for scale s to size // 2.
         steps: Steps of one call.
         rate: Size of a step.
         seed: Seed of the first latent.
@@ -54,8 +54,9 @@ class FlowKernelSearch(Transform):
     """
 
     cite: ClassVar = ("liang2021fkp",)
-    free: ClassVar = ("steps", "rate", "seed")
+    free: ClassVar = ("shift", "steps", "rate", "seed")
     translate = staticmethod(from_fkp)
+    recognise = staticmethod(recognise_fkp)
 
     def __init__(
         self,
