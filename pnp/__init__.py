@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pnp.images import ImageFile as ImageFile
     from pnp.images import read_image as read_image
     from pnp.images import write_image as write_image
+    from pnp.interfaces import Complex as Complex
     from pnp.interfaces import DataSolver as DataSolver
     from pnp.interfaces import Estimator as Estimator
     from pnp.interfaces import Image as Image
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from pnp.registry import prior as prior
     from pnp.registry import solver as solver
     from pnp.registry import transform as transform
+    from pnp.replay import read_state as read_state
     from pnp.restoration import Restored as Restored
     from pnp.restoration import Restorer as Restorer
     from pnp.restoration import restore as restore
@@ -87,6 +89,7 @@ _HOME = {
     "errors": ["PipelineError", "PnpError"],
     "images": ["ImageFile", "read_image", "write_image"],
     "interfaces": [
+        "Complex",
         "DataSolver",
         "Estimator",
         "Image",
@@ -106,6 +109,7 @@ _HOME = {
     "result": ["Result", "State"],
     "protocols": ["Protocol", "add_protocol", "degrade"],
     "random_blur": ["random_kernels"],
+    "replay": ["read_state"],
     "restoration": ["Restored", "Restorer", "restore"],
     "registry": ["estimator", "initializer", "load_plugin", "prior", "solver", "transform"],
     "trace": ["Recorder"],

@@ -37,6 +37,10 @@ Call = Callable[[Module, list[Any]], Any]
 class Border(ABC):
     """How the steps of one run are called."""
 
+    def __init__(self) -> None:
+        self.frames: dict[str, Frame] = {}
+        """Of the variables that have one, in their own pixels."""
+
     @abstractmethod
     def run(self, step: Step, module: Module, inputs: list[Any], call: Call) -> Any:
         """What the module of a step gives; `call` calls it."""
@@ -62,10 +66,9 @@ class Unknown(Border):
     """Nothing is known beyond the border: x and z have a frame, y has none."""
 
     def __init__(self, least: int = 0) -> None:
+        super().__init__()
         self.least = least
         """Least width of a frame in pixels of x."""
-        self.frames: dict[str, Frame] = {}
-        """Of the variables that have one, in their own pixels."""
 
     def run(self, step: Step, module: Module, inputs: list[Any], call: Call) -> Any:
         """What the module gives for images that fit together."""

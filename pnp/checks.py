@@ -4,7 +4,7 @@ Every function refuses what it does not accept with one sentence, "where: what i
 do", in which `where` names the module or function that was called.  Shapes, dtypes and devices are
 compared on every call.  Values are examined once: those of given variables when a pipeline takes
 them, those of y and k once per run of a solver (`Module.cached`), and those of x only through
-numbers that a solver computes anyway (`check_result`), without a pass over x.
+numbers that a solver computes anyway (`check_result`); none within torch.func and torch.export.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
+from pnp.gradients import transformed
 from pnp.interfaces import as_level
 from pnp.kernels import unit_kernel
 from pnp.options import Count, Noise, convert
@@ -36,7 +37,12 @@ SUM_ERROR = 0.01
 FILE_NEGATIVE_TAPS = 0.05
 """Of a kernel file, as a share of its largest tap: estimates of kernels have such taps."""
 
-SHAPES = {"image": "(B, C, H, W)", "kernel": "(B, 1, K, K)", "levels": "(B, n, 1, 1)"}
+SHAPES = {
+    "image": "(B, C, H, W)",
+    "complex": "(B, 2, H, W)",
+    "kernel": "(B, 1, K, K)",
+    "levels": "(B, n, 1, 1)",
+}
 
 
 def compute_dtype(t: Tensor) -> torch.dtype:
@@ -65,7 +71,7 @@ def as_given(where: str, name: str, kind: str, value: Any, like: Tensor | None) 
         check_form(where, name, value, kind)
         check_finite(where, name, float(value.detach().abs().max()))
     else:
-        check_form(where, name, value)
+        check_form(where, name, value, kind)
         check_observation(where, value, name)
     if like is not None:
         check_alike(where, name, value, like, exactly=True)
@@ -142,6 +148,12 @@ def check_form(where: str, name: str, t: Any, kind: str = "image") -> None:
             where,
             f"{name} has shape {shape}, with the channels last",
             "use .permute(0, 3, 1, 2) to give (B, C, H, W)",
+        )
+    if kind == "complex" and shape[1] != 2:
+        refuse(
+            where,
+            f"{name} has shape {shape}, but a complex image has two channels",
+            "give the real and the imaginary part, (B, 2, H, W)",
         )
     if kind == "kernel" and shape[1] != 1:
         refuse(
@@ -261,7 +273,8 @@ def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
             "give it the height and width of y; its batch and channels may be 1",
         )
     check_alike(where, "mask", mask, y)
-    check_finite(where, "mask", float(mask.detach().abs().max()))
+    if not transformed():
+        check_finite(where, "mask", float(mask.detach().abs().max()))
 
 
 # --- values
@@ -269,6 +282,8 @@ def check_mask(where: str, mask: Tensor, y: Tensor) -> None:
 
 def check_observation(where: str, y: Tensor, name: str = "y") -> None:
     """Refuse an image that holds NaN or is on 0-255."""
+    if transformed():
+        return
     peak = float(y.detach().abs().max())
     check_finite(where, name, peak)
     if peak > LARGEST_VALUE:
@@ -284,6 +299,8 @@ def check_kernel(where: str, k: Tensor, error: float | None = None) -> None:
 
     Its sum is 2 at most, or within `error` of one.
     """
+    if transformed():
+        return
     sums = k.detach().sum((-2, -1)).flatten()
     total = float(sums.abs().max() if error is None else sums[(sums - 1).abs().argmax()])
     check_finite(where, "k", total)
@@ -307,7 +324,7 @@ def check_weight(where: str, weight: Tensor | float, x: Tensor) -> Tensor:
 
 def check_result(where: str, probe: Tensor) -> None:
     """Refuse an x with NaN or infinite values, seen in numbers that depend on every pixel of x."""
-    if not bool(torch.isfinite(probe.detach()).all()):
+    if not transformed() and not bool(torch.isfinite(probe.detach()).all()):
         refuse(where, "x holds NaN or infinite values", "look at the step that made x")
 
 
@@ -326,7 +343,7 @@ def refuse(where: str, problem: str, cure: str) -> NoReturn:
 
 def _first_wrong(values: Tensor, right: Tensor) -> float | None:
     """The first of the values that is not right, or None."""
-    return None if bool(right.all()) else float(values[~right][0])
+    return None if transformed() or bool(right.all()) else float(values[~right][0])
 
 
 def _count(n: int, what: str) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
@@ -36,10 +37,10 @@ def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
 
 def kernel_spectra(k: Tensor, s: int, h: int, w: int) -> Tensor:
     """Spectra R of the phases of r, k (B, 1, K, K'), y (h, w): (B, s, s, 1, h, w // 2 + 1)."""
-    rows, cols = mirrored_taps(k, s, h, w)
-    r = k.new_zeros(k.shape[0], s, s, 1, h, w)
-    r[:, rows % s, cols % s, :, rows // s, cols // s] = k.permute(2, 3, 0, 1)
-    return torch.fft.rfft2(r)
+    kh, kw = k.shape[-2:]
+    wide = pad(k.flip(-2, -1), (0, s * w - kw, 0, s * h - kh))
+    r = wide.roll((kh // 2 + 1 - kh, kw // 2 + 1 - kw), (-2, -1)).reshape(-1, 1, h, s, w, s)
+    return torch.fft.rfft2(r.permute(0, 3, 5, 1, 2, 4).contiguous())
 
 
 def row_spectra(x: Tensor, s: int) -> Iterator[Tensor]:

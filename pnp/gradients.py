@@ -1,4 +1,5 @@
-"""Modules without gradients, modules that use gradients inside, and a root without NaN."""
+"""Modules without gradients, modules that use gradients inside, a root without NaN, and whether a
+function is transformed (torch.func, torch.export) or differentiated forward."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from pnp.decoders import first_line
 from pnp.errors import PnpError
@@ -28,6 +30,17 @@ def without_gradient(name: str, result: Tensor, *inputs: Any) -> Tensor:
     """
     refusing: Tensor = _Refusing.apply(name, result.detach(), *inputs)
     return refusing
+
+
+def transformed(*tensors: Tensor) -> bool:
+    """True where a step must be plain operations of torch, whose values are not looked at: while a
+    program is exported or compiled, within torch.func (jvp, vmap, grad ...), and in forward mode.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
+    )
 
 
 def root(t: Tensor) -> Tensor:

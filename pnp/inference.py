@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from pnp.boundaries import Assumption
 from pnp.decoders import first_line
 from pnp.errors import PnpError
+from pnp.kspace import takes_kspace
 from pnp.observation import mirrored_to
 from pnp.pipeline import Pipeline
+from pnp.replay import Saved
 from pnp.result import Result, State
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -26,10 +28,13 @@ def run_image(
     given: Mapping[str, Any],
     trace: Callable[[State], None] | None = None,
     boundary: Assumption = "periodic",
+    seed: int = 0,
+    resume: Saved | None = None,
 ) -> Result:
     """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
     networks are brought together, small images are continued.
 
+    A complex image (MRI) is left as it is.
     Grey is repeated for networks of three channels and the results are averaged; colours go one by
     one through networks of one channel.  An image that is smaller than a module needs is continued
     by its mirror image, to the right and below, and the results are cropped.
@@ -40,18 +45,18 @@ def run_image(
         given: The other variables; s may be among them although the pipeline does not take it.
         trace: Called with a `State` after every iteration.
         boundary: What lies beyond the border of the observation.
+        seed: Of the noise that its steps draw.
+        resume: Where an earlier run is continued.
     Raises:
         PnpError: The networks work on another number of channels.
     """
     y, needed, channels = pixels, pipeline.channels, pixels.shape[1]
-    if needed == 3 and channels == 1:
-        y = y.expand(-1, 3, -1, -1)
-    elif needed == 1 and channels == 3:
-        y = y.transpose(0, 1)
-    elif needed is not None and needed != channels:
-        raise PnpError(
-            f"the pipeline's networks work on {needed} channels, but the image has {channels}"
-        )
+    how = {"boundary": boundary, "trace": trace, "seed": seed, "resume": resume}
+    if takes_kspace(pipeline.spec):
+        names = {g.name for g in pipeline.spec.given}
+        with torch.no_grad():
+            return pipeline(y=y, **{n: v for n, v in given.items() if n in names}, **how)
+    y = _with_channels(y, needed)
     height, width = y.shape[-2:]
     least = pipeline.least_side(given.get("s", 1))
     continued = min(height, width) < least
@@ -64,7 +69,7 @@ def run_image(
     if all(g.name != "s" for g in pipeline.spec.given):
         taken.pop("s", None)
     with torch.no_grad():  # inference mode would hinder modules that use gradients inside
-        values = dict(pipeline(y=y.contiguous(), boundary=boundary, trace=trace, **taken))
+        values = dict(pipeline(y=y.contiguous(), **taken, **how))
     for name, value in values.items():
         if not isinstance(value, Tensor):
             continue
@@ -77,6 +82,20 @@ def run_image(
             of_image = value.shape[-1] > 1 and name not in ("k", "w")
             values[name] = value.transpose(0, 1) if of_image else value.mean(0, keepdim=True)
     return Result(values)
+
+
+def _with_channels(y: Tensor, needed: int | None) -> Tensor:
+    """An image for networks of so many channels: grey repeated, or colours as a batch."""
+    channels = y.shape[1]
+    if needed == 3 and channels == 1:
+        return y.expand(-1, 3, -1, -1)
+    if needed == 1 and channels == 3:
+        return y.transpose(0, 1)
+    if needed is not None and needed != channels:
+        raise PnpError(
+            f"the pipeline's networks work on {needed} channels, but the image has {channels}"
+        )
+    return y
 
 
 def choose_device(name: str, argument: str = "device") -> torch.device:

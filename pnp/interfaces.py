@@ -1,8 +1,8 @@
 """The five interfaces of modules, and the kinds of values that pass between them.
 
 The annotations of `forward` are the schema: a pipeline's steps are checked against them before
-anything runs, so a module declares its inputs and outputs as `Image`, `Kernel`, `Level`, `Levels`
-and `Number`, and with nothing else.
+anything runs, so a module declares its inputs and outputs as `Image`, `Kernel`, `Level`, `Levels`,
+`Number` and `Complex`, and with nothing else.
 
     class Median(Prior):
         def forward(self, x: Image, level: Level | None = None) -> Image: ...
@@ -16,9 +16,7 @@ from __future__ import annotations
 import inspect
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
@@ -28,6 +26,8 @@ from torch import Tensor, nn
 from pnp.errors import PnpError
 from pnp.options import Noise as Noise
 from pnp.options import checked
+from pnp.runs import pipeline_run as pipeline_run
+from pnp.runs import present_run
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ class Kind:
 Image = Annotated[
     Tensor,
     Kind("image", "(B, C, H, W)", "an image with values on [0, 1]; also a mask or an observation"),
+]
+Complex = Annotated[
+    Tensor,
+    Kind(
+        "complex",
+        "(B, 2, H, W)",
+        "a complex image, its real and its imaginary part; its magnitude is on [0, 1]",
+    ),
 ]
 Kernel = Annotated[
     Tensor,
@@ -110,7 +118,9 @@ def kind_of(annotation: Any) -> Kind | None:
 
 
 KINDS: dict[str, Kind] = {
-    k.name: k for k in map(kind_of, (Image, Kernel, Level, Levels, Number)) if k is not None
+    k.name: k
+    for k in map(kind_of, (Image, Complex, Kernel, Level, Levels, Number))
+    if k is not None
 }
 
 
@@ -124,8 +134,8 @@ def signature_of(cls: type[Module]) -> Signature:
         if kind is None or p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
             raise TypeError(
                 f"{cls.__name__}.forward: annotate its parameter '{p.name}' with one of Image, "
-                "Kernel, Level, Levels, Number (from pnp.interfaces): the annotations are what "
-                "pipelines are checked against"
+                "Kernel, Level, Levels, Number, Complex (from pnp.interfaces): the annotations are "
+                "what pipelines are checked against"
             )
         inputs.append(Argument(p.name, kind, p.default is p.empty))
     returned = hints.get("return")
@@ -137,20 +147,6 @@ def signature_of(cls: type[Module]) -> Signature:
             "'-> tuple[Level, Levels]'"
         )
     return Signature(tuple(inputs), typing.cast(tuple[Kind, ...], outputs))
-
-
-_run: ContextVar[dict[Module, dict[str, Any]] | None] = ContextVar("pnp_run", default=None)
-"""The state of each module in the present run of a pipeline; None outside of runs."""
-
-
-@contextmanager
-def pipeline_run() -> Iterator[None]:
-    """The span of one run of a pipeline, for which `Module.run_state` and `Module.cached` last."""
-    token = _run.set({})
-    try:
-        yield
-    finally:
-        _run.reset(token)
 
 
 class Module(nn.Module, ABC):
@@ -207,8 +203,8 @@ class Module(nn.Module, ABC):
         Each run begins with an empty state; so does each iteration under gradient checkpointing,
         which runs it twice.  Outside a run every call gets an empty one.
         """
-        states = _run.get()
-        return {} if states is None else states.setdefault(self, {})
+        run = present_run()
+        return {} if run is None else run.states.setdefault(self, {})
 
     def cached(self, compute: Callable[..., Any], *inputs: Any) -> Any:
         """`compute(*inputs)`, not computed again when the inputs are those of the last call.
@@ -235,8 +231,13 @@ class DataSolver(Module):
     `*` is true convolution, the kernel's centre is at index K // 2, `|s` keeps the upper-left pixel
     of every s x s block; the norms are sums over all pixels and channels.  s is the ratio of the
     sizes of x and y.  The result has the dtype and device of x (z) or k (w).  A solver of images
-    has `forward(y, x, k, weight) -> Image`; a mask on the data term may follow.  A solver of
-    kernels has `forward(y, x, k) -> Kernel`, and its weight is gamma H W, H x W the size of x.
+    has `forward(y, x, k, weight) -> Image`; a mask on the data term may follow.  Without a kernel
+    it has `forward(y, x, mask, weight)`, of images (inpainting) or of complex images (MRI):
+
+    z = argmin_z |mask T (y - z)|^2 + weight |z - x|^2,   T the identity, or the Fourier transform
+
+    A solver of kernels has `forward(y, x, k) -> Kernel`, and its weight is gamma H W, H x W the
+    size of x.
 
     The docstring of a solver states its objective.  Where that differs from the plain case, the
     attributes below declare it, and `pnp.testing.check_solver` checks it by spatial convolution.
@@ -286,7 +287,7 @@ class Prior(Module):
 class Initializer(Module):
     """A first estimate from the observation y, its first input.
 
-    For the image, U: `forward(y, s) -> Image`, s times as large as y.
+    For the image, U: `forward(y, s) -> Image`, s times as large as y; or `-> Complex`, for MRI.
     For the kernel, I: `forward(y) -> Kernel`.
     Further inputs (a mask, a level) are free.
     """

@@ -25,6 +25,7 @@ from pnp.errors import PnpError
 from pnp.frames import SPARE
 from pnp.inference import run_image
 from pnp.interfaces import is_image_network
+from pnp.kspace import takes_kspace
 from pnp.pipeline import Pipeline
 from pnp.priors.network import NetworkPrior
 
@@ -281,10 +282,12 @@ def example_inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
     coarse = torch.rand(1, pipeline.channels or 3, 9, 9, generator=generator)
     y = F.interpolate(coarse, (side, side), mode="bilinear")  # with edges, for kernels
     y = (y + 0.02 * torch.randn(y.shape, generator=generator)).to(device)
+    y = y[:, :2] if takes_kspace(spec) else y
     given: dict[str, Any] = {}
     for name, kind in names.items():
         made = {
             "image": y if name == "y" else torch.ones_like(y[:, :1]),
+            "complex": y,
             "kernel": torch.ones(1, 1, 5, 5, device=device) / 25,
             "level": 0.02,
         }

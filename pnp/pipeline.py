@@ -22,13 +22,15 @@ from pnp.checkpoints import load_weights
 from pnp.checks import as_given
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.gradients import reason
-from pnp.interfaces import Module, Prior, is_image_network, pipeline_run, takes_image
+from pnp.interfaces import Module, Prior, is_image_network, takes_image
 from pnp.language.reader import read_spec
-from pnp.language.spec import ModuleSpec, Spec, Step, Variable
+from pnp.language.spec import ModuleSpec, Spec, Step
 from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
+from pnp.replay import Saved, Saver, place_of
 from pnp.result import Result, State, shape_of
-from pnp.tensors import is_real, kind_of
+from pnp.runs import pipeline_run, present_run
+from pnp.step_values import check_shape, outputs_of, read
 from pnp.trained_options import of_another
 
 
@@ -89,6 +91,8 @@ class Pipeline(nn.Module):
         *,
         boundary: Assumption = "periodic",
         trace: Callable[[State], None] | None = None,
+        seed: int = 0,
+        resume: Saved | None = None,
         **given: Any,
     ) -> Result:
         """Run the pipeline on the given variables.
@@ -97,6 +101,8 @@ class Pipeline(nn.Module):
             boundary: What lies beyond the border of y: its period, as the equations assume, or
                 "unknown", for photographs (`pnp.boundaries`).
             trace: Called with a `State` after every iteration.
+            seed: Of the noise that its steps draw (`pnp.runs`).
+            resume: Where an earlier run is continued (`pnp.read_state`).
             given: The variables of `given:` by name.
         Returns:
             The variables of `return:`.
@@ -105,24 +111,38 @@ class Pipeline(nn.Module):
         """
         spec, done = self.spec, 0
         border = border_for(boundary, self.parts.values())
-        with pipeline_run():
+        with pipeline_run(seed) as run:
+            run.positions = {id(step): number for number, step in enumerate(spec.steps())}
             variables = self._given(border, given)
-            self._run(border, spec.before, variables, "before")
-            for number, stage in enumerate(spec.stages):
-                self._run(border, stage.start, variables, "start", {"n": stage.repeat})
+            saver = Saver(spec, run, boundary, variables, border.frames)
+            first, skipped = 0, 0
+            if resume is None:
+                self._run(border, spec.before, variables, "before")
+            else:
+                variables |= resume.restore(spec, variables, boundary)
+                border.frames |= resume.frames
+                first, skipped = place_of(spec, resume.iteration)
+                done = resume.iteration - skipped
+            for number, stage in enumerate(spec.stages[first:], first):
+                begin = skipped if number == first else 0
+                done += begin
+                if resume is None or number > first:
+                    self._run(border, stage.start, variables, "start", {"n": stage.repeat})
                 if trace is not None:
                     shown = border.shown(variables)
-                    trace(State(number, None, spec.iterations, None, shown, {}, {}))
-                for i in range(stage.repeat):
+                    saved = saver.at(done)
+                    trace(State(number, None, spec.iterations, None, shown, {}, {}, saved))
+                for i in range(begin, stage.repeat):
                     active = {step.module: stage.active(step.module, i) for step in stage.steps}
                     where = f"iteration {done + 1} of {spec.iterations}"
                     loop = {"n": stage.repeat, "i": i}
                     self._iterate(border, stage.steps, variables, where, loop, active)
+                    done += 1
                     if trace is not None:
                         reports = self._reports(active)
                         shown = border.shown(variables)
-                        trace(State(number, done, spec.iterations, i, shown, active, reports))
-                    done += 1
+                        place = (number, done - 1, spec.iterations, i)
+                        trace(State(*place, shown, active, reports, saver.at(done)))
             self._run(border, spec.after, variables, "after")
             shown = border.shown({name: variables[name] for name in spec.returns})
             return Result(shown)
@@ -135,9 +155,13 @@ class Pipeline(nn.Module):
         if not (self.checkpointing and torch.is_grad_enabled()):
             return self._run(border, steps, variables, *where)
 
+        run = present_run()
+        assert run is not None
+
         def again(before: dict[str, Any]) -> dict[str, Any]:
             after = dict(before)
-            with pipeline_run():
+            with pipeline_run(run.seed) as second:
+                second.positions = run.positions
                 self._run(border, steps, after, *where)
             return after
 
@@ -156,13 +180,16 @@ class Pipeline(nn.Module):
         active: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Run steps one after another: read inputs, call the active module, store outputs."""
+        run = present_run()
         for step in steps:
             inputs: list[Any] = []
+            if run is not None:
+                run.place = (run.positions[id(step)], loop.get("i"))
             try:
-                inputs += (_read(i, variables, loop) for i in step.inputs)
+                inputs += (read(i, variables, loop) for i in step.inputs)
                 module = getattr(self, active.get(step.module, step.module))
                 values = border.run(step, module, inputs, self._checked)
-                variables.update(_outputs(step, values))
+                variables.update(outputs_of(step, values))
             except Exception as e:
                 shapes = ", ".join(
                     f"{i} {shape_of(v)}" for i, v in zip(step.inputs, inputs, strict=False)
@@ -181,7 +208,7 @@ class Pipeline(nn.Module):
         """What a module gives; a prior must keep the shape."""
         values = self._call(module, inputs)
         if isinstance(module, Prior):
-            _check_shape(values, inputs[0])
+            check_shape(values, inputs[0])
         return values
 
     def _call(self, module: Module, inputs: list[Any]) -> Any:
@@ -308,40 +335,3 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
             message, cure = told
         return [Problem(source.origin, f"{m.symbol}: {message}", cure)]
     return []
-
-
-def _check_shape(given: Any, taken: Any) -> None:
-    """PnpError if what a prior gave has another shape than what it took."""
-    if isinstance(given, Tensor) and isinstance(taken, Tensor) and given.shape != taken.shape:
-        raise PnpError(
-            f"it gave the shape {tuple(given.shape)} for {tuple(taken.shape)}, but a prior keeps "
-            "the shape; what changes it is a transform"
-        )
-
-
-def _outputs(step: Step, values: Any) -> dict[str, Any]:
-    """What a module gave, by the names of the step's outputs."""
-    outputs = values if isinstance(values, tuple) else (values,)
-    if len(outputs) != len(step.outputs) or not all(map(is_real, outputs)):
-        gave = ", ".join(map(kind_of, outputs))
-        raise PnpError(
-            f"it gave ({gave}), but should give a value for each of {', '.join(step.outputs)}"
-        )
-    return dict(zip(step.outputs, outputs, strict=True))
-
-
-def _read(value: Variable | int | float, variables: dict[str, Any], loop: Mapping[str, int]) -> Any:
-    if not isinstance(value, Variable):
-        return value
-    if value.name in loop:
-        return loop[value.name]
-    found = variables[value.name]
-    if value.index is None:
-        return found
-    index = loop["i"] if value.index == "i" else int(value.index)
-    if index >= found.shape[1]:
-        raise PnpError(
-            f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} "
-            "(counted from 0)"
-        )
-    return found[:, index : index + 1]

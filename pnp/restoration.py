@@ -25,24 +25,24 @@ from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
+from pnp.images import ImageFile
 from pnp.inference import DTYPES, choose_device, run_image
 from pnp.kernel_files import kernel_of_taps, make_kernel
 from pnp.kernel_words import is_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
+from pnp.kspace import KSpace, magnitude, observation, takes_kspace
 from pnp.language.reader import read_spec
-from pnp.language.spec import Spec
 from pnp.masks import read_mask
 from pnp.memory import Limit
+from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of
-from pnp.result import Result, State
+from pnp.replay import Saved
+from pnp.result import Result, State, levels_of
 from pnp.trained_range import outside
 from pnp.verdict import judge
-
-TAKES = {"s": "scale", "k": "kernel", "sigma": "sigma", "mask": "mask"}
-"""The variables of a pipeline that a caller can give beside the image, and their arguments."""
 
 CORNER = 48
 """Side of the part of an observation on which the size of the result is found."""
@@ -61,6 +61,8 @@ class Restored:
     """
     record: dict[str, Any]
     """Everything that was given, estimated and measured, as plain values for a JSON file."""
+    values: Tensor | None = None
+    """For MRI, the complex image (H, W) in the units of the k-space, whose magnitude is `image`."""
 
 
 def restore(
@@ -81,7 +83,7 @@ def restore(
     Args:
         image: The observation y: a path, a PIL image, a NumPy array (H, W), (H, W, 1 or 3) of
             bytes, 16 bits or floats on [0, 1], or a tensor (C, H, W) or (1, C, H, W) of floats on
-            [0, 1].
+            [0, 1].  For MRI, k-space: see `pnp.kspace.as_kspace`.
         pipeline: Name or YAML file of a pipeline.
         scale: How many times larger the result is; None for the pipeline's default.
         kernel: Blur kernel: a file, words such as "gaussian:1.6", or the taps (K, K).
@@ -93,8 +95,7 @@ def restore(
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
-            random_weights, assignments,
-                overlays.
+            random_weights, resume, assignments, overlays.
     Raises:
         PnpError: The image, the kernel or the pipeline cannot be used.
     """
@@ -120,6 +121,7 @@ class Restorer:
             in the equations; or "centre", centre on centre, as most programs enlarge.
         seed: Seed of all random numbers.
         random_weights: Leave networks without weights at their random start.
+        resume: Where an earlier run is continued (`pnp.read_state`).
         say: The name of an argument in messages ("--scale" for "scale", in the command).
     """
 
@@ -141,10 +143,11 @@ class Restorer:
         align: Alignment = "corner",
         seed: int = 0,
         random_weights: bool = False,
+        resume: Saved | None = None,
         say: Callable[[str], str] = str,
     ):
         spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
-        self.say = say
+        self.say, self.resume = say, resume
         self.facts: dict[str, Any] = {
             "pipeline": str(pipeline),
             "with": list(overlays),
@@ -156,15 +159,16 @@ class Restorer:
             "random_weights": random_weights,
             "max_memory": max_memory,
             "align": as_option(spec.name, say("align"), Alignment, align),
+            "resume": None if resume is None else [resume.source, resume.iteration],
         }
         self.limit = Limit(max_memory, say("max_memory"))
-        self._check(spec, self.facts["given"])
+        check_offered(spec, self.facts["given"], say)
         self.device = choose_device(device, say("device"))
         precision = DTYPES[as_option(spec.name, say("dtype"), Literal["fp32", "bf16"], dtype)]
         torch.manual_seed(as_option(spec.name, say("seed"), Seed, seed))
         self.pipeline = build(spec, random_weights=random_weights).to(self.device)
         self.pipeline.prepare(precision, compile)
-        scale = _default_scale(spec) if scale is None else scale
+        scale = default_scale(spec) if scale is None else scale
         self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}
         self.kernel = None if kernel is None else _given_kernel(kernel, say("kernel"))
@@ -185,7 +189,8 @@ class Restorer:
         """Restore one image; see `restore`.  `name` is its name in messages and in the record."""
         name = name or _named(image)
         began = time.perf_counter()
-        y, s = as_image_file(image).visible(), self.scale
+        file = observation(self.pipeline.spec, image, self.given.get("mask"), name)
+        y, s = file.visible(), self.scale
         truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None:
             self._check_reference(y, truth, reference, name)
@@ -193,28 +198,20 @@ class Restorer:
         read = time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
-        torch.manual_seed(self.facts["seed"])
-        result = run_image(self.pipeline, y.to(self.device), given, trace, boundary)
+        result = self._run(file, y, given, trace)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         ran = time.perf_counter()
-        x = result["x"].float().cpu()
+        x, values = result["x"].float().cpu(), None
+        if isinstance(file, KSpace):
+            values, x = file.reconstructed(x), magnitude(x)
         k = result.get("k", given.get("k"))
-        levels = _levels(result)
+        levels = levels_of(result)
         explaining = None if "mask" in given else k
         quality, notes = measure(x, explaining, y, truth, s, boundary, align)
         record = {
-            "pipeline": self.facts["pipeline"],
-            "about": self.pipeline.spec.about,
-            "with": self.facts["with"],
-            "set": self.facts["set"],
-            "document": self.pipeline.spec.document.plain(),
-            "input": name,
-            "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": s},
-            "boundary": boundary,
-            "align": align,
-            "max_memory": self.facts["max_memory"],
+            **self._asked(name),
             "tiles": tiles,
             "size": list(x.shape[-2:]),
             "scale": scale_of(x, y),
@@ -233,35 +230,42 @@ class Restorer:
             **self.made,
         }
         x = aligned(x, y, align)
-        return Restored(x, None if k is None else k[:1].float().cpu(), levels, record)
+        return Restored(x, None if k is None else k[:1].float().cpu(), levels, record, values)
+
+    def _run(
+        self,
+        file: ImageFile,
+        y: Tensor,
+        given: dict[str, Any],
+        trace: Callable[[State], None] | None,
+    ) -> Result:
+        """Run the pipeline; from k-space, the mask is given, too."""
+        if isinstance(file, KSpace):
+            y, given["mask"] = file.y, file.mask.to(self.device)
+        seed = self.facts["seed"]
+        torch.manual_seed(seed)
+        how = (trace, self.facts["boundary"], seed, self.resume)
+        return run_image(self.pipeline, y.to(self.device), given, *how)
+
+    def _asked(self, name: str) -> dict[str, Any]:
+        """What was asked for, for the record."""
+        same = ("boundary", "align", "max_memory", "resume")
+        given = {n: _plain(v) for n, v in self.facts["given"].items()}
+        return {
+            "pipeline": self.facts["pipeline"],
+            "about": self.pipeline.spec.about,
+            "with": self.facts["with"],
+            "set": self.facts["set"],
+            "document": self.pipeline.spec.document.plain(),
+            "input": name,
+            "given": given | {"s": self.scale},
+            **{fact: self.facts[fact] for fact in same},
+        }
 
     @cached_property
     def made(self) -> dict[str, Any]:
         """The weights' checksums, versions and the machine (`pnp.provenance.made_with`)."""
         return made_with(self.pipeline.spec, self.device, self.facts["random_weights"])
-
-    def _check(self, spec: Spec, offered: Mapping[str, Any]) -> None:
-        """PnpError, in the caller's words, for missing arguments and for those it does not take."""
-        name, takes = spec.name, {g.name: g.default is None for g in spec.given}
-        words = {v: self.say(argument) for v, argument in TAKES.items()}
-        listed = ", ".join(f"{v} ({words[v]})" if v in words else v for v in takes)
-        missing = [
-            v for v, needed in takes.items() if needed and v != "y" and offered.get(v) is None
-        ]
-        if missing:
-            needed = " and ".join(
-                words.get(v, f"'{v}', which only pnp.load can give") for v in missing
-            )
-            raise PnpError(f"the pipeline {name} needs {needed}; it takes {listed}")
-        extra = [v for v, value in offered.items() if value is not None and v not in takes]
-        if extra:
-            what = f"does not use {extra[0]}"
-            if extra[0] == "k":
-                what = "estimates the kernel itself" if "k" in spec.kinds else "uses no kernel"
-            raise PnpError(
-                f"the pipeline {name} {what}, so {words[extra[0]]} cannot be given; "
-                f"it takes {listed}"
-            )
 
     def _check_reference(self, y: Tensor, truth: Tensor, reference: Any, name: str) -> None:
         """PnpError if the ground truth is not as large as the result will be.
@@ -269,6 +273,11 @@ class Restorer:
         If it is not s times as large as y, a run on a corner of y tells how large the result is.
         """
         size = tuple(truth.shape[-2:])
+        if takes_kspace(self.pipeline.spec) and size != tuple(y.shape[-2:]):
+            raise PnpError(
+                f"{self.say('reference')} {_named(reference)}: it is {size[0]} x {size[1]}, but "
+                f"{name} is {y.shape[-2]} x {y.shape[-1]}; give the magnitude of the whole scan"
+            )
         if size == tuple(self.scale * side for side in y.shape[-2:]):
             return
         corner = y[..., :CORNER, :CORNER].to(self.device)
@@ -318,27 +327,12 @@ class Restorer:
         return judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain).plain()
 
 
-def _default_scale(spec: Spec) -> int:
-    default = next((g.default for g in spec.given if g.name == "s"), 1)
-    return default if isinstance(default, int) else 1
-
-
 def _given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | Tensor:
     """Words, whose support depends on the size of each image, or the kernel (1, 1, K, L)."""
     if isinstance(kernel, (str, Path)):
         made = make_kernel(str(kernel), name)
         return str(kernel) if is_words(str(kernel)) else made
     return unit_kernel(as_kernel(name, "k", kernel_of_taps(kernel, name)), name)
-
-
-def _levels(result: Result) -> dict[str, list[float]]:
-    """The returned levels as numbers."""
-    small = {
-        name: value
-        for name, value in result.items()
-        if isinstance(value, Tensor) and value.shape[-2:] == (1, 1) and name not in ("k", "w")
-    }
-    return {n: [float(f"{level:.6g}") for level in v.flatten().tolist()] for n, v in small.items()}
 
 
 def _named(image: Any) -> str:

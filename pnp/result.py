@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+
+from pnp.replay import Saved
 
 
 class Result(Mapping[str, Any]):
@@ -41,7 +43,8 @@ class State:
 
     `iteration` counts through all stages from 0 and `total` is their sum, `i` counts within the
     stage; `variables` are the values by name (read, do not change); `active` tells which module
-    was called for which symbol, `reports` are those of the modules about their last call.
+    was called for which symbol, `reports` are those of the modules about their last call; `saved`,
+    called within the hook, gives what a run needs to continue from here (`pnp.replay`).
     """
 
     stage: int
@@ -51,8 +54,19 @@ class State:
     variables: dict[str, Any]
     active: dict[str, str]
     reports: dict[str, dict[str, float]]
+    saved: Callable[[], Saved] | None = None
 
 
 def shape_of(value: Any) -> str:
     """The shape of a tensor in words, any other value as it is."""
     return str(tuple(value.shape)) if isinstance(value, Tensor) else str(value)
+
+
+def levels_of(result: Result) -> dict[str, list[float]]:
+    """The returned levels as numbers."""
+    small = {
+        name: value
+        for name, value in result.items()
+        if isinstance(value, Tensor) and value.shape[-2:] == (1, 1) and name not in ("k", "w")
+    }
+    return {n: [float(f"{level:.6g}") for level in v.flatten().tolist()] for n, v in small.items()}

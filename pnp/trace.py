@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.files import atomic
+from pnp.replay import Saved, arrays_of
 from pnp.result import State
 
 VARIABLES = ("x", "k", "sigma", "alpha", "beta")
@@ -29,15 +30,26 @@ class Recorder:
 
     Only the first image of the batch is recorded.  Row 0 of each recording is the state after the
     first `start`, row j the state after iteration j.
+
+    Args:
+        also: Further variables.
+        full: Also keep, in full precision, what `read_state` needs to continue from any iteration.
     """
 
-    def __init__(self, also: Iterable[str] = ()):
+    def __init__(self, also: Iterable[str] = (), full: bool = False):
+        self.full = full
+        self.states: dict[int, Saved] = {}
+        self.total = 0
         self.names = tuple(dict.fromkeys((*VARIABLES, *also)))
         self.rows: list[dict[str, np.ndarray]] = []
         self.active: list[dict[str, str]] = []
 
     def __call__(self, state: State) -> None:
         """Record the variables of this state."""
+        if self.full and state.saved is not None:
+            done = state.saved()  # after a later start, it replaces that of the loop before
+            self.states[done.iteration] = done
+            self.total = state.total
         if state.iteration is None and self.rows:
             return  # the start of a later stage; its first iteration is recorded instead
         row = {}
@@ -79,6 +91,8 @@ class Recorder:
             )
         with atomic(path) as temporary, temporary.open("wb") as file:
             compact: dict[str, Any] = {name: _compact(name, a) for name, a in self.arrays().items()}
+            if self.full:
+                compact |= arrays_of({i: s for i, s in self.states.items() if i < self.total})
             np.savez_compressed(file, **compact)
 
     def draw(self, path: str | Path, columns: int = 8) -> None:
@@ -145,6 +159,8 @@ def _show(axes: Any, name: str, value: np.ndarray) -> None:
             vmax=max(float(value.max()), 1e-12),
             interpolation="nearest",
         )
+    elif value.shape[0] == 2:  # a complex image
+        axes.imshow(np.hypot(*value).clip(0, 1), cmap="gray", vmin=0, vmax=1)
     elif value.shape[0] == 1:
         axes.imshow(value[0].clip(0, 1), cmap="gray", vmin=0, vmax=1)
     else:

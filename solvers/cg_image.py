@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
 from pnp.checks import (
@@ -19,6 +20,7 @@ from pnp.checks import (
     compute_dtype,
 )
 from pnp.conjugate_gradients import conjugate_gradients
+from pnp.gradients import transformed
 from pnp.interfaces import Boundary, DataSolver, Image, Kernel, Level
 from pnp.operators import Blur
 from pnp.options import Count, Range
@@ -95,9 +97,10 @@ class CgImage(DataSolver):
                 normal, residual, self.tolerance * scale, self.iterations
             )
             self._report = {"residual": float((error / scale).max()), "iterations": count}
-            z = start + step
-        inputs = (y, start, k, alpha, mask)
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
+            z = forward_ad.unpack_dual(start + step).primal
+        inputs = [t for t in (y, start, k, alpha, mask) if t is not None]
+        needed = any(t.requires_grad for t in inputs) or transformed(*inputs)
+        if torch.is_grad_enabled() and needed:
 
             @torch.no_grad()
             def solve(g: Tensor) -> Tensor:
@@ -124,12 +127,21 @@ def _norm(u: Tensor) -> Tensor:
 
 
 class _Implicit(torch.autograd.Function):
-    """N^-1 slack, for a slack that is zero: nothing forward, one solve backward, as N^T = N."""
+    """N^-1 slack, for a slack that is zero: its derivative by one solve, the same forward and
+    backward, as N^T = N."""
 
     @staticmethod
-    def forward(ctx: Any, slack: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.solve = solve
+    def forward(slack: Tensor, solve: Callable[[Tensor], Tensor]) -> Tensor:
         return torch.zeros_like(slack)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.solve = inputs[1]
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        result: Tensor = ctx.solve(tangent)
+        return result
 
     @staticmethod
     @once_differentiable

@@ -17,6 +17,7 @@ from pnp.checks import (
     compute_dtype,
 )
 from pnp.fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
+from pnp.gradients import transformed
 from pnp.interfaces import DataSolver, Image, Kernel, Level
 from pnp.registry import solver
 
@@ -58,8 +59,10 @@ class FftImage(DataSolver):
         """The minimiser z."""
         s = check_shapes(self.registered, y, x, k)
         dtype = compute_dtype(x)
-        known = self.cached(self._spectra_of, y, k, s)
         k = k if self.kernel_gradients else k.detach()
+        if transformed(y, x, k, *([weight] if isinstance(weight, Tensor) else [])):
+            return self._plain(y.to(dtype), x.to(dtype), k.to(dtype), weight, s).to(x.dtype)
+        known = self.cached(self._spectra_of, y, k, s)
         z = _Solve.apply(
             y.to(dtype),
             x.to(dtype),
@@ -69,6 +72,14 @@ class FftImage(DataSolver):
             self.registered,
         )
         return z.to(x.dtype)
+
+    def _plain(self, y: Tensor, x: Tensor, k: Tensor, weight: Tensor | float, s: int) -> Tensor:
+        """The formula in operations that torch.func and torch.export transform."""
+        R = kernel_spectra(k, s, *y.shape[-2:])
+        U = torch.fft.rfft2(y) - blur_down(row_spectra(x, s), R)
+        U = U / (gram(R) + check_weight(self.registered, weight, x))
+        rows = [rows_of(torch.fft.irfft2(Rp * U[:, None], s=y.shape[-2:])) for Rp in R.unbind(1)]
+        return x + torch.stack(rows, 3).flatten(2, 3)
 
     @torch.no_grad()
     def _spectra_of(self, y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -999,10 +999,77 @@ PYTHON = (
     ),
 )
 
+PLANE = np.fft.fftshift(np.fft.fft2(PIXELS[..., 0] / 255)).astype(np.complex64)
+ONES = np.ones(PLANE.shape)
+
+
+def kspace(given: str, says: str, **arrays: np.ndarray) -> Kind:
+    """k-space that is wrong."""
+    return Kind(given, "run mri-tv a.npz", says, {"a.npz": npz(**arrays)})
+
+
+KSPACE = (
+    kspace("a mask of another size", "the mask has the shape (24, 23)", y=PLANE, mask=ONES[:, 1:]),
+    kspace(
+        "a mask that measures nothing", "no line of k-space was measured", y=PLANE, mask=0 * ONES
+    ),
+    kspace("a mask of grey levels", "other values than 0 and 1", y=PLANE, mask=0.5 * ONES),
+    kspace("NaN in k-space", "k-space holds NaN or infinite values", y=PLANE * np.nan),
+    kspace("real numbers", "k-space is complex, but this is float32", y=PLANE.real),
+    kspace("several coils", "k-space has the shape (2, 24, 24)", y=np.stack((PLANE, PLANE))),
+    kspace("zeros", "k-space is zero everywhere", y=0 * PLANE),
+    kspace("zero where it was measured", "is zero wherever the mask", y=0 * PLANE, mask=ONES),
+    kspace("the zero frequency in the corner", "is in the corner", y=np.fft.ifftshift(PLANE)),
+    kspace("no array called y", "it holds data, but no y", data=PLANE),
+    Kind("a photograph for MRI", "run mri-tv photo.png", "this pipeline takes k-space, no picture"),
+    Kind(
+        "k-space for a pipeline of photographs",
+        "run bicubic a.npz -s 2",
+        "this is not an image of a known format",
+        {"a.npz": npz(y=PLANE)},
+    ),
+    Kind(
+        "k-space that is cut off",
+        "run mri-tv a.npz",
+        "a.npz: cannot be read",
+        {"a.npz": npz(y=PLANE)[:99]},
+    ),
+)
+CONTINUED = (
+    option("a trace without an iteration", "--from t.npz", "--from needs --iteration N"),
+    option("an iteration without a trace", "--iteration 3", "--iteration needs --from TRACE"),
+    option("no such trace", "--from t.npz --iteration 0", "t.npz: cannot be read: No such file"),
+    option(
+        "a picture as a trace",
+        "--from photo.png --iteration 0",
+        "photo.png: this is no trace of pnp run",
+    ),
+    Kind(
+        "a trace without states",
+        "run tv.yaml photo.png -k k.npy --from t.npz --iteration 0",
+        "it holds no state from which a run can continue",
+        {"t.npz": npz(x=ONES)},
+    ),
+    Kind(
+        "a trace with broken facts",
+        "run tv.yaml photo.png -k k.npy --from t.npz --iteration 0",
+        "t.npz: this is no trace of pnp run",
+        {"t.npz": npz(**{"state/facts": np.array("{")})},
+    ),
+    Kind(
+        "a trace with other facts",
+        "run tv.yaml photo.png -k k.npy --from t.npz --iteration 0",
+        "t.npz: this is no trace of pnp run",
+        {"t.npz": npz(**{"state/facts": np.array("[1]")})},
+    ),
+)
+
 AREAS = (
     Area("Image files", "Image files are known by their content, whatever their names.", IMAGES),
     Area("Kernels", "From files and from words.", KERNELS),
     Area("Masks", "`fill.yaml` is `inpaint-tv` with one iteration.", MASKS),
+    Area("k-space", "`a.npz` holds y, and mask unless it is left out.", KSPACE),
+    Area("Continued runs", "`pnp run --from TRACE --iteration N`.", CONTINUED),
     Area("Options", "Of all commands; pipelines that are changed by them.", OPTIONS),
     DOCUMENTS,
     RECIPES,

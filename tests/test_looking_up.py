@@ -119,6 +119,9 @@ def test_the_list_says_what_pipelines_need():
     assert "needs the weights ikrnet/I, " in needs(read_spec("ikrnet"))
     assert "of H, P (--set weights=FILE)" in needs(read_spec("usrnet"))
     assert "needs a mask (--mask)" in needs(read_spec("inpaint-tv"))
+    assert needs(read_spec("mri-tv")) == (
+        "runs as installed; needs k-space and its mask (.npz); scale 1"
+    )
     assert list(without_weights(read_spec("ikrnet-scunet"))) == ["I", "Pk", "F", "H", "P", "S"]
     text = " ".join(listing("pipelines").split())
     assert f"({' '.join(needs(read_spec('usrnet')).split())})" in text

@@ -81,13 +81,18 @@ def given(pipeline, s, batch=1, dtype=torch.float32):
 
     kernel = rand(batch, 1, 5, 5)
     values = {
-        "y": rand(batch, 3, side, side),
+        "y": rand(batch, channels(pipeline), side, side),
         "s": s,
         "k": kernel / kernel.sum((-2, -1), keepdim=True),
         "sigma": torch.full((batch, 1, 1, 1), 0.02, dtype=dtype),
         "mask": (rand(batch, 1, side, side) > 0.3).to(dtype),
     }
     return {g.name: values[g.name] for g in pipeline.spec.given}
+
+
+def channels(pipeline):
+    """Of y: two for a complex image."""
+    return 2 if pipeline.spec.kinds["y"].name == "complex" else 3
 
 
 def near(a, b, tolerance):
@@ -132,7 +137,7 @@ def test_it_returns_what_it_says_with_one_set_of_weights_for_all_scales(name, s)
     with torch.no_grad():
         result = pipeline(**given(pipeline, s))
     assert tuple(result) == pipeline.spec.returns
-    assert result.x.shape == (1, 3, SIDE, SIDE)
+    assert result.x.shape == (1, channels(pipeline), SIDE, SIDE)
     assert all(bool(value.isfinite().all()) for value in result.values())
     if "k" in result:
         assert result.k.shape[:2] == (1, 1) and float(result.k.sum()) == pytest.approx(1, abs=1e-3)
@@ -143,7 +148,8 @@ def test_it_returns_what_it_says_with_one_set_of_weights_for_all_scales(name, s)
 @every_pipeline
 def test_what_has_a_default_need_not_be_given(name):
     pipeline = load(name).eval()
-    y = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
+    generator = torch.Generator().manual_seed(2)
+    y = torch.rand(1, channels(pipeline), SIDE, SIDE, generator=generator)
     required = {g.name for g in pipeline.spec.given if g.default is None}
     values = {
         key: value for key, value in given(pipeline, scale_of(name)).items() if key in required

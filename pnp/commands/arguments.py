@@ -85,7 +85,17 @@ def add_run(run: argparse.ArgumentParser) -> None:
         help=f"images at the same time ({DEFAULT})",
     )
     add("--overwrite", action="store_true", help="restore finished images once more")
+    _add_trace(run)
+    _add_computing(run)
+    _add_continued(run)
+
+
+def _add_trace(run: argparse.ArgumentParser) -> None:
+    """What `pnp run` records of the iterations."""
+    add = run.add_argument
     add("--trace", action="store_true", help="also save and draw the variables of every iteration")
+    full = "a trace with all that --from needs, in full precision (a large file)"
+    add("--trace-full", action="store_true", help=full)
     add(
         "--trace-also",
         metavar="NAME",
@@ -94,7 +104,17 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="also trace this variable, for example w or z",
     )
-    _add_computing(run)
+
+
+def _add_continued(run: argparse.ArgumentParser) -> None:
+    """How `pnp run` continues an earlier run, or repeats it."""
+    add = run.add_argument
+    begin = "begin in the middle, with the variables of this trace (of --trace-full)"
+    add("--from", metavar="TRACE", dest="continued", help=begin)
+    which = "with --from: the iteration to begin with, counted from 0 through all stages"
+    add("--iteration", metavar="N", type=whole("iteration", 0), help=which)
+    again = "repeat the run of this JSON record (default of --out: again), and compare the images"
+    add("--again", metavar="RECORD", help=again)
 
 
 def _add_computing(run: argparse.ArgumentParser) -> None:
@@ -138,8 +158,6 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
     )
     add("--max-memory", metavar="SIZE", help=memory)
     add("--seed", type=_SEED, default=0, help=f"seed of all random numbers ({DEFAULT})")
-    again = "repeat the run of this JSON record (default of --out: again), and compare the images"
-    add("--again", metavar="RECORD", help=again)
 
 
 def add_degrade(degrade: argparse.ArgumentParser) -> None:

@@ -32,8 +32,9 @@ from pnp.commands.inputs import (
 from pnp.commands.run import Options, check_traced, given_files, restore_file, result_files, silent
 from pnp.errors import PnpError, fitted
 from pnp.files import check_results, make_folder
-from pnp.images import read_image
+from pnp.kspace import observation
 from pnp.provenance import checksums
+from pnp.replay import read_state
 from pnp.restoration import Restorer
 
 
@@ -80,10 +81,12 @@ class Batch:
                 "--reference is the ground truth of one image, "
                 f"but {len(self.images)} images are given; restore them one at a time"
             )
+        self._check_continued()
         self.restorer = self._restorer()
         self.pipeline = hash_of(self.restorer)
         self.scales = SCALES if self.plain and args.scale is None else (self.restorer.scale,)
-        self.also = args.trace_also if args.trace or args.trace_also else None
+        traced = args.trace or args.trace_also or args.trace_full
+        self.also = args.trace_also if traced else None
         if self.also is not None and not self.restorer.pipeline.spec.iterations:
             raise PnpError(f"--trace: {self.name} has no iterations; leave --trace out")
         check_traced(args.trace_also, self.restorer.pipeline.spec.kinds)
@@ -97,8 +100,23 @@ class Batch:
                 file=sys.stderr,
             )
 
+    def _check_continued(self) -> None:
+        """PnpError if --from and --iteration do not say what to continue."""
+        args = self.args
+        if (args.continued is None) != (args.iteration is None):
+            given, other = (
+                ("--from", "--iteration N") if args.continued else ("--iteration", "--from TRACE")
+            )
+            raise PnpError(f"{given} needs {other}: a run begins at an iteration of a trace")
+        if args.continued is not None and len(self.images) > 1:
+            raise PnpError(
+                f"--from {args.continued}: a trace is of one image, "
+                f"but {len(self.images)} images are given; continue them one at a time"
+            )
+
     def _restorer(self) -> Restorer:
         args = self.args
+        resume = None if args.continued is None else read_state(args.continued, args.iteration)
         return Restorer(
             self.name,
             scale=args.scale,
@@ -115,6 +133,7 @@ class Batch:
             align=args.align,
             seed=args.seed,
             random_weights=args.random_weights,
+            resume=resume,
             say=lambda argument: f"--{argument.replace('_', '-')}",
         )
 
@@ -175,12 +194,14 @@ class Batch:
     def restore(self, path: str) -> tuple[str, str]:
         """Restore one image, unless that was done already."""
         try:
-            image = read_image(path)
+            restorer = self.restorer
+            image = observation(restorer.pipeline.spec, path, restorer.given.get("mask"), path)
             scale = self.scales[0]
             if len(self.scales) > 1:
                 scale = usual_scale(*image.pixels.shape[-2:])
             stem, restorer = self.stem(path), _at(self.restorer, scale)
-            options = Options(self.args.reference, self.also, self.args.format, self.args.compare)
+            args = self.args
+            options = Options(args.reference, self.also, args.trace_full, args.format, args.compare)
             made = identity(path, self.pipeline, scale, vars(options))
             record = None if self.args.overwrite else finished(stem, made)
             if record is not None:

@@ -11,6 +11,7 @@ import torch
 from pnp.checkpoints import PRETRAINED, find_weights, manifest
 from pnp.commands.documents import DIALECTS
 from pnp.errors import PnpError
+from pnp.kspace import takes_kspace
 from pnp.language.layers import Dialect
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import ModuleSpec, Spec
@@ -62,7 +63,11 @@ def needs(spec: Spec) -> str:
         made = f" (pnp train {', '.join(trained)})" if trained else ""
         parts = [f"needs the weights {which}{made}"]
     given = {g.name: g.default for g in spec.given}
-    parts += [f"needs {words}" for name, words in _NEEDED.items() if given.get(name, 0) is None]
+    needed = _NEEDED
+    if takes_kspace(spec):
+        parts.append("needs k-space and its mask (.npz)")
+        needed = {name: words for name, words in _NEEDED.items() if name != "mask"}
+    parts += [f"needs {words}" for name, words in needed.items() if given.get(name, 0) is None]
     if "s" not in given:
         parts.append("scale 1")
     else:

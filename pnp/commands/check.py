@@ -19,6 +19,7 @@ from pnp.commands.documents import dialect_of
 from pnp.comparing.reader import COMPARISONS, read_comparison
 from pnp.errors import Origin, PipelineError, PnpError, Problem
 from pnp.inference import run_image
+from pnp.kspace import takes_kspace
 from pnp.language.layers import Dialect
 from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
@@ -142,7 +143,8 @@ def _trial(pipeline: Pipeline) -> str:
     scales = [g.default for g in spec.given if g.name == "s"]
     s = scales[0] if scales and isinstance(scales[0], int) else 2 if scales else 1
     generator = torch.Generator().manual_seed(0)
-    y = torch.rand(1, pipeline.channels or 3, SIDE, SIDE, generator=generator)
+    channels = 2 if takes_kspace(spec) else pipeline.channels or 3
+    y = torch.rand(1, channels, SIDE, SIDE, generator=generator)
     made: dict[str, Any] = {"kernel": torch.ones(1, 1, 3, 3) / 9, "level": 0.02}
     values: dict[str, Any] = {}
     for g in spec.given:
@@ -153,7 +155,7 @@ def _trial(pipeline: Pipeline) -> str:
     for g in spec.given:
         if g.default is None and g.name != "y" and g.kind.name == "image":
             side = SIDE if g.name == "mask" else SIDE * s
-            values[g.name] = torch.ones(1, y.shape[1], side, side)
+            values[g.name] = torch.ones(1, 1 if g.name == "mask" else channels, side, side)
     try:
         run_image(pipeline.eval(), y, values)
     except PnpError as e:

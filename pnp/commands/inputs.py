@@ -34,7 +34,7 @@ MEGAPIXELS = 4.0
 """A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""
 SCALES = (4, 2, 1)
 _TEXT = (".yaml", ".yml", ".json", ".txt", "")
-_ADDED = ("_kernel", "_trace", "_compare")
+_ADDED = ("_kernel", "_trace", "_compare", "_complex")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,9 @@ def hash_of(restorer: Restorer) -> str:
     facts["document"] = restorer.pipeline.spec.document.plain()
     facts["version"] = pnp.__version__
     digest = sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    saved = {} if restorer.resume is None else restorer.resume.variables
     given = {**restorer.given, "k": restorer.kernel, "s": 0}
+    given |= {f"resume {name}": value for name, value in saved.items()}
     for name, value in sorted({**restorer.pipeline.state_dict(), **given}.items()):
         content = value.detach().cpu() if isinstance(value, Tensor) else torch.tensor(0)
         digest.update(f"{name} {value if not isinstance(value, Tensor) else ''}".encode())

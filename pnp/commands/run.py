@@ -20,6 +20,7 @@ from pnp.files import together, write_json
 from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
+from pnp.kspace import write_values
 from pnp.quality import enlarged
 from pnp.restoration import Restored, Restorer
 from pnp.result import State
@@ -33,6 +34,7 @@ class Options:
 
     reference: str | None = None
     also: list[str] | None = None
+    full: bool = False
     format: str = "png"
     compare: bool = False
 
@@ -69,8 +71,9 @@ def restore_file(
     options = options or Options()
     if image.note:
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
-    recorder = None if options.also is None else Recorder(options.also)
-    with _progress(restorer.pipeline.spec.iterations, Path(path).name) as bar:
+    recorder = None if options.also is None else Recorder(options.also, options.full)
+    begin = 0 if restorer.resume is None else restorer.resume.iteration
+    with _progress(restorer.pipeline.spec.iterations - begin, Path(path).name) as bar:
 
         def trace(state: State) -> None:
             if state.iteration is not None:
@@ -86,23 +89,33 @@ def restore_file(
     named = result_files(target, options.ending(path, image))
     absent = {"kernel", "kernel picture"} if restored.kernel is None else set()
     absent |= {"trace", "trace picture"} if recorder is None else set()
+    absent |= {"complex image"} if restored.values is None else set()
     absent |= set() if options.compare else {"comparison"}
     paths = {what: name for what, name in named.items() if what not in absent}
     record["files"] = {what: str(p) for what, p in paths.items()}
     record |= facts or {}
     with together():
-        write_image(paths["image"], restored.image, like=image)
-        if restored.kernel is not None:
-            write_kernel(paths["kernel"], restored.kernel)
-            write_image(paths["kernel picture"], kernel_picture(restored.kernel))
-        if recorder is not None:
-            recorder.save(paths["trace"])
-            recorder.draw(paths["trace picture"])
-        if options.compare:
-            write_image(paths["comparison"], before_and_after(image, restored))
+        _write_results(paths, image, restored, recorder)
         record["seconds"]["write"] = time.perf_counter() - written
         write_json(paths["record"], record)
     return _summary(path, paths, record)
+
+
+def _write_results(
+    paths: Mapping[str, Path], image: ImageFile, restored: Restored, recorder: Recorder | None
+) -> None:
+    """Write what `paths` names, except the record."""
+    write_image(paths["image"], restored.image, like=image)
+    if restored.kernel is not None:
+        write_kernel(paths["kernel"], restored.kernel)
+        write_image(paths["kernel picture"], kernel_picture(restored.kernel))
+    if recorder is not None:
+        recorder.save(paths["trace"])
+        recorder.draw(paths["trace picture"])
+    if restored.values is not None:
+        write_values(paths["complex image"], restored.values)
+    if "comparison" in paths:
+        write_image(paths["comparison"], before_and_after(image, restored))
 
 
 def before_and_after(image: ImageFile, restored: Restored) -> Tensor:
@@ -134,6 +147,7 @@ def result_files(target: Path, ending: str = ".png") -> dict[str, Path]:
         "trace": "_trace.npz",
         "trace picture": "_trace.png",
         "comparison": "_compare.png",
+        "complex image": "_complex.npy",
         "record": ".json",
     }
     return {what: Path(f"{target}{end}") for what, end in endings.items()}
@@ -145,6 +159,7 @@ def given_files(
     """The files that the command reads, and what they are."""
     given: list[tuple[str | Path, str]] = [(path, "observation") for path in images]
     given += [(args.mask, "mask")] if args.mask else []
+    given += [(args.continued, "trace")] if args.continued else []
     given += [(args.reference, "reference")] if args.reference else []
     given += [(file_of_kernel(args.kernel), "kernel")] if args.kernel else []
     given += [(name, "pipeline") for name in (pipeline, *args.overlays)]
@@ -176,7 +191,8 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     if record["kernel"] is not None:
         lines.append(f"  kernel: {record['kernel']['verdict']}")
     if "psnr_after" in quality:
-        gained = f"{quality['psnr_before']:.2f} dB (bicubic) -> {quality['psnr_after']:.2f} dB"
+        how = "zero-filled" if "complex image" in paths else "bicubic"
+        gained = f"{quality['psnr_before']:.2f} dB ({how}) -> {quality['psnr_after']:.2f} dB"
         lines.append(f"  PSNR {gained}, {quality['psnr_after_registered']:.2f} dB registered")
     lines += [f"  warning: {warning}" for warning in record["warnings"]]
     lines += [f"  note: {note}" for note in record["notes"]]

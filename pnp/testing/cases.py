@@ -69,6 +69,9 @@ def inputs_of(
             values[name] = numbers.get(name, 1)
         elif kind in ("level", "levels"):
             values[name] = level.reshape(2, 1, 1, 1).repeat(1, 1 if kind == "level" else n, 1, 1)
+        elif kind == "complex":
+            part = (rand(2, 2, s * side[0], s * side[1]) - 0.5) * math.sqrt(2)
+            values[name] = part if grey is None else torch.full_like(part, grey)
         elif kind == "kernel":
             taps = size if isinstance(size, int) else min(KERNEL, s * min(side))
             k = rand(2, 1, taps, taps)

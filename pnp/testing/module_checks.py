@@ -127,7 +127,7 @@ class _FirstEstimate(Laws):
         y, s = self.values["y"], self.values.get("s", 1)
         (result,) = call(self.plain, cast(self.values, self.device, torch.float32))
         shape = tuple(result.shape)
-        if self.kinds == ["image"]:
+        if self.kinds != ["kernel"]:
             right: tuple[int, ...] = (*y.shape[:2], s * y.shape[-2], s * y.shape[-1])
         else:
             size = getattr(self.plain, "size", None)

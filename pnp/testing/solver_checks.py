@@ -11,7 +11,7 @@ from torch import Tensor
 from pnp.interfaces import DataSolver, signature_of
 from pnp.kernels import resize_kernel
 from pnp.testing.gradients import kept_gradient, wrong_gradient
-from pnp.testing.spatial import gap, near, observe_spatially
+from pnp.testing.spatial import gap, kspace_by_matrices, near, observe_spatially
 
 
 def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None:
@@ -23,6 +23,12 @@ def check_solver(solver: DataSolver, seed: int = 0, device: str = "cpu") -> None
 
         z = argmin |mask (y - (z * k)|s)|^2 + weight |z - x|^2
         w = argmin |y - (x * w)|s|^2 + gamma H W |w - k|^2
+
+    or, without a kernel, for images and for complex images (T their centred unitary Fourier
+    transform, by explicit matrices)
+
+        z = argmin |mask (y - z)|^2 + weight |z - x|^2
+        z = argmin |mask T (y - z)|^2 + weight |z - x|^2
 
     with shape, dtype and device kept, every image of a batch treated by itself, one kernel or
     weight serving a whole batch, the same result under `torch.no_grad`, and gradients that are the
@@ -66,13 +72,17 @@ class _Case:
         device: str,
     ):
         signature = signature_of(type(solver))
-        self.of_image = signature.outputs[0].name == "image"
-        self.names = ["y", "x", "k", *(["weight"] if self.of_image else [])]
-        self.names += ["mask"] if any(a.name == "mask" for a in signature.inputs) else []
+        output = signature.outputs[0].name
+        self.of_image, self.complex = output != "kernel", output == "complex"
+        self.blurs = signature.inputs[2].kind.name == "kernel"
+        self.names = ["y", "x", *(["k"] if self.blurs else ["mask"])]
+        self.names += ["weight"] if self.of_image else []
+        if self.blurs and any(a.name == "mask" for a in signature.inputs):
+            self.names.append("mask")
         self.what = type(solver).__name__
-        self.s = s
+        self.s = s = s if self.blurs else 1
         h, w = (-(-max(*kernel, solver.size or 1) // s) + extra for extra in (1, 2))
-        channels = max(channels, (solver.channel or 0) + 1)
+        channels = 2 if self.complex else max(channels, (solver.channel or 0) + 1)
         generator = torch.Generator().manual_seed(seed)
 
         def rand(*shape: int) -> Tensor:
@@ -93,6 +103,9 @@ class _Case:
     def objective(self, solver: DataSolver, result: Tensor) -> Tensor:
         """What the result should minimise, added over the batch."""
         y, x, k, weight, mask = self.values.values()
+        if not self.blurs:
+            seen = mask * (kspace_by_matrices(y - result) if self.complex else y - result)
+            return seen.abs().square().sum() + (weight * (result - x).square()).sum()
         if self.of_image:
             misfit = y - observe_spatially(result, k, self.s, solver.boundary)
             return (mask * misfit if "mask" in self.names else misfit).square().sum() + (
@@ -178,7 +191,7 @@ class _Case:
             near(together, alone),
             f"lets the images of a batch change each other, by up to {gap(together, alone):.1e}",
         )
-        for name in self.names[2:4] if self.of_image else ["k"]:
+        for name in [n for n in ("k", "weight") if n in self.names]:
             first = self.values[name][:1]
             one, two = (
                 self.run(solver, **{name: first}),

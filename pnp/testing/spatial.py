@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +25,18 @@ def observe_spatially(x: Tensor, k: Tensor, s: int = 1, boundary: str = "circula
         padded.reshape(1, b * c, *padded.shape[-2:]), mirrored, groups=b * c
     )
     return blurred.reshape(b, c, *x.shape[-2:])[..., ::s, ::s]
+
+
+def kspace_by_matrices(x: Tensor) -> Tensor:
+    """The centred unitary Fourier transform of (B, 2, H, W), real and imaginary part, by explicit
+    matrices, as complex (B, 1, H, W)."""
+    rows, columns = (_fourier_matrix(n).to(x.device) for n in x.shape[-2:])
+    return rows @ torch.complex(x[:, :1], x[:, 1:]).to(rows) @ columns.mT
+
+
+def _fourier_matrix(n: int) -> Tensor:
+    place = torch.arange(n, dtype=torch.float64) - n // 2
+    return torch.exp(-2j * math.pi * place[:, None] * place / n) / math.sqrt(n)
 
 
 def gap(a: Tensor, b: Tensor) -> float:
