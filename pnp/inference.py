@@ -40,6 +40,7 @@ def run_image(
         given: The other variables; s may be among them although the pipeline does not take it.
         trace: Called with a `State` after every iteration.
         boundary: What lies beyond the border of the observation.
+
     Raises:
         PnpError: The networks work on another number of channels.
     """

@@ -98,8 +98,10 @@ class Pipeline(nn.Module):
                 "unknown", for photographs (`pnp.boundaries`).
             trace: Called with a `State` after every iteration.
             given: The variables of `given:` by name.
+
         Returns:
             The variables of `return:`.
+
         Raises:
             PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """

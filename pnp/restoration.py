@@ -93,8 +93,8 @@ def restore(
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
-            random_weights, assignments,
-                overlays.
+            random_weights, assignments, overlays.
+
     Raises:
         PnpError: The image, the kernel or the pipeline cannot be used.
     """
