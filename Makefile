@@ -10,14 +10,14 @@ install = $(PIP) install --editable '$(1)' > $(VENV)/install.log 2>&1 || { cat $
 
 # Test files that `make quick` leaves out.
 SLOW = train packaging typing files looking_up fuzz kernel_networks figures paper_tables bad_inputs \
-	boundaries memory new again plugins small_images docs compare compare_command batch
+	boundaries memory new again plugins small_images docs compare compare_command batch site
 
 # Where `make release-check` installs the wheel, and options of pip for it, such as an index.
 RELEASE = out/release
 RELEASE_PIP =
 RELEASED = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
-.PHONY: demo test quick long gallery weights release-check clean
+.PHONY: demo test quick long gallery weights docs release-check clean
 
 demo: $(VENV)/installed
 	$(PNP) demo -o out/demo
@@ -45,6 +45,12 @@ weights: $(VENV)/installed
 	$(BIN)/python benchmarks/weights_page.py
 	$(BIN)/python benchmarks/results_page.py
 
+# Builds the site into site/; the first time it runs the examples, in a minute or two.
+# The variables silence advertisements for other site generators.
+docs: $(VENV)/documented
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+	@echo "built site/index.html"
+
 # Builds the wheel, installs it in an empty environment, and runs what a user runs first.
 release-check:
 	rm -rf $(RELEASE) build
@@ -65,5 +71,9 @@ $(VENV)/tested: $(VENV)/installed
 	@$(call install,.[test])
 	touch $@
 
+$(VENV)/documented: $(VENV)/installed
+	@$(call install,.[docs])
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	rm -rf $(VENV) build site dist out *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache

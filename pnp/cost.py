@@ -53,14 +53,14 @@ class Cost:
         for symbol, count in self.parameters.items():
             per_iteration = self.multiply_adds[symbol] / max(self.iterations, 1)
             if count or per_iteration >= 0.5:
-                counted = f"{_unit(per_iteration)} multiply-adds per HR pixel and iteration"
+                counted = f"{unit(per_iteration)} multiply-adds per HR pixel and iteration"
                 lines.append(f"# {symbol:4} {count:12,} parameters  {counted}")
         total = sum(self.parameters.values())
         whole = sum(self.multiply_adds.values()) * math.prod(
             self.memory.framed(self.height, self.width)
         )
         size = f"{self.height} x {self.width}"
-        counted = f"{_unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
+        counted = f"{unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
         lines.append(
             f"# memory for a result of {size} at scale {self.s} in fp32: about "
@@ -160,7 +160,8 @@ _FOURIER = {
 }
 
 
-def _unit(value: float) -> str:
+def unit(value: float) -> str:
+    """A number with three digits and the letter of its unit: 1.09 M."""
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.3g} {unit}"

@@ -47,6 +47,7 @@ def run_image(
         boundary: What lies beyond the border of the observation.
         seed: Of the noise that its steps draw.
         resume: Where an earlier run is continued.
+
     Raises:
         PnpError: The networks work on another number of channels.
     """

@@ -225,8 +225,8 @@ class Module(nn.Module, ABC):
 class DataSolver(Module):
     """Minimiser of the data term plus a quadratic pull towards the previous estimate.
 
-    For the image, D:    z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2     (equations 8, 9)
-    For the kernel, Dk:  w = argmin_w |y - (x * w)|s|^2 + weight |w - k|^2     (equations 10, 11)
+        D, for the image:    z = argmin_z |y - (z * k)|s|^2 + weight |z - x|^2   (equations 8, 9)
+        Dk, for the kernel:  w = argmin_w |y - (x * w)|s|^2 + weight |w - k|^2   (equations 10, 11)
 
     `*` is true convolution, the kernel's centre is at index K // 2, `|s` keeps the upper-left pixel
     of every s x s block; the norms are sums over all pixels and channels.  s is the ratio of the

@@ -33,6 +33,7 @@ def read_mask(mask: Any, where: str = "mask") -> Tensor:
         mask: A path, a PIL image, an array (H, W), (H, W, 1 or 3) or a tensor (H, W), (C, H, W) or
             (1, C, H, W), of any numbers or bool.
         where: What messages begin with.
+
     Raises:
         PnpError: No pixel is known, or the mask can be understood in two ways.
     """

@@ -104,8 +104,10 @@ class Pipeline(nn.Module):
             seed: Of the noise that its steps draw (`pnp.runs`).
             resume: Where an earlier run is continued (`pnp.read_state`).
             given: The variables of `given:` by name.
+
         Returns:
             The variables of `return:`.
+
         Raises:
             PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """

@@ -96,6 +96,7 @@ def restore(
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
             random_weights, resume, assignments, overlays.
+
     Raises:
         PnpError: The image, the kernel or the pipeline cannot be used.
     """

@@ -171,11 +171,11 @@ def test_times_runs_a_stage_with_its_start_as_if_it_were_written_out(write):
     seen: list[tuple[int | None, int | None]] = []
     y = torch.rand(1, 1, 4, 4)
     x = times(y=y, s=2, trace=lambda t: seen.append((t.stage, t.i))).x
-    assert x.any() and torch.equal(x, apart(y=y, s=2).x) and times.iterations == 6
+    assert x.any() and torch.equal(x, apart(y=y, s=2).x) and times.spec.iterations == 6
     assert [t for t in seen if t[1] is not None] == [
         (stage, i) for stage in (1, 2, 3) for i in (0, 1)
     ]
-    assert load(write("times.yaml", TIMES), **{"stages.1.times": 1}).iterations == 2
+    assert load(write("times.yaml", TIMES), **{"stages.1.times": 1}).spec.iterations == 2
 
 
 @pytest.mark.parametrize("times", ["0", "0.5", "true", "many", "101"])

@@ -114,12 +114,16 @@ def _module(role: str, cls: type[Module]) -> str:
     options = options_of(cls)
     lines = []
     for option, parameter in options.items():
-        default = "" if parameter.default is parameter.empty else f", default {_yaml(parameter)}"
+        default = (
+            ""
+            if parameter.default is parameter.empty
+            else f", default {written_default(parameter)}"
+        )
         lines.append(f"{option}: {describe(parameter.annotation)}{default}")
         about = documentation.options.get(option, "")
         lines += textwrap.wrap(about, 92, initial_indent="    ", subsequent_indent="    ")
     parts.append(_section("Options", "\n".join(lines) or "none"))
-    if fitting := _weights(role, cls):
+    if fitting := weights_of(role, cls):
         parts.append(_section("Weights in the package", fitting))
     parts += [_section(title, text) for title, text in documentation.sections.items()]
     if cls.cite:
@@ -127,7 +131,7 @@ def _module(role: str, cls: type[Module]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _weights(role: str, cls: type[Module]) -> str:
+def weights_of(role: str, cls: type[Module]) -> str:
     """The pretrained weights of a module, and the options that they bring, if not the defaults."""
     known = {name: plain(p.default) for name, p in options_of(cls).items()}
     lines = []
@@ -145,7 +149,7 @@ def _section(title: str, text: str) -> str:
     return f"{title}:\n{textwrap.indent(text, '  ')}"
 
 
-def _yaml(parameter: inspect.Parameter) -> str:
+def written_default(parameter: inspect.Parameter) -> str:
     """A default as it is written in YAML."""
     value = parameter.default
     if value is None or isinstance(value, bool):

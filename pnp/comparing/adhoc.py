@@ -51,6 +51,7 @@ def comparison_of_pipelines(
         overrides: Keys of the comparison; `data` is needed.
         out: The folder; by default `comparisons/` and the pipelines' names.
         assignments: As of `--set`.
+
     Raises:
         PnpError: There is no such pipeline, or no folder of images was named.
     """

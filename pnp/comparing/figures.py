@@ -46,6 +46,7 @@ def figure(
         overrides: As of `read_comparison`, for example `{"base": "ikrnet"}`.
         assignments: As of `read_comparison`.
         device: As of `compare`.
+
     Raises:
         PnpError: There is no such figure, or nothing could be measured.
     """

@@ -41,8 +41,10 @@ def report(
         folder: Where `pnp.compare` wrote its rows.
         format: "html", "markdown" or "latex".
         out: The file; by default `report.html` in the folder, and for other formats none.
+
     Returns:
         The file that was written, or the text if none was.
+
     Raises:
         PnpError: The folder holds no comparison, or its rows cannot be in one table.
     """

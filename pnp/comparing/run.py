@@ -56,8 +56,7 @@ def compare(
 ) -> Compared:
     """Measure the missing rows of a comparison.
 
-    It can be stopped at any time, also by `kill -9`; the same call measures the rest.  Under
-    torchrun the processes share the observations.
+    It continues one that was stopped, also by `kill -9`; processes of torchrun share the work.
 
     Args:
         comparison: A `Comparison`, the name of one that comes with pnp, or a YAML file.
@@ -70,6 +69,7 @@ def compare(
         keep: Results of the first images that are kept as pictures, with curves over iterations.
         say: Takes messages; by default they go to stderr.
         changes: As of `read_comparison`: assignments, small, overrides.
+
     Raises:
         PnpError: The comparison cannot be read, or existing rows are of other pipelines or weights.
     """

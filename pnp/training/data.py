@@ -29,6 +29,7 @@ def read_images(
         channels: C.  Colour images are converted to luma for C = 1, grey ones repeated for C = 3.
         crop: Images with a shorter side are skipped, with a message on stderr.
         quiet: True skips them without the message.
+
     Raises:
         PnpError: A folder is missing or holds no image, or no image is large enough.
     """

@@ -68,6 +68,7 @@ def export(
         symbols: Those of the modules that were trained.
         measure: The metrics of a pipeline.
         facts: Further values of the entry; its `name` is that of the weights, for the header alone.
+
     Returns:
         The entry.
     """
@@ -114,8 +115,10 @@ def ship(
         to: The folder of all weights and their manifest.
         pre_decay: The folder of pre-decay states; without it (an installed package), or if the
             folder would become too large, the state stays in the run's folder alone.
+
     Returns:
         The file of the weights.
+
     Raises:
         PnpError: The run has not ended, or its weights are not those that its entry describes.
     """

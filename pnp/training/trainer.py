@@ -73,8 +73,10 @@ def train(
         device: auto, cpu, cuda, cuda:1, mps.
         resume: True continues the run in `out`.
         began: The start as `time.monotonic()`; by default now.
+
     Returns:
         The trainer; its `entry` describes the written weights.
+
     Raises:
         PnpError: A problem that the user can correct, or a loss that is not finite.
     """
