@@ -34,10 +34,9 @@ def run_image(
     """A pipeline on pixels (1, C, H, W), without gradients; the channels of grey images and of
     networks are brought together, small images are continued.
 
-    A complex image (MRI) is left as it is.
-    Grey is repeated for networks of three channels and the results are averaged; colours go one by
-    one through networks of one channel.  An image that is smaller than a module needs is continued
-    by its mirror image, to the right and below, and the results are cropped.
+    A complex image (MRI) is left as it is.  Grey is repeated for networks of three channels and the
+    results are averaged; colours go one by one through networks of one channel.  An image that is
+    smaller than a module needs is continued by its mirror image, and the results are cropped.
 
     Args:
         pipeline: The pipeline, on the device of the pixels.

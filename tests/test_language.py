@@ -254,7 +254,7 @@ def test_all_problems_of_a_file_at_once(write):
               = did you mean 'about'? keys: about, after, before, cite, extends, freeze, given, modules, repeat, return, stages, start, steps, swap, weights
         bad.yaml:2: the kind of 't' is not known
             2 | given: [y, s, t]
-              = write 't: image'; kinds: image, kernel, level, levels, number; names with a known kind: y, x, z, mask, k, w, sigma, alpha, beta, s
+              = write 't: image'; kinds: image, complex, kernel, level, levels, number; names with a known kind: y, x, z, mask, k, w, sigma, alpha, beta, s
         bad.yaml:5: there is no prior called 'toy-scal'
             5 | P: {prior: toy-scal, factor: 3}
               = did you mean 'toy-scale'? priors: toy-blind, toy-narrow, toy-scale

@@ -9,11 +9,11 @@ import pnp
 TOPICS = {
     "restore": (
         "Restore images",
-        "restore Restorer Restored load load_weights Pipeline Result State Recorder",
+        "restore Restorer Restored load load_weights Pipeline Result State Recorder read_state",
     ),
     "interfaces": (
         "Interfaces",
-        "DataSolver Prior Initializer Estimator Transform Image Kernel Level Levels Number",
+        "DataSolver Prior Initializer Estimator Transform Image Complex Kernel Level Levels Number",
     ),
     "options": ("Options", "Count Fraction Noise Positive Range Rule"),
     "registries": ("Registries", "solver prior initializer estimator transform load_plugin"),
