@@ -31,7 +31,7 @@ from pnp.replay import Saved, Saver, place_of
 from pnp.result import Result, State, shape_of
 from pnp.runs import pipeline_run, present_run
 from pnp.step_values import check_shape, outputs_of, read
-from pnp.trained_options import of_another
+from pnp.trained_options import in_package, of_another
 
 
 class Pipeline(nn.Module):
@@ -322,8 +322,8 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
     source = m.weights or spec.weights
     if source is None:
         cure = (
-            f"add 'weights: FILE' to {m.symbol}, or 'weights: FILE' for all modules "
-            "(--set weights=FILE)"
+            f"add 'weights: FILE' to {m.symbol}{in_package(m.role, m.name)}, "
+            "or 'weights: FILE' for all modules (--set weights=FILE)"
         )
         message = f"{m.symbol}: the {m.role} {m.name} is a network, but no weights are given"
         return [Problem(m.origin, message, cure)]
