@@ -17,6 +17,7 @@ import time
 import warnings
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -65,7 +66,7 @@ def rows_of(name: str, s: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for image in IMAGES:
         y, x, k = observed(name, image, s)
-        given = {"kernel": k[0, 0]} if "k" in takes else {}
+        given: dict[str, Any] = {"kernel": k[0, 0]} if "k" in takes else {}
         if any(g.name == "s" for g in spec.given):
             given["scale"] = s
         measured, seconds = {}, {}
