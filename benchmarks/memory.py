@@ -40,6 +40,7 @@ SIDES = (512, 1024)
 SHORT = {"repeat": 2}
 STAGES = {"stages.0.repeat": 2}
 PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
+    "bicubic": (2, {}),
     "denoise": (1, {}),
     "denoise-blind": (1, {}),
     "hqs-tv": (1, SHORT),

@@ -7,6 +7,10 @@ from torch import Tensor
 BLOCK = 8
 VISIBLE = 1.25
 """Smallest `block_edges` that is worth a word; below for photographs and for JPEG of quality 85."""
+SAID = (
+    "the image has edges every 8 pixels, as of JPEG, which may be sharpened; "
+    "a less compressed file gives a better result"
+)
 LEAST = 64
 """Shortest side for which it is measured, in pixels."""
 

@@ -28,10 +28,10 @@ from pnp.language.spec import ModuleSpec, Spec, Step
 from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
 from pnp.replay import Saved, Saver, place_of
-from pnp.result import Result, State, shape_of
+from pnp.result import Result, State, shape_of, too_small
 from pnp.runs import pipeline_run, present_run
 from pnp.step_values import check_shape, outputs_of, read
-from pnp.trained_options import of_another
+from pnp.trained_options import in_package, of_another
 
 
 class Pipeline(nn.Module):
@@ -193,12 +193,13 @@ class Pipeline(nn.Module):
                 values = border.run(step, module, inputs, self._checked)
                 variables.update(outputs_of(step, values))
             except Exception as e:
-                shapes = ", ".join(
-                    f"{i} {shape_of(v)}" for i, v in zip(step.inputs, inputs, strict=False)
-                )
+                pairs = zip(step.inputs, inputs, strict=False)
+                shapes = ", ".join(f"{i} {shape_of(v)}" for i, v in pairs)
+                s = variables.get("s", 1)
+                small = too_small(variables.get("y"), self.least_side(s), s)
                 raise PnpError(
                     f"{step.origin}: the step '{step}' failed ({where}): {reason(e)}\n"
-                    f"    inputs: {shapes}"
+                    f"    inputs: {shapes}{small}"
                 ) from e
 
     def _reports(self, active: Mapping[str, str]) -> dict[str, dict[str, float]]:
@@ -240,14 +241,8 @@ class Pipeline(nn.Module):
             raise PnpError(
                 f"{spec.name} needs {' and '.join(missing)}; it takes {', '.join(names)}"
             )
-        like = next(
-            (
-                v
-                for v in (values.get("y"), *values.values())
-                if isinstance(v, Tensor) and v.is_floating_point()
-            ),
-            None,
-        )
+        tensors = (v for v in (values.get("y"), *values.values()) if isinstance(v, Tensor))
+        like = next((v for v in tensors if v.is_floating_point()), None)
         for g in spec.given:
             value = values.get(g.name)
             if value is not None:
@@ -322,8 +317,8 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
     source = m.weights or spec.weights
     if source is None:
         cure = (
-            f"add 'weights: FILE' to {m.symbol}, or 'weights: FILE' for all modules "
-            "(--set weights=FILE)"
+            f"add 'weights: FILE' to {m.symbol}{in_package(m.role, m.name)}, "
+            "or 'weights: FILE' for all modules (--set weights=FILE)"
         )
         message = f"{m.symbol}: the {m.role} {m.name} is a network, but no weights are given"
         return [Problem(m.origin, message, cure)]

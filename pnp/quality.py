@@ -56,12 +56,11 @@ def measure(
         border = s
         if boundary == "unknown" and not is_delta(k):
             border = max(s, -(-max(k.shape[-2:]) // (2 * s)))
-        if (
-            2 * border >= min(y.shape[-2:])
-            or k.shape[-2] > x.shape[-2]
-            or k.shape[-1] > x.shape[-1]
-        ):
-            notes.append(f"psnr_lr is not measured: {_size(y)} is too small")
+        least = [max(2 * border + 1, -(-taps // s)) for taps in k.shape[-2:]]
+        if any(side < needed for side, needed in zip(y.shape[-2:], least, strict=True)):
+            notes.append(
+                f"psnr_lr is not measured: {_size(y)} are fewer than {least[0]} x {least[1]}"
+            )
         else:
             quality["psnr_lr"] = float(psnr_lr(x, k, y, border).mean())
     if ground_truth is not None and ground_truth.shape[-2:] != x.shape[-2:]:

@@ -15,7 +15,10 @@ def interpolate(y: Tensor, s: int, weight: Callable[[Tensor], Tensor], reach: in
     0..s-1.
 
     `weight(distance)` is zero for distances of `reach` and more.  The border of y is replicated.
+    At scale 1 it is y, since weight(0) = 1 and weight(j) = 0 for the other whole numbers j.
     """
+    if s == 1:
+        return y.clone()
     offset = torch.arange(1 - reach, reach + 1, dtype=y.dtype, device=y.device)  # j
     phase = torch.arange(s, dtype=y.dtype, device=y.device) / s  # p / s
     rows = weight((offset - phase[:, None]).abs())  # (s, 2 reach)

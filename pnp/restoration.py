@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pnp.block_edges import VISIBLE, block_edges
+from pnp.block_edges import SAID, VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
@@ -313,7 +313,7 @@ class Restorer:
         sigma = self.given["sigma"] if "sigma" in self.given else levels.get("sigma", [None])[-1]
         told = outside(self.pipeline.spec, self.scale, sigma)
         if block_edges(y) > VISIBLE:
-            told.append("the image has edges every 8 pixels, as of JPEG, which may be sharpened")
+            told.append(SAID)
         return told
 
     def _verdict(

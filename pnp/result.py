@@ -70,3 +70,14 @@ def levels_of(result: Result) -> dict[str, list[float]]:
         if isinstance(value, Tensor) and value.shape[-2:] == (1, 1) and name not in ("k", "w")
     }
     return {n: [float(f"{level:.6g}") for level in v.flatten().tolist()] for n, v in small.items()}
+
+
+def too_small(y: Any, least: int, s: int) -> str:
+    """What is said of an observation y with a side below the least that a pipeline's modules need
+    at scale s, as a line; empty for any other value."""
+    if not isinstance(y, Tensor) or min(y.shape[-2:]) >= least:
+        return ""
+    return (
+        f"\n    the pipeline needs y of {least} x {least} or more at scale {s}; "
+        "pnp.restore continues a smaller one by its mirror image"
+    )

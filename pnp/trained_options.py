@@ -91,6 +91,12 @@ def listed(source: str) -> str:
     return ", ".join(words)
 
 
+def in_package(role: str, name: str) -> str:
+    """The pretrained weights of a module, in words after its symbol; empty if there are none."""
+    fitting = [w for w in manifest() if re.search(rf"{role} {re.escape(name)}(,|$)", listed(w))]
+    return f" (the package has {', '.join(fitting)})" if fitting else ""
+
+
 def of_another(source: str, role: str, name: str) -> tuple[str, str] | None:
     """What is said of weights that are known to be those of other modules; None of others."""
     holds = listed(source)

@@ -139,7 +139,7 @@ def _weaknesses(y: Tensor, sigma: float) -> list[str]:
     elif sigma > NOISE * deviation:
         reasons.append(f"noise ({100 * sigma:.1f} %) hides the detail")
     if min(y.shape[-2:]) < SIDE:
-        reasons.append(f"{y.shape[-1]} x {y.shape[-2]} pixels are few for an estimate")
+        reasons.append(f"an estimate needs {SIDE} x {SIDE} pixels or more")
     return reasons
 
 

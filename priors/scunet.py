@@ -202,8 +202,13 @@ class SwinConvUNet(NetworkPrior):
                 nn.init.zeros_(layer.bias)
 
     def body(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8 windows."""
-        x1 = self.m_head(x)  # (B, dim, H, W)
+        """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8 windows.
+
+        The first and the last layer compute without autocast, because it would round the image
+        itself.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            x1 = self.m_head(x)  # (B, dim, H, W)
         x2 = self.m_down1(x1)  # (B, 2 dim, H/2, W/2)
         x3 = self.m_down2(x2)  # (B, 4 dim, H/4, W/4)
         x4 = self.m_down3(x3)  # (B, 8 dim, H/8, W/8)
@@ -211,7 +216,8 @@ class SwinConvUNet(NetworkPrior):
         x = self.m_up3(x + x4)
         x = self.m_up2(x + x3)
         x = self.m_up1(x + x2)
-        return self.m_tail(x + x1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.m_tail(x + x1)
 
 
 def depth_dropout(rate: float) -> nn.Module:

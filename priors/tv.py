@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from pnp.differences import adjoint, gradient
+from pnp.differences import adjoint, adjoint_into, gradient, gradient_into
 from pnp.interfaces import Image, Level, Prior, as_level
 from pnp.options import Count, Positive
 from pnp.registry import prior
@@ -49,14 +51,45 @@ class TotalVariation(Prior):
         step = 1 / (
             8 * weight.clamp(min=1e-6)
         )  # 8 bounds the squared norm of the gradient operator
-        p = r = torch.zeros(2, 1, 1, 1, 1, dtype=x.dtype, device=x.device)
+        if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+            return self._differentiable(x, weight, step)
+        return self._in_place(x, weight, step)
+
+    def _differentiable(self, x: Tensor, weight: Tensor, step: Tensor) -> Tensor:
+        none = torch.zeros(1, 1, 1, 1, dtype=x.dtype, device=x.device)
+        p = r = (none, none)
+        for pace in self._paces():
+            u = x - weight * adjoint(*r)
+            down, right = (a + step * b for a, b in zip(r, gradient(u), strict=True))
+            length = (down.square() + right.square()).sum(1, keepdim=True).clamp(min=1).sqrt()
+            q = down / length, right / length  # into the unit ball
+            r = q[0] + pace * (q[0] - p[0]), q[1] + pace * (q[1] - p[1])
+            p = q
+        return x - weight * adjoint(*p)
+
+    def _in_place(self, x: Tensor, weight: Tensor, step: Tensor) -> Tensor:
+        """The same in seven images, so that the C library has no freed memory to keep."""
+        down, right, p_down, p_right, r_down, r_right = (
+            torch.zeros_like(x, memory_format=torch.contiguous_format) for _ in range(6)
+        )
+        u = torch.empty_like(down)
+        for pace in self._paces():
+            torch.sub(x, adjoint_into(u, r_down, r_right).mul_(weight), out=u)
+            gradient_into(down, right, u)
+            down.mul_(step).add_(r_down)
+            right.mul_(step).add_(r_right)
+            torch.mul(down, down, out=u).add_(torch.mul(right, right, out=r_down))
+            length = u.sum(1, keepdim=True).clamp_(min=1).sqrt_()
+            down.div_(length)
+            right.div_(length)
+            torch.sub(down, p_down, out=r_down).mul_(pace).add_(down)
+            torch.sub(right, p_right, out=r_right).mul_(pace).add_(right)
+            p_down, p_right, down, right = down, right, p_down, p_right
+        return torch.sub(x, adjoint_into(u, p_down, p_right).mul_(weight), out=u)
+
+    def _paces(self) -> Iterator[float]:
+        """The factors of the accelerated steps."""
         t = 1.0
         for _ in range(self.iterations):
-            q = r + step * gradient(x - weight * adjoint(r))
-            q = (
-                q / q.square().sum(0, keepdim=True).sum(2, keepdim=True).clamp(min=1).sqrt()
-            )  # into the unit ball
             t, before = (1 + (1 + 4 * t * t) ** 0.5) / 2, t
-            r = q + (before - 1) / t * (q - p)
-            p = q
-        return x - weight * adjoint(p)
+            yield (before - 1) / t

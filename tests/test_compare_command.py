@@ -63,7 +63,8 @@ WORDS = (
 def test_pipelines_on_a_folder_make_a_comparison_that_can_be_run_again(here, capsys):
     compare(*WORDS, "--limit", "2")
     made = here / "comparisons" / "hqs-tv-my" / "comparison.yaml"
-    assert str(made.relative_to(here)) in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert str(made.relative_to(here)) in said and "pnp report comparisons/hqs-tv-my" in said
     first = rows_in(made.parent)
     assert {r["method"] for r in first} == {"hqs-tv", "my"} and len(first) == 4
     assert {r["given"] for r in first} == {"k", ""}  # what a pipeline cannot do without

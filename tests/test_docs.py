@@ -111,6 +111,12 @@ def test_links(document):
             assert (document.parent / path).exists(), f"{document.name} links to {target}"
 
 
+def test_the_pipeline_on_the_first_screen_of_the_readme_runs_as_installed(tmp_path):
+    text = next(t for word, rest, t in blocks(ROOT / "README.md") if (word, rest) == ("yaml", ""))
+    (tmp_path / "mine.yaml").write_text(text)
+    build(read_spec(str(tmp_path / "mine.yaml")))  # with the weights that it names
+
+
 def test_every_page_is_reached_from_the_readme():
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:

@@ -30,3 +30,14 @@ def test_the_iterations(tmp_path):
 def test_other_figures_are_refused(capsys):
     assert main(["figure", "3"]) == 1
     assert "only figures 7, 8, 11, 12, 13 can be drawn" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("name", "said"), [("f8", "write f8.png"), ("a.png", "is a folder")])
+def test_a_name_that_no_figure_can_have_is_refused_before_anything_is_measured(
+    name, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").mkdir()
+    assert main(["figure", "8", "--small", "-o", name]) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert [*tmp_path.rglob("*")] == [tmp_path / "a.png"]

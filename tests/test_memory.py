@@ -1,6 +1,8 @@
 """Networks in tiles, the memory of runs, and its limit."""
 
+import csv
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,14 @@ from PIL import Image
 import pnp
 from pnp.alive import Alive
 from pnp.cli import main
+from pnp.commands.catalogue import without_weights
 from pnp.errors import PnpError
 from pnp.inference import run_image
+from pnp.language.reader import PIPELINES, read_spec
 from pnp.memory import Limit, Line, NetworkMemory, example_inputs, memory_of, read_memory
 from pnp.tiles import spans
 
+ROOT = Path(__file__).parent.parent
 TINY: dict[str, dict[str, Any]] = {
     "resunet": {"nc": [4, 4, 4, 4], "nb": 1},
     "resunet-blind": {"nc": [4, 4, 4, 4], "nb": 1},
@@ -101,6 +106,18 @@ def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
         run_image(pipeline, given.pop("y"), given, boundary=boundary)
     held = alive.peak + said.state
     assert abs(said.peak(side, side) / held - 1) < 0.1
+
+
+def test_what_show_says_is_within_a_fifth_of_what_runs_take():
+    """The rows of benchmarks/memory.py: every pipeline that runs as installed, in two sizes."""
+    with (ROOT / "benchmarks" / "results" / "memory.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sizes: dict[str, set[int]] = {}
+    for row in rows:
+        sizes.setdefault(row["pipeline"], set()).add(int(row["side"]))
+        assert abs(int(row["said_mb"]) / int(row["measured_mb"]) - 1) < 0.2, row
+    runs = [name for name in PIPELINES.names() if not without_weights(read_spec(name))]
+    assert not [name for name in runs if len(sizes.get(name, ())) < 2]
 
 
 def test_a_limit_chooses_tiles_within_it():

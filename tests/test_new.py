@@ -10,7 +10,7 @@ import torch
 from pnp.cli import main
 from pnp.commands.arguments import KINDS
 from pnp.commands.explain import read_docstring
-from pnp.commands.new import new_package
+from pnp.commands.new import new_package, told
 from pnp.errors import PnpError
 from pnp.images import write_image
 from pnp.interfaces import Module
@@ -83,6 +83,17 @@ def test_the_written_pipeline_runs(kind, tmp_path, monkeypatch, capsys, registri
     assert (tmp_path / "out/photo_x1.png").is_file()
     assert main(["list", f"{kind}s", *words[-2:]]) == 0
     assert "  my-module " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_pytest_is_mentioned_where_it_is_missing(installed, tmp_path, monkeypatch):
+    files = new_package("prior", "my_module", tmp_path)
+    found = importlib.util.find_spec
+    missing = set() if installed else {"pytest"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    assert ("pip install pytest" in told("prior", files)) is not installed
 
 
 @pytest.mark.parametrize(

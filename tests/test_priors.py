@@ -215,7 +215,7 @@ def test_tv_lowers_its_objective_further_than_any_neighbour(photo):
     x, level = photo[..., :24, :20].double(), 0.05
 
     def objective(u):
-        variation = torch.linalg.vector_norm(gradient(u), dim=(0, 2)).sum()
+        variation = torch.linalg.vector_norm(torch.stack(gradient(u)), dim=(0, 2)).sum()
         return (u - x).square().sum() / 2 + 0.6 * 3**0.5 * level * variation
 
     best = pnp.priors.build("tv", iterations=2000)(x, level)
@@ -223,6 +223,16 @@ def test_tv_lowers_its_objective_further_than_any_neighbour(photo):
         step = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
         assert objective(best) < objective(best + 1e-2 * step)
         assert objective(best) <= objective(best + 1e-2 * (x - best))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9, 7), (1, 1, 1, 6), (1, 3, 1, 1)])
+def test_tv_is_the_same_with_and_without_gradients(shape):
+    """Without gradients it is computed in place."""
+    generator = torch.Generator().manual_seed(0)
+    x, P = torch.rand(shape, generator=generator), pnp.priors.build("tv", iterations=12)
+    level = torch.full((shape[0], 1, 1, 1), 0.1)
+    kept = x.clone()
+    assert torch.equal(P(x, level), P(x.clone().requires_grad_(), level)) and torch.equal(x, kept)
 
 
 def test_median_takes_the_middle_of_the_window():

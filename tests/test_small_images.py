@@ -94,6 +94,25 @@ def test_small_images_are_continued_by_their_mirror_image():
     assert torch.equal(part.k, whole.k)
 
 
+@pytest.mark.parametrize("name", ["ikrnet-small", "spectral-usrnet", "blind-classical"])
+def test_a_pipeline_that_fails_on_a_small_image_states_a_size_that_works(name):
+    pipeline = pnp.load(name, random_weights=True, **small(name))
+    side = pipeline.least_side(2)
+    with pytest.raises(PnpError, match=f"needs y of {side} x {side} or more at scale 2"):
+        pipeline(y=torch.rand(1, 3, side - 1, side - 1), s=2)
+    assert pipeline(y=torch.rand(1, 3, side, side), s=2).x.shape[-1] == 2 * side
+
+
+@pytest.mark.parametrize("side", [1, 8, 10, 25])
+def test_what_is_not_measured_on_a_small_image_says_from_which_size_on_it_is(side):
+    once = {"pipeline": "hqs-tv", "assignments": ("repeat=1",)}
+    restored = pnp.restore(torch.rand(1, 3, side, side), kernel="gaussian:1.6", **once)
+    (note,) = restored.record["notes"]
+    needed = int(note.split()[-1])
+    larger = pnp.restore(torch.rand(1, 3, needed, needed), kernel=restored.kernel[0, 0], **once)
+    assert needed > side and "psnr_lr" in larger.record["quality"]
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 30), st.integers(0, 30))
 def test_a_mirror_image_has_no_jumps_and_keeps_what_is_there(height, width, more, wider):
     rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]

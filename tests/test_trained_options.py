@@ -17,7 +17,7 @@ from pnp.headers import metadata_of, read_metadata
 from pnp.language.reader import read_spec
 from pnp.pipeline import build
 from pnp.registry import REGISTRIES
-from pnp.trained_options import described, trained_modules
+from pnp.trained_options import described, in_package, trained_modules
 
 SMALL = "{prior: resunet, channels: 1, nc: [2, 4, 4, 8], nb: 1}"
 RECORDED = [
@@ -173,3 +173,11 @@ def test_the_manifest_holds_only_options_that_exist():
             role = next(key for key in module if key in REGISTRIES)
             known = pnp.options.options_of(REGISTRIES[role].get(module[role]))
             assert set(module) - {role} == set(known), name
+
+
+def test_a_network_without_weights_names_those_of_the_package(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: ikrnet-small\nmodules: {P: {prior: scunet}}\n")
+    with pytest.raises(PipelineError, match=r"to P \(the package has scunet-small\), or"):
+        pnp.load(tmp_path / "a.yaml")
+    assert in_package("prior", "drunet") == " (the package has drunet-small)"
+    assert in_package("prior", "scunet-level") == in_package("estimator", "drunet") == ""

@@ -75,7 +75,7 @@ def test_wrong_kernels_are_doubtful(change, reason):
     [
         (torch.full((1, 3, 64, 64), 0.4), 0.0, "hardly any detail"),
         (0.5 + 0.1 * torch.randn(1, 3, 64, 64), 0.1, "hides the detail"),
-        (scene(20, 30), 0.0, "30 x 20 pixels are few"),
+        (scene(20, 30), 0.0, "an estimate needs 32 x 32 pixels"),
     ],
 )
 def test_observations_that_show_no_kernel_are_doubtful(y, sigma, reason):

@@ -61,6 +61,8 @@ def told(kind: str, files: list[Path]) -> str:
     module = next(f for f in written if f.parent.name == f.stem)
     pipeline = next(f for f in written if f.suffix == ".yaml")
     lines = [*map(str, written), "", "next:"]
+    if importlib.util.find_spec("pytest") is None:
+        lines.append("  pip install pytest")
     lines += [
         f"  python -m pytest {folder}",
         f"  pnp list {kind}s --plugin {module}",

@@ -54,6 +54,10 @@ def figure(
         listed = ", ".join(map(str, TABLES))
         raise PnpError(f"figure {number}: only figures {listed} can be drawn from measurements")
     target = Path(out) if out is not None else Path("figures") / f"figure-{number}.png"
+    if target.suffix.lower() != ".png":
+        raise PnpError(f"figure {number}: {target}: a figure is a PNG; write {target}.png")
+    if target.is_dir():
+        raise PnpError(f"figure {number}: {target} is a folder; choose another name with --out")
     comparison = read_comparison(
         TABLES[number], assignments, small=small, overrides=dict(overrides or {})
     )

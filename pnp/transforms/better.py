@@ -56,4 +56,5 @@ class Better(Transform):
 def total_variation(x: Tensor) -> Tensor:
     """Mean of the gradient's length over the pixels of the channels' mean: (B, 1, 1, 1)."""
     grey = x.mean(1, keepdim=True)
-    return root(gradient(grey).square().sum(0)).mean((1, 2, 3), keepdim=True)
+    down, right = gradient(grey)
+    return root(down.square() + right.square()).mean((1, 2, 3), keepdim=True)
