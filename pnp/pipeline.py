@@ -117,7 +117,7 @@ class Pipeline(nn.Module):
             run.positions = {id(step): number for number, step in enumerate(spec.steps())}
             variables = self._given(border, given)
             saver = Saver(spec, run, boundary, variables, border.frames)
-            first, skipped = 0, 0
+            first = skipped = 0
             if resume is None:
                 self._run(border, spec.before, variables, "before")
             else:
@@ -131,9 +131,8 @@ class Pipeline(nn.Module):
                 if resume is None or number > first:
                     self._run(border, stage.start, variables, "start", {"n": stage.repeat})
                 if trace is not None:
-                    shown = border.shown(variables)
-                    saved = saver.at(done)
-                    trace(State(number, None, spec.iterations, None, shown, {}, {}, saved))
+                    seen, saved = border.shown(variables), saver.at(done)
+                    trace(State(number, None, spec.iterations, None, seen, {}, {}, saved))
                 for i in range(begin, stage.repeat):
                     active = {step.module: stage.active(step.module, i) for step in stage.steps}
                     where = f"iteration {done + 1} of {spec.iterations}"
@@ -146,8 +145,7 @@ class Pipeline(nn.Module):
                         place = (number, done - 1, spec.iterations, i)
                         trace(State(*place, shown, active, reports, saver.at(done)))
             self._run(border, spec.after, variables, "after")
-            shown = border.shown({name: variables[name] for name in spec.returns})
-            return Result(shown)
+            return Result(border.shown({name: variables[name] for name in spec.returns}))
 
     def _iterate(
         self, border: Border, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any

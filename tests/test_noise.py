@@ -53,6 +53,28 @@ def test_it_is_gaussian_of_the_level(noisy):
     assert float((expected - steps).abs().max()) < 2.7 / len(n) ** 0.5
 
 
+def test_a_stage_that_is_run_several_times_draws_its_own_noise_each_time(tmp_path):
+    (tmp_path / "noisy.yaml").write_text(
+        """\
+given: [y, level: level]
+modules:
+  N: {transform: gaussian-noise}
+  S: {transform: weighted-sum}
+stages:
+  - start:
+      - a = S(y, 1, y, 0)
+      - e = S(y, 1, y, 0)
+  - start:
+      - a = S(e, 1, e, 0)
+      - e = N(y, level)
+    times: 2
+return: [a, e]
+"""
+    )
+    drawn = run(pnp.load(tmp_path / "noisy.yaml"), Y)
+    assert not torch.equal(drawn["a"], drawn["e"])
+
+
 def test_each_step_and_each_iteration_draws_its_own(noisy):
     drawn: list[torch.Tensor] = []
 

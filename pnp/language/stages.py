@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 from pnp.document import Node
 from pnp.errors import Findings, hint, shown
@@ -56,7 +57,8 @@ class StageReader:
                     self.say(value.origin, f"a stage has no key '{key}'", cure)
         stages: tuple[Stage, ...] = ()
         for node in nodes:
-            stages += (self.stage(node),) * self.number(node, "times")
+            stage = self.stage(node)
+            stages += tuple(_copy(stage) for _ in range(self.number(node, "times")))
         swap = self.document.value.get("swap")
         return stages if swap is None else self.share_out(swap, stages)
 
@@ -187,6 +189,12 @@ class StageReader:
             self.say(node.origin, message)
             return None
         return first, last
+
+
+def _copy(stage: Stage) -> Stage:
+    """The stage with steps of its own, since a step's place in the pipeline tells its noise."""
+    start, steps = (tuple(replace(step) for step in part) for part in (stage.start, stage.steps))
+    return replace(stage, start=start, steps=steps)
 
 
 def _clash(a: Swap, b: Swap) -> bool:
