@@ -29,7 +29,9 @@ from PIL import Image
 from skimage import data
 
 import pnp
+from pnp.boundaries import Assumption
 from pnp.cost import cost_of
+from pnp.kspace import takes_kspace
 from pnp.language.reader import read_spec
 from pnp.machine import processor
 from pnp.pipeline import build
@@ -45,6 +47,11 @@ PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
     "denoise-blind": (1, {}),
     "hqs-tv": (1, SHORT),
     "inpaint-tv": (1, SHORT),
+    "inpaint-drunet": (1, SHORT),
+    "mri-tv": (1, SHORT),
+    "mri-drunet": (1, SHORT),
+    "diffpir-drunet": (1, SHORT),
+    "pnp-flow-drunet": (1, SHORT),
     "dpir": (1, SHORT),
     "usrnet-mini": (4, {}),
     "usrnet-small": (4, {}),
@@ -65,19 +72,32 @@ def photograph(side: int) -> Image.Image:
     return Image.fromarray((np.asarray(wide) + noise).clip(0, 255).astype(np.uint8))
 
 
+def kspace(side: int, file: Path) -> Path:
+    """A quarter of the columns of the photograph's k-space, and their mask, as an .npz file."""
+    y = np.fft.fftshift(np.fft.fft2(np.asarray(photograph(side).convert("L")) / 255))
+    columns = np.arange(side)
+    mask = (columns % 8 == 0) | (abs(columns - side // 2) < side // 16)
+    np.savez(file, y=(y * mask).astype(np.complex64), mask=np.broadcast_to(mask, y.shape))
+    return file
+
+
 def measured(name: str, side: int, *words: str) -> tuple[float, float]:
     """Peak bytes of `pnp run` for a result of side x side, and the seconds of the run."""
     scale, changes = PIPELINES[name]
     with tempfile.TemporaryDirectory() as folder:
         file, mask = Path(folder, "y.png"), Path(folder, "mask.png")
-        photograph(side // scale).save(file)
+        if takes_kspace(read_spec(name)):
+            file = kspace(side, Path(folder, "y.npz"))
+        else:
+            photograph(side // scale).save(file)
+            words = (*words, "--boundary", "unknown")
         command = [sys.executable, "-m", "pnp", "run", name, str(file), "-o", folder, *words]
         takes = {g.name for g in pnp.load(name).spec.given if g.default is None}
         if "s" in {g.name for g in pnp.load(name).spec.given}:
             command += ["-s", str(scale)]
         if "k" in takes:
             command += ["-k", "gaussian:1.6"]
-        if "mask" in takes:
+        if "mask" in takes and file.suffix != ".npz":
             known = np.random.default_rng(0).random((side, side)) < 0.7
             Image.fromarray(known).save(mask)
             command += ["--mask", str(mask)]
@@ -88,7 +108,7 @@ def measured(name: str, side: int, *words: str) -> tuple[float, float]:
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             sys.exit(f"{name}: {errors}")
-        record = json.loads(Path(folder, f"y_x{scale}.json").read_text())
+        record = json.loads(Path(folder, f"{file.stem}_x{scale}.json").read_text())
     return 1024.0 * usage.ru_maxrss, record["seconds"]["run"]
 
 
@@ -97,10 +117,11 @@ def rows_of(name: str, base: float) -> list[dict[str, object]]:
     scale, changes = PIPELINES[name]
     rows: list[dict[str, object]] = []
     pipeline = build(read_spec(name, dict(changes)))
-    cost = cost_of(pipeline, *SIDES[:1] * 2, scale, "unknown")
+    border: Assumption = "periodic" if takes_kspace(pipeline.spec) else "unknown"
+    cost = cost_of(pipeline, *SIDES[:1] * 2, scale, border)
     for side in SIDES:
         said = replace(cost, height=side, width=side, base=base)
-        peak, seconds = measured(name, side, "--boundary", "unknown")
+        peak, seconds = measured(name, side)
         rows.append(
             {
                 "pipeline": name,
