@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 from pnp.checks import check_channels, check_form
 from pnp.interfaces import Kernel
 from pnp.kernels import mirror_kernel, resize_kernel
-from pnp.options import Count
+from pnp.options import Count, Fraction
 from pnp.registry import prior
 
 from .resunet import FourScales, UNet
@@ -29,10 +29,12 @@ class KernelUpdate(UNet):
     The softmax makes the taps non-negative and their sum one.  The mirror image lets the network
     weigh the two kernels of one power spectrum against each other.  Before training the network
     gives 0, so that Pk(w, k) = k.  A k of another size than w is cropped or padded to that of w.
+    A k that would change by less than `least` is right already, and stays.
 
     Args:
         nc: Features of the four scales, finest first.
         nb: Residual blocks on each scale of either side, and at the bottom.
+        least: Least change of a kernel, as the sum of |Pk(w, k) - k| over its taps.
 
     Returns:
         A kernel of the size of w.
@@ -41,8 +43,9 @@ class KernelUpdate(UNet):
         pnp's own; the U-net is that of Zhang, Van Gool, Timofte (2020).
     """
 
-    def __init__(self, nc: FourScales = (16, 32, 48, 64), nb: Count = 1):
+    def __init__(self, nc: FourScales = (16, 32, 48, 64), nb: Count = 1, least: Fraction = 0.0):
         super().__init__(4, 1, nc, nb, bias=True)
+        self.least = least
         nn.init.zeros_(self.m_tail.weight)
         if self.m_tail.bias is not None:
             nn.init.zeros_(self.m_tail.bias)
@@ -59,8 +62,9 @@ class KernelUpdate(UNet):
         maps = torch.cat([GAIN * k, GAIN * mirror_kernel(k), GAIN * w, log - log.mean()], 1)
         with torch.autocast(w.device.type, enabled=False):
             change = self.body(pad(maps, (0, -columns % 8, 0, -rows % 8)))[..., :rows, :columns]
-            taps = (log + change).flatten(1).softmax(1)
-        return taps.reshape_as(w)
+            taps = (log + change).flatten(1).softmax(1).reshape_as(w)
+        changed = (taps - k).abs().sum((1, 2, 3), keepdim=True)
+        return torch.where(changed < self.least, k, taps)
 
 
 def _onto_sum_one(k: Tensor) -> Tensor:

@@ -523,6 +523,17 @@ class TestKernelUpdate:
         assert (net(w, gaussian(9, 3.0).repeat(2, 1, 1, 1)) - both).abs().max() > 1e-4
         assert torch.allclose(net(w[1:], k[1:]), both[1:], atol=1e-6)
 
+    def test_a_kernel_that_would_change_by_less_than_least_stays(self):
+        net = self.trained()
+        w = torch.rand(2, 1, 9, 9) / 81
+        k = torch.cat([gaussian(9), net(w[1:], gaussian(9))])
+        changed = net(w, k)
+        sums = (changed - k).detach().abs().sum((1, 2, 3))
+        for least in (0.99 * sums.min(), 1.01 * sums.min(), 1.01 * sums.max()):
+            net.least = float(least)
+            right = torch.where((sums < least)[:, None, None, None], k, changed)
+            assert torch.allclose(net(w, k), right, atol=1e-6)
+
     def test_every_parameter_learns(self):
         net = self.trained()
         every_parameter_learns(net, net(torch.rand(1, 1, 25, 25) / 625, gaussian(25)))
