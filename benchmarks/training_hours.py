@@ -61,9 +61,11 @@ SHIPPED = {
     "spectral-noise": "spectral-noise",
     "kernel-doubt": "kernel-doubt",
     "estimated-kernels-mini": "usrnet-mini-estimated",
-    "ikrnet-small": "ikrnet-small",
+    "ikrnet-small-rounds": "ikrnet-small",
 }
 """The pretrained weights that a recipe has made."""
+EARLIER = {"ikrnet-small": 5467 + 4195}
+"""Steps of recipes whose weights a later recipe has continued."""
 KAIR = ("image-prior", "denoise-drunet", "denoise-resunet", "denoise-scunet")
 """Trained for 400 000 steps, as many as KAIR's options for USRNet and DRUNet halve the rate in."""
 STAGES = (
@@ -174,6 +176,8 @@ def schedule(name: str, batch: int) -> tuple[int, str]:
     """The number of steps of a recipe, and whose number it is."""
     if name in SHIPPED:
         return int(read_entries(MANIFEST)[SHIPPED[name]]["steps"]), "our run"
+    if name in EARLIER:
+        return EARLIER[name], "our run"
     if name in KAIR:
         return 400_000, "KAIR"
     if name == "kernel-autoencoder":

@@ -42,9 +42,9 @@ def read(value: Variable | int | float, variables: dict[str, Any], loop: Mapping
     if value.index is None:
         return found
     index = loop["i"] if value.index == "i" else int(value.index)
-    if index >= found.shape[1]:
+    if not -found.shape[1] <= index < found.shape[1]:
         raise PnpError(
             f"{value.name} has {found.shape[1]} levels, but {value} asks for number {index} "
             "(counted from 0)"
         )
-    return found[:, index : index + 1]
+    return found[:, index % found.shape[1]].unsqueeze(1)

@@ -7,9 +7,11 @@ import torch
 from toys import toys  # noqa: F401 (a fixture)
 
 import pnp
+from pnp import step_values
 from pnp.document import read_text
 from pnp.language.emit import emit
 from pnp.language.reader import read_spec
+from pnp.language.spec import Variable
 from pnp.language.steps import FORM
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -185,6 +187,19 @@ def test_times_is_a_whole_number(write, times):
         load(path)
 
 
+def test_the_first_and_the_last_level_by_index(write):
+    text = GOOD.replace("x = P(z, beta[i])", "x = P(z, beta[-1])")
+    pipeline = load(write("last.yaml", text))
+    beta = torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
+    for written, level in (("0", 0.1), ("-1", 0.3), ("-3", 0.1)):
+        value = Variable("beta", int(written))
+        found = step_values.read(value, {"beta": beta}, {"i": 1})
+        assert found.shape == (1, 1, 1, 1) and found.item() == pytest.approx(level)
+    with pytest.raises(pnp.PnpError, match=r"beta has 3 levels, but beta\[-4\] asks for"):
+        step_values.read(Variable("beta", -4), {"beta": beta}, {"i": 1})
+    assert [str(step) for step in pipeline.spec.stages[0].steps][-1] == "x = P(z, beta[-1])"
+
+
 def test_freeze_stops_the_gradients_of_a_letter(write):
     free, frozen = (
         load(write("good.yaml", GOOD)),
@@ -280,7 +295,7 @@ def test_all_problems_of_a_file_at_once(write):
             11 | repeat: 0
         bad.yaml:14: 'j' is not an index
             14 | - x = P(z, beta[j])
-               = an index is i or a number, for example alpha[i]
+               = an index is i or a number, for example alpha[i]; -1 is the last
         bad.yaml:16: 'last 9' exceeds the loop, which has 1 iterations (0..0), not 9
             16 | last 9: {P: U}"""
     )

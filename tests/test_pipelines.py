@@ -19,7 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "scunet": {"config": [1] * 7, "dim": 8, "head_dim": 4, "window": 4},
     "scunet-level": {"config": [1] * 7, "dim": 8, "head_dim": 4, "window": 4},
     "kernel-resunet": {"nb": 1},
-    "kernel-update": {"nc": [4, 4, 4, 4]},
+    "kernel-update": {"nc": [4, 4, 4, 4], "least": 0.0},
     "kernel-encoder": {"features": 4},
     "kernel-corrector": {"features": 4},
     "residual-noise": {"features": 4},
@@ -51,8 +51,11 @@ def small(name, **more):
     repeats = [2 + max((w.last - w.first for w in stage.swap), default=0) for stage in spec.stages]
     overrides = {"repeat": repeats[0]} if "repeat" in document else {}
     if "stages" in document:
-        loops = [i for i, stage in enumerate(spec.stages) if stage.steps]
-        overrides = {f"stages.{i}.repeat": repeats[i] for i in loops}
+        for i, stage in enumerate(document["stages"].value):
+            if "steps" in stage.value:
+                overrides |= {f"stages.{i}.repeat": max(repeats)}
+            if "times" in stage.value:
+                overrides |= {f"stages.{i}.times": 2}
     for symbol, module in spec.modules.items():
         options = dict(SMALL.get(module.name, {}))
         if module.name == "hypanet":

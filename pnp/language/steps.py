@@ -14,7 +14,7 @@ FORM = "a step reads 'out[, out] = Module(in[, in])', for example 'z = D(y, x, k
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 STEP_PATTERN = rf"\s*({VARIABLE}(?:\s*,\s*{VARIABLE})*)\s*=\s*({SYMBOL})\s*\((.*)\)\s*"
 _STEP = re.compile(STEP_PATTERN)
-_INPUT = re.compile(rf"({VARIABLE})(?:\[\s*([a-z0-9]+)\s*\])?|({_NUMBER})")
+_INPUT = re.compile(rf"({VARIABLE})(?:\[\s*(-?[a-z0-9]+)\s*\])?|({_NUMBER})")
 
 
 def read_steps(node: Node | None, key: str, findings: Findings) -> tuple[Step, ...]:
@@ -90,7 +90,7 @@ def _read_input(text: str, node: Node) -> Variable | int | float | Problem:
         return Variable(name)
     if index == "i":
         return Variable(name, "i")
-    if index.isdigit():
+    if index.removeprefix("-").isdigit():
         return Variable(name, int(index))
-    cure = "an index is i or a number, for example alpha[i]"
+    cure = "an index is i or a number, for example alpha[i]; -1 is the last"
     return Problem(node.origin, f"'{index}' is not an index", cure)
