@@ -93,14 +93,14 @@ CASES = (
         "motion:2",
         0.03,
         "wide motion blur, noise 3 %",
-        "Fails, without a warning: the outlines stay double.",
+        "The outlines are single again, the fur is gone.",
     ),
     Case(
         "clock",
         (50, 50),
         1,
         words="as it is: the camera moved",
-        remark="Fails: the blur is wider than the 25 x 25 pixels of the estimated kernel.",
+        remark="Fails, without a warning: the blur is wider than the estimated kernel's 25 x 25.",
     ),
 )
 
