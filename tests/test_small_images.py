@@ -105,11 +105,15 @@ def test_a_pipeline_that_fails_on_a_small_image_states_a_size_that_works(name):
 
 @pytest.mark.parametrize("side", [1, 8, 10, 25])
 def test_what_is_not_measured_on_a_small_image_says_from_which_size_on_it_is(side):
-    once = {"pipeline": "hqs-tv", "assignments": ("repeat=1",)}
-    restored = pnp.restore(torch.rand(1, 3, side, side), kernel="gaussian:1.6", **once)
+
+    def restore(side, kernel):
+        restorer = pnp.Restorer("hqs-tv", kernel=kernel, assignments=("repeat=1",))
+        return restorer(torch.rand(1, 3, side, side))
+
+    restored = restore(side, "gaussian:1.6")
     (note,) = restored.record["notes"]
     needed = int(note.split()[-1])
-    larger = pnp.restore(torch.rand(1, 3, needed, needed), kernel=restored.kernel[0, 0], **once)
+    larger = restore(needed, restored.kernel[0, 0])
     assert needed > side and "psnr_lr" in larger.record["quality"]
 
 
