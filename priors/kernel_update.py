@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -42,6 +44,8 @@ class KernelUpdate(UNet):
     Source:
         pnp's own; the U-net is that of Zhang, Van Gool, Timofte (2020).
     """
+
+    free: ClassVar = ("least",)
 
     def __init__(self, nc: FourScales = (16, 32, 48, 64), nb: Count = 1, least: Fraction = 0.0):
         super().__init__(4, 1, nc, nb, bias=True)

@@ -79,7 +79,9 @@ def tiny(name: str) -> list[str]:
     ]
     if spec.stages:
         repeat = 5 if any(stage.swap for stage in spec.stages) else 2
-        changes += [f"modules.H.n={repeat}", f"repeat={repeat}"]
+        several = "stages" in spec.document.value
+        keys = [f"stages.{i}.repeat" for i in range(len(spec.stages))] if several else ["repeat"]
+        changes += [f"modules.H.n={repeat}", *(f"{key}={repeat}" for key in keys)]
     return [*SMALL, *changes]
 
 
