@@ -234,7 +234,7 @@ def test_show_prints_the_card_and_then_the_pipeline(capsys):
         ("extends: [denoise, ../x.yaml]", "it extends '../x.yaml', which is no name"),
         ("extends: w.safetensors", "it extends 'w.safetensors', which is no name"),
         ("extends: {a: 1}", "it extends {'a': 1}, which is no name"),
-        (EMBEDDED.replace("model", "/tmp/model"), "/tmp/model.safetensors is another file"),
+        (EMBEDDED.replace("model", "/other/model"), "/other/model.safetensors is another file"),
         (EMBEDDED.replace("model", "..\\model"), "model.safetensors is another file"),
         (EMBEDDED.replace("weights: model", "weights: a/b.pth#model"), "a/b.pth"),
         (
