@@ -129,6 +129,33 @@ def test_what_is_measured_is_not_measured_again(folder):
     assert (folder / "results" / "tiny" / "rows.csv").read_text().startswith(first)
 
 
+def test_rows_of_another_comparison_are_taken_where_they_are_of_the_same(folder):
+    run(folder, only=["D alone", "tv"])
+    first = folder / "results" / "tiny"
+    rows = [row | {"psnr": "77.0000"} for row in rows_of(folder)]
+    with (first / "rows.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / "other.yaml").write_text(
+        TINY.replace("  tv: {", "  renamed: {").replace(
+            "D alone: {", "D alone: {set: {modules.D: {solver: cg-image}}, "
+        )
+    )
+    compared = pnp.compare(
+        folder / "other.yaml", out=folder / "results" / "other", device="cpu", reuse=[first]
+    )
+    values = {m: {row["psnr"] for row in compared.results.of(m)} for m in compared.results.methods}
+    assert values["renamed"] == {"77.0000"}
+    assert "77.0000" not in values["D alone"] | values["bicubic"]
+    assert len(compared.results.of("renamed")) == len(compared.results.of("bicubic"))
+
+
+def test_a_folder_without_rows_cannot_be_reused(folder):
+    with pytest.raises(PnpError, match=r"--reuse .*images: there are no rows"):
+        run(folder, reuse=[folder / "images"])
+
+
 def test_rows_of_other_options_are_never_mixed(folder, capsys):
     run(folder, limit=1)
     (folder / "tiny.yaml").write_text(TINY.replace("repeat: 2", "repeat: 3"))

@@ -254,6 +254,8 @@ def add_compare(compare: argparse.ArgumentParser) -> None:
     add("--only", metavar="METHOD", nargs="+", default=[], help="measure these methods only")
     again = "delete and measure again rows made with other pipelines, weights or precision"
     add("--again", action="store_true", help=again)
+    reuse = "take rows of the same method and observation from these folders of other comparisons"
+    add("--reuse", metavar="DIR", nargs="+", default=[], help=reuse)
     keep = f"keep pictures and curves of the first N images ({DEFAULT})"
     add("--keep", metavar="N", type=int, default=2, help=keep)
     add("--dtype", choices=["fp32", "bf16"], default="fp32", help=f"precision ({DEFAULT})")

@@ -29,6 +29,7 @@ def compare_files(args: argparse.Namespace) -> int:
         dtype=args.dtype,
         again=args.again,
         keep=args.keep,
+        reuse=args.reuse,
     )
     if os.environ.get("RANK", "0") == "0":
         _tell(compared)

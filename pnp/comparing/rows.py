@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from pnp.comparing.comparison import METRICS_OF_KERNELS, Case
@@ -70,13 +69,7 @@ class Results:
     def __init__(self, folder: str | Path, rank: int = 0):
         self.folder = Path(folder)
         self.path = self.folder / (f"rows.{rank}.csv" if rank else "rows.csv")
-        self.rows: dict[tuple[str, ...], Row] = {}
-        for row in [*_read_earlier(self.folder), *self._read()]:
-            self.rows[key_of(row)] = row
-
-    def _read(self) -> Iterable[Row]:
-        for path in sorted(self.folder.glob("rows*.csv")):
-            yield from _read(path, own=path == self.path)
+        self.rows = {key_of(row): row for row in read_rows(self.folder, self.path)}
 
     @property
     def methods(self) -> list[str]:
@@ -102,6 +95,13 @@ class Results:
         row = dict.fromkeys(COLUMNS, "") | written(method, case) | facts
         for name, value in values.items():
             row[name] = "" if value is None else format(value, _FORMS.get(name, ".4f"))
+        self._append(row)
+
+    def copy(self, method: str, row: Row) -> None:
+        """Append a row of another comparison under this method's name."""
+        self._append(row | {"method": method})
+
+    def _append(self, row: Row) -> None:
         self.rows[key_of(row)] = row
         _append(self.path, row)
 
@@ -134,6 +134,17 @@ def written(method: str, case: Case) -> Row:
 def key_of(row: Row) -> tuple[str, ...]:
     """What a row is of."""
     return tuple(row[name] for name in KEY)
+
+
+def read_rows(folder: Path, own: Path | None = None) -> list[Row]:
+    """All rows in a folder, those of earlier versions first.
+
+    An incomplete last line is left out, and removed from the file `own`.
+    """
+    rows = _read_earlier(folder)
+    for path in sorted(folder.glob("rows*.csv")):
+        rows += _read(path, own=path == own)
+    return rows
 
 
 def _read(path: Path, own: bool = False) -> list[Row]:

@@ -20,6 +20,7 @@ from pnp.comparing.methods import Method
 from pnp.comparing.observing import Observer
 from pnp.comparing.pictures import Pictures
 from pnp.comparing.reader import portable, read_comparison
+from pnp.comparing.reused import Reused
 from pnp.comparing.rows import IDENTITY, Results
 from pnp.comparing.runners import runner_of
 from pnp.errors import PnpError, hint
@@ -51,6 +52,7 @@ def compare(
     dtype: str = "fp32",
     again: bool = False,
     keep: int = 2,
+    reuse: Iterable[str | Path] = (),
     say: Callable[[str], None] | None = None,
     **changes: Any,
 ) -> Compared:
@@ -67,6 +69,8 @@ def compare(
         dtype: "fp32" or "bf16", the precision of the networks.
         again: Delete and measure again the rows of methods that have changed since.
         keep: Results of the first images that are kept as pictures, with curves over iterations.
+        reuse: Folders of other comparisons, whose rows are taken where they are of the same method
+            and observation; without pictures and curves.
         say: Takes messages; by default they go to stderr.
         changes: As of `read_comparison`: assignments, small, overrides.
 
@@ -87,6 +91,7 @@ def compare(
     facts = {m.name: _facts(comparison, m, dtype, place) for m in ready}
     observe = Observer(comparison)
     cases = list(comparison.cases(limit))
+    reused = Reused(reuse)
     results = Results(make_folder(folder), rank)
     for method in ready:
         complete = all(results.has(method.name, case) for case in cases)
@@ -99,7 +104,7 @@ def compare(
     todo = [(c, left) for c in share if (left := [m for m in ready if not results.has(m.name, c)])]
     if todo:
         runners = {m.name: runner_of(m, dtype, place) for m in ready}
-        _measure(compared, todo, observe, runners, facts, pictures, say, quiet=rank > 0)
+        _measure(compared, todo, observe, runners, facts, pictures, reused, say, quiet=rank > 0)
     return compared
 
 
@@ -116,6 +121,7 @@ def _measure(
     runners: dict[str, Callable[..., Outcome]],
     facts: dict[str, dict[str, str]],
     pictures: Pictures,
+    reused: Reused,
     say: Callable[[str], None],
     quiet: bool,
 ) -> None:
@@ -142,6 +148,11 @@ def _measure(
                 fail(f"{e}" if str(case.image) in str(e) else f"{case.image}: {e}")
             for method in left if seen is not None else ():
                 assert seen is not None
+                image = seen.fingerprint
+                if row := reused.find(case, facts[method.name], image.pixels):
+                    compared.results.copy(method.name, row)
+                    bar.update()
+                    continue
                 try:
                     outcome = runners[method.name](case, seen, pictures.curved(case))
                     values = metrics_of(outcome, seen, border(case.scale))
@@ -152,8 +163,8 @@ def _measure(
                     continue
                 values |= {"seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
                 more = {
-                    "image_sha256": seen.fingerprint.pixels,
-                    "image_hash": seen.fingerprint.perceptual,
+                    "image_sha256": image.pixels,
+                    "image_hash": image.perceptual,
                     "verdict": outcome.verdict,
                 }
                 compared.results.add(method.name, case, values, facts[method.name] | more)
