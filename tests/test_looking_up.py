@@ -122,7 +122,7 @@ def test_the_list_says_what_pipelines_need():
     assert needs(read_spec("mri-tv")) == (
         "runs as installed; needs k-space and its mask (.npz); scale 1"
     )
-    assert list(without_weights(read_spec("ikrnet-scunet"))) == ["I", "Pk", "F", "H", "P", "S"]
+    assert list(without_weights(read_spec("ikrnet-scunet"))) == ["I", "Pk", "F", "H", "P"]
     text = " ".join(listing("pipelines").split())
     assert f"({' '.join(needs(read_spec('usrnet')).split())})" in text
 

@@ -17,6 +17,8 @@ from pnp.comparing.rows import IDENTITY, KEY, Row, read_rows, written
 from pnp.errors import PnpError
 
 _OBSERVATION = tuple(name for name in KEY if name != "method")
+_IDENTITY = tuple(name for name in IDENTITY if name not in ("pipeline", "set"))
+"""`document` is a hash of the whole pipeline, whatever it is called."""
 
 
 class Reused:
@@ -46,7 +48,7 @@ class Reused:
         are those of `facts`, whatever its method is called; None if there is none.
         """
         for row in self._rows.get(_observation(written("", case)), ()):
-            same = stale_column(row, dict(facts), IDENTITY) is None
+            same = stale_column(row, dict(facts), _IDENTITY) is None
             if same and row["image_sha256"] == image_sha256:
                 return row
         return None

@@ -97,9 +97,9 @@ class Results:
             row[name] = "" if value is None else format(value, _FORMS.get(name, ".4f"))
         self._append(row)
 
-    def copy(self, method: str, row: Row) -> None:
-        """Append a row of another comparison under this method's name."""
-        self._append(row | {"method": method})
+    def copy(self, row: Row, facts: dict[str, str]) -> None:
+        """Append a row of another comparison as a row of the method of these facts."""
+        self._append(row | {name: facts[name] for name in ("method", *IDENTITY)})
 
     def _append(self, row: Row) -> None:
         self.rows[key_of(row)] = row

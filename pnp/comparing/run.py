@@ -150,7 +150,7 @@ def _measure(
                 assert seen is not None
                 image = seen.fingerprint
                 if row := reused.find(case, facts[method.name], image.pixels):
-                    compared.results.copy(method.name, row)
+                    compared.results.copy(row, facts[method.name])
                     bar.update()
                     continue
                 try:
