@@ -155,6 +155,8 @@ class _Source:
                 continue
             if _is_empty(value_node):
                 cure = "write the value, or null to remove what a file below has"
+                if ":" in key:
+                    cure = f"write '{key.replace(':', ': ', 1)}', with a space after ':'"
                 self.problems.append(Problem(here, f"'{key}' has no value", cure))
             value = self.convert(value_node)
             # For the user, a mapping or list on the lines below belongs to the line of its key.

@@ -65,6 +65,16 @@ DOCUMENTS: Area = Area(
         document("brackets nested 10000 deep", "[" * 10000, "nested more than 20 levels deep"),
         document("10 MB of keys", "key: 1\n" * 1_500_000, "has 10.5 MB, but the limit is 100 kB"),
         document("a key without a value", f"{GOOD}repeat:\n", "'repeat' has no value"),
+        document(
+            "a colon without a space after it",
+            GOOD.replace("initializer: bicubic", "initializer:bicubic"),
+            "write 'initializer: bicubic', with a space after ':'",
+        ),
+        document(
+            "a step with a comma, without quotes, in a list in brackets",
+            GOOD.replace("start: ['x = U(y, s)']", "stages:\n  - start: [x = U(y, s)]"),
+            "inside [...] a comma ends a step",
+        ),
         document("a key that does not exist", f"{GOOD}repaet: 2\n", "did you mean 'repeat'?"),
         document(
             "a number of 400 digits",

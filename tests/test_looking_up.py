@@ -115,6 +115,7 @@ def test_the_list_says_what_pipelines_need():
         "runs as installed; needs a kernel (-k); any scale (-s), 1 unless given"
     )
     assert needs(read_spec("denoise")) == "runs as installed; scale 1"
+    assert needs(read_spec("bicubic")) == "runs as installed; needs a scale (-s; any scale)"
     assert needs(read_spec("spectral-usrnet")).endswith("scales 1, 2, 3, 4 (-s), 4 unless given")
     assert "needs the weights ikrnet/I, " in needs(read_spec("ikrnet"))
     assert "of H, P (--set weights=FILE)" in needs(read_spec("usrnet"))
@@ -172,6 +173,15 @@ def test_check_reports_weights_and_schedules_together(run):
     Path("mine.yaml").write_text(text.replace("steps:\n", "steps:\n  - x = N(x, sigma)\n"))
     err = run("check", "mine.yaml")[2]
     assert "no weights are given" in err and "alpha has 6 levels" in err
+
+
+def test_check_names_modules_that_no_step_calls(run):
+    Path("mine.yaml").write_text("extends: hqs-tv\nmodules: {S: {prior: median}}\n")
+    assert run("check", "mine.yaml")[1].endswith("; no step calls S\n")
+    Path("mine.yaml").write_text(
+        "extends: hqs-tv\nmodules: {S: {prior: median}}\nswap: {last 4: {P: S}}\n"
+    )
+    assert "no step calls" not in run("check", "mine.yaml")[1]
 
 
 def test_check_of_a_recipe_finds_the_weights_that_it_starts_from(run):

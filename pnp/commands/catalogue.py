@@ -71,12 +71,13 @@ def needs(spec: Spec) -> str:
     if "s" not in given:
         parts.append("scale 1")
     else:
-        default = given["s"] if isinstance(given["s"], int) else 1
-        trained = scales_of(spec)
-        if trained == [default]:
+        default, trained = given["s"], scales_of(spec)
+        scales = f"scales {', '.join(map(str, trained))}" if trained else "any scale"
+        if default is None:
+            parts.append(f"needs a scale (-s; {scales.removeprefix('scales ')})")
+        elif trained == [default]:
             parts.append(f"scale {default} alone")
         else:
-            scales = f"scales {', '.join(map(str, trained))}" if trained else "any scale"
             parts.append(f"{scales} (-s), {default} unless given")
     return "; ".join(parts)
 

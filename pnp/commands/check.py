@@ -69,9 +69,11 @@ def of_pipeline(spec: Spec, random_weights: bool = False) -> str:
     learned = f", {parameters:,} parameters" if parameters else ""
     without = list(without_weights(spec)) if random_weights else []
     random = f"; without weights: {', '.join(without)}" if without else ""
+    idle = [symbol for symbol in spec.modules if symbol not in spec.called]
+    unused = f"; no step calls {', '.join(idle)}" if idle else ""
     returned = ", ".join(spec.returns)
     ok = f"{spec.name}: ok: ({given}) -> {returned}, {spec.iterations} iterations"
-    return f"{ok}{learned}{random}"
+    return f"{ok}{learned}{random}{unused}"
 
 
 def problem_of(text: str) -> Problem:
@@ -182,7 +184,10 @@ def _of_comparison(
     comparison = read_comparison(name, assignments)
     without = [m.name for m in comparison.methods.values() if not m.has_weights()]
     left = f"; left out, because their weights are not there: {', '.join(without)}"
-    axes = f"{len(comparison.scales)} scales, {len(comparison.sigmas)} noise levels"
-    return (
-        f"{comparison.name}: ok: {len(comparison.methods)} methods, {axes}{left if without else ''}"
-    )
+    counts = {
+        "method": len(comparison.methods),
+        "scale": len(comparison.scales),
+        "noise level": len(comparison.sigmas),
+    }
+    axes = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+    return f"{comparison.name}: ok: {axes}{left if without else ''}"

@@ -64,7 +64,7 @@ def _no_step(node: Node) -> Problem:
     text, line = node.value, node.origin.text.strip()
     cure = FORM
     missing = _missing(text, "()") if isinstance(text, str) else ""
-    if missing and "[" in line and not line.startswith("-"):
+    if missing and "[" in line.partition("=")[0]:
         cure = "inside [...] a comma ends a step: write each step on its own line after '-'"
     elif missing:
         cure = f"{missing}; {FORM}"
