@@ -1,6 +1,7 @@
 """`pnp run` on folders and on many images, and without the name of a pipeline."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +96,15 @@ def test_results_of_earlier_runs_are_not_restored(photos, capsys):
     before = results(photos)
     assert run("photos", "-o", "photos/results") == 0
     assert results(photos) == before
+
+
+def test_a_result_alone_is_refused_and_the_cure_is_named(photos, capsys):
+    assert run("photos/a.png", "-o", "out") == 0
+    capsys.readouterr()
+    assert run("out/a_x1.png", "-o", "again") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "out/a_x1.png: results of earlier runs" in said and "copy it into another folder" in said
+    assert not Path("again").exists()
 
 
 def test_several_processes_give_the_same_files(photos, capsys):

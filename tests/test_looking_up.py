@@ -77,6 +77,11 @@ def test_show_describes_a_module_as_list_does_with_its_weights(run):
     assert "weights: scunet-small (its P; " in out and "dim: 32" in out
 
 
+def test_show_of_a_pipeline_ends_with_what_it_needs(run):
+    out = run("show", "hqs-tv", "--size", "32x32")[1]
+    assert out.splitlines()[-1] == f"# {needs(read_spec('hqs-tv'))}"
+
+
 def test_show_of_an_unknown_name_names_the_nearest_of_any_kind(run):
     for name, told in {
         "scunett": "did you mean the prior 'scunet'?",

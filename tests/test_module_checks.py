@@ -177,6 +177,13 @@ class Needy(Initializer):
         return y
 
 
+class Mirrored(Initializer):
+    """Mirrors three pixels at the border, whatever the size."""
+
+    def forward(self, y: Image) -> Image:
+        return nn.functional.pad(y, (3, 3, 3, 3), mode="reflect")[..., 3:-3, 3:-3]
+
+
 class Inside(Initializer):
     """Uses gradients to find its result; `on` turns them on."""
 
@@ -247,6 +254,7 @@ def test_right_modules_pass():
         (Flat(lambda k, y: k[..., 1:]), r"returns the shape \(2, 1, 3, 2\) instead of"),
         (AnySize(), "accepts size = 0, but then"),
         (Needy(), "declares a `least_side` of 2, but refuses it: Needy: y has fewer"),
+        (Mirrored(), "has a `least_side` of 1, but fails with RuntimeError: .*[Pp]adding"),
         (Inside(torch.no_grad), "does not require grad"),
     ],
 )

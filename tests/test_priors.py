@@ -113,6 +113,14 @@ def straight_through(x, level):
     return x + (x * x * level).detach()
 
 
+def infinite_at_zero(x, level):
+    return x.sqrt() + 0 * level
+
+
+def divided(x, level):
+    return x / x.amax((1, 2, 3), keepdim=True) + 0 * level
+
+
 def level_detached(x, level):
     return x * (1 - (level if isinstance(level, float) else level.detach()))
 
@@ -129,6 +137,8 @@ def level_detached(x, level):
         (number_only, "than for the same number"),
         (silent, "without gradients"),
         (infinite, "a gradient to its input that is not finite"),
+        (infinite_at_zero, "a gradient to its input that is not finite for images of the value 0"),
+        (divided, "not finite for images of the value 0 and levels of zero"),
         (straight_through, "a wrong gradient to its input"),
         (level_detached, "a wrong gradient to the level"),
     ],

@@ -107,6 +107,7 @@ def list_(args: argparse.Namespace) -> int:
 def show_(args: argparse.Namespace) -> int:
     """Print a pipeline and its cost, a recipe, a comparison, a module or the card of weights."""
     from pnp.commands import explain, show
+    from pnp.commands.catalogue import needs
     from pnp.commands.documents import also_called, dialect_of, is_path
     from pnp.cost import read_size
 
@@ -127,6 +128,7 @@ def show_(args: argparse.Namespace) -> int:
         spec = _spec(args, name)
         print(show.flattened(dialect, spec.document))
         print(show.cost(spec, args.size, args.scale))
+        print(f"# {needs(spec)}")
     else:
         document = dialect.read(name, assignments=args.assignments, overlays=args.overlays)
         print(show.flattened(dialect, document))

@@ -71,6 +71,11 @@ class Batch:
         if not words:
             raise PnpError(f"no image is named; write: pnp run {self.name} IMAGE")
         self.images, left_out = find_images(words, self.out)
+        if not self.images:
+            raise PnpError(
+                f"{_listed(left_out)}: results of earlier runs, which are not restored once more; "
+                "to restore one, copy it into another folder"
+            )
         if left_out:
             print(f"{_listed(left_out)}: results of earlier runs, not restored", file=sys.stderr)
         if others := other_files(words, self.out):

@@ -105,6 +105,9 @@ def _check_scale(
         least.has_the_right_form()
     except PnpError as e:
         least.require(False, f"declares a `least_side` of {tiny[0]}, but refuses it: {e}")
+    except (RuntimeError, ValueError, IndexError) as e:
+        told = f"has a `least_side` of {tiny[0]}, but fails with {type(e).__name__}: {e}"
+        least.require(False, told)
 
 
 def _sides(module: Module, s: int) -> tuple[tuple[int, int], tuple[int, int]]:

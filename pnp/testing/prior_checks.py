@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.interfaces import Prior, signature_of
+from pnp.testing.cases import Laws, Values
 from pnp.testing.gradients import kept_gradient, wrong_gradient
 from pnp.testing.spatial import gap, near
 
@@ -26,10 +27,11 @@ def check_prior(
     fails.
 
     Shape, dtype and device are kept, odd sizes included, and the input is left as it was; the same
-    input gives the same result, an image in a batch the same as alone; a level may be a number or a
-    tensor, and a blind prior ignores it; gradients are finite in float32 and the derivatives of the
-    result in float64, or, where the prior declares `differentiable = False`, backward is a
-    PnpError.  Priors of kernels are recognised by `-> Kernel`.  What a prior declares (`channels`,
+    input gives the same result, whatever the prior was called with before, an image in a batch the
+    same as alone; a level may be a number or a tensor, and a blind prior ignores it; results for
+    constant images and levels of zero are finite; `state_dict` restores the prior; gradients are
+    finite in float32, for constant images, too, and the derivatives of the result in float64, or,
+    where the prior declares `differentiable = False`, backward is a PnpError.  Priors of kernels are recognised by `-> Kernel`.  What a prior declares (`channels`,
     `size`) is respected; a kernel of another size than `size` must be kept in shape too, or refused
     with a PnpError.  Other errors of the prior itself are passed on.
     """
@@ -48,6 +50,11 @@ def check_prior(
         case.repeats_itself(exact)
         case.treats_images_separately(exact)
         case.reads_levels(exact)
+        laws = Laws(prior, case.values(), device)
+        laws.repeats_itself()
+        laws.is_saved_whole()
+        if of_image:
+            case.stays_finite_for_constant_images(plain)
         if prior.differentiable:
             case.has_finite_gradients(plain)
             case.has_true_gradients(exact)
@@ -68,6 +75,7 @@ class _PriorCase:
         device: str,
     ):
         inputs = signature_of(type(prior)).inputs
+        self.names = [a.name for a in inputs]
         self.what, self.blind, self.number = type(prior).__name__, prior.blind, level
         self.takes_level = len(inputs) > 1 and inputs[1].kind.name == "level"
         generator = torch.Generator().manual_seed(seed)
@@ -82,6 +90,11 @@ class _PriorCase:
     def run(self, prior: Prior, x: Tensor, level: Tensor | float) -> Tensor:
         result: Tensor = prior(x) if self.blind else prior(x, level)
         return result
+
+    def values(self) -> Values:
+        """The inputs by name; a blind prior has one."""
+        inputs = (self.x,) if self.blind else (self.x, self.level)
+        return dict(zip(self.names, inputs, strict=False))
 
     def keeps_shape_and_dtype(self, prior: Prior) -> None:
         x, level = self.x.float(), self.level.float()
@@ -136,9 +149,23 @@ class _PriorCase:
                 "is blind by its signature, but the level changes its result",
             )
 
+    def stays_finite_for_constant_images(self, prior: Prior) -> None:
+        for grey in (0.0, 0.5, 1.0):
+            x, level = torch.full_like(self.x, grey).float(), torch.zeros_like(self.level).float()
+            where = f"for images of the value {grey:g} and levels of zero"
+            finite = bool(self.run(prior, x, level).isfinite().all())
+            self.require(finite, f"returns values that are not finite {where}")
+            if prior.differentiable:
+                self.has_finite_gradients_at(prior, x, level, f" {where}")
+
     def has_finite_gradients(self, prior: Prior) -> None:
-        x = self.x.float().requires_grad_()
-        result = self.run(prior, x, self.level.float())
+        self.has_finite_gradients_at(prior, self.x.float(), self.level.float())
+
+    def has_finite_gradients_at(
+        self, prior: Prior, x: Tensor, level: Tensor, where: str = ""
+    ) -> None:
+        x = x.clone().requires_grad_()
+        result = self.run(prior, x, level)
         self.require(
             result.requires_grad,
             "returns a result without gradients; `differentiable = False` declares that",
@@ -149,7 +176,7 @@ class _PriorCase:
         )
         for name, gradient in zip(["its input", *parameters], gradients, strict=True):
             finite = gradient is None or bool(gradient.isfinite().all())
-            self.require(finite, f"has a gradient to {name} that is not finite")
+            self.require(finite, f"has a gradient to {name} that is not finite{where}")
 
     def has_true_gradients(self, prior: Prior) -> None:
         generator = torch.Generator().manual_seed(1)
