@@ -31,9 +31,10 @@ def check_prior(
     same as alone; a level may be a number or a tensor, and a blind prior ignores it; results for
     constant images and levels of zero are finite; `state_dict` restores the prior; gradients are
     finite in float32, for constant images, too, and the derivatives of the result in float64, or,
-    where the prior declares `differentiable = False`, backward is a PnpError.  Priors of kernels are recognised by `-> Kernel`.  What a prior declares (`channels`,
-    `size`) is respected; a kernel of another size than `size` must be kept in shape too, or refused
-    with a PnpError.  Other errors of the prior itself are passed on.
+    where the prior declares `differentiable = False`, backward is a PnpError.  Priors of kernels
+    are recognised by `-> Kernel`.  What a prior declares (`channels`, `size`) is respected; a
+    kernel of another size than `size` must be kept in shape too, or refused with a PnpError.  Other
+    errors of the prior itself are passed on.
     """
     plain = copy.deepcopy(prior).to(device).eval()
     exact = copy.deepcopy(plain).double()
