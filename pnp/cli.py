@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PnpError as e:
         return _fail(e, args.debug)
     except KeyboardInterrupt:
-        print("\ninterrupted; files already written are complete", file=sys.stderr)
+        goes_on = ", and the same command goes on" if args.command in ("run", "compare") else ""
+        print(f"\ninterrupted; files already written are complete{goes_on}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

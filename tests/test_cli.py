@@ -522,6 +522,9 @@ def test_an_interruption_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr(catalogue, "listing", interrupt)
     assert main(["list"]) == 130
     assert "interrupted; files already written are complete" in capsys.readouterr().err
+    monkeypatch.setattr("pnp.commands.compare.compare_files", interrupt)
+    assert main(["compare", "table-7", "--small"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_a_record_is_json_even_where_a_figure_is_infinite(tmp_path):
