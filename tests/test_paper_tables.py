@@ -24,7 +24,7 @@ def test_every_table_can_be_read_over_every_base(name, base):
     for method in comparison.methods.values():
         method.specs()
         if base == "ikrnet":  # the variants of the paper, not stand-ins
-            fits = ("ikrnet", "bicubic", "blind-", "usrnet-small")
+            fits = ("ikrnet", "bicubic", "blind-", "usrnet-mini")
             assert method.shown.startswith(fits) and "then" not in method.shown
     assert comparison.reference and comparison.cite == ["ates2023ikrnet"]
 
