@@ -43,6 +43,14 @@ def transformed(*tensors: Tensor) -> bool:
     )
 
 
+def concealed() -> bool:
+    """True where no step may depend on values, because there are none yet or many at a time: while
+    a program is exported or compiled, and within vmap."""
+    vmap = torch._C._functorch.TransformType.Vmap
+    levels = torch._C._functorch.get_interpreter_stack() or ()
+    return torch.compiler.is_compiling() or any(level.key() == vmap for level in levels)
+
+
 def root(t: Tensor) -> Tensor:
     """The square root of t >= 0, with derivative 0 instead of infinity at t = 0."""
     return t.clamp(min=torch.finfo(t.dtype).tiny).sqrt() * (t > 0)
