@@ -105,9 +105,12 @@ def cost_of(
     small = Probe(pipeline, sides[0], s, boundary)
     base = resident()  # with what libraries take at their first call
     counter = FlopCounterMode(display=False, custom_mapping=_FOURIER)
-    with shortened(lambda: counter.get_total_flops() / 2) as measurement, counter:
-        with _counted(pipeline, measurement) as counts:
-            large = Probe(pipeline, sides[1], s, boundary)
+    with (
+        shortened(lambda: counter.get_total_flops() / 2) as measurement,
+        _counted(pipeline, measurement) as counts,
+        counter,
+    ):
+        large = Probe(pipeline, sides[1], s, boundary)
     parameters = {
         symbol: sum(p.numel() for p in m.parameters()) for symbol, m in pipeline.parts.items()
     }

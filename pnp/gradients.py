@@ -1,5 +1,6 @@
-"""Modules without gradients, modules that use gradients inside, a root without NaN, and whether a
-function is transformed (torch.func, torch.export) or differentiated forward."""
+"""Modules without gradients, modules that use gradients inside, a root without NaN, whether a
+function is transformed (torch.func, torch.export) or differentiated forward, and whether its values
+can be looked at."""
 
 from __future__ import annotations
 
