@@ -216,7 +216,7 @@ def test_completion_without_shtab_is_one_message(monkeypatch, capsys):
     ("words", "expected"),
     [
         ("run usrnet-m", ["usrnet-mini"]),
-        ("train ikr", ["ikrnet-small"]),
+        ("train image-prior-sm", ["image-prior-small"]),
         ("sche", ["schema"]),
         ("check --for", ["--format"]),
         ("list wei", ["weights"]),
