@@ -219,7 +219,7 @@ def test_completion_without_shtab_is_one_message(monkeypatch, capsys):
         ("train image-prior-sm", ["image-prior-small"]),
         ("sche", ["schema"]),
         ("check --for", ["--format"]),
-        ("list wei", ["weights"]),
+        ("list recip", ["recipes"]),
         ("convert drunet", ["drunet-small"]),
         ("show fft-im", ["fft-image"]),
         ("train joint --with joint-s", ["joint-scunet"]),
