@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pnp.gradients import concealed
+
 
 def conjugate_gradients(
     normal: Callable[[Tensor], Tensor],
@@ -19,7 +21,8 @@ def conjugate_gradients(
     sqrt <r, precondition(r)>, is at most its target (B, 1, 1, 1).
 
     An image also stops when rounding leaves no direction along which `normal` is positive.  Returns
-    d, the norms, and the number of iterations.
+    d, the norms, and the number of iterations.  This number is always `iterations` within vmap and
+    in exported programs, where images that are finished stay as they are.
     """
     d, r = torch.zeros_like(right), right
     direction = precondition(r)
@@ -29,14 +32,16 @@ def conjugate_gradients(
         image = normal(direction)
         curvature = _product(direction, image)
         active = active & (square > target.square()) & (curvature > 0)
-        if not bool(active.any()):
+        if not concealed() and not bool(active.any()):
             return d, square.clamp(min=0).sqrt(), i
-        length = torch.where(active, square / curvature, 0)
+        # The ones keep 0 / 0 out of the derivatives of images that are finished.
+        length = torch.where(active, square / torch.where(active, curvature, 1), 0)
         d = d + length * direction
         r = r - length * image
         z = precondition(r)
         last, square = square, torch.where(active, _product(r, z), square)
-        direction = torch.where(active, z + square / last * direction, direction)
+        turned = z + square / torch.where(active, last, 1) * direction
+        direction = torch.where(active, turned, direction)
     return d, square.clamp(min=0).sqrt(), iterations
 
 

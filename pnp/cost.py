@@ -1,7 +1,8 @@
 """The cost of a pipeline: parameters, multiply-adds per HR pixel, memory.
 
 The numbers are measured: the pipeline is run on small random images.  Every convolution, matrix
-product and FFT is counted exactly; `pnp/memory.py` measures and extrapolates the memory.
+product and FFT is counted exactly, those of a loop of equal steps inside a module (`equal_steps`)
+from one of them; `pnp/memory.py` measures and extrapolates the memory.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pnp.boundaries import Assumption
+from pnp.equal_steps import Shortened, shortened
 from pnp.errors import PnpError
 from pnp.machine import resident
 from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, scale_of
@@ -102,7 +104,12 @@ def cost_of(
     sides = probe_sides(pipeline, s)
     small = Probe(pipeline, sides[0], s, boundary)
     base = resident()  # with what libraries take at their first call
-    with _counted(pipeline) as counts:
+    counter = FlopCounterMode(display=False, custom_mapping=_FOURIER)
+    with (
+        shortened(lambda: counter.get_total_flops() / 2) as measurement,
+        _counted(pipeline, measurement) as counts,
+        counter,
+    ):
         large = Probe(pipeline, sides[1], s, boundary)
     parameters = {
         symbol: sum(p.numel() for p in m.parameters()) for symbol, m in pipeline.parts.items()
@@ -115,24 +122,22 @@ def cost_of(
 
 
 @contextmanager
-def _counted(pipeline: Pipeline) -> Iterator[dict[str, float]]:
+def _counted(pipeline: Pipeline, measurement: Shortened) -> Iterator[dict[str, float]]:
     """The multiply-adds of each module, known at the end."""
     counts = dict.fromkeys(pipeline.parts, 0.0)
-    counter = FlopCounterMode(display=False, custom_mapping=_FOURIER)
     handles = []
     for symbol, module in pipeline.parts.items():
         started: list[float] = []
 
         def before(*_: Any, started: list[float] = started) -> None:
-            started.append(counter.get_total_flops() / 2)
+            started.append(measurement.total())
 
         def after(*_: Any, symbol: str = symbol, started: list[float] = started) -> None:
-            counts[symbol] += counter.get_total_flops() / 2 - started.pop()
+            counts[symbol] += measurement.total() - started.pop()
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
-        with counter:
-            yield counts
+        yield counts
     finally:
         for handle in handles:
             handle.remove()

@@ -13,7 +13,7 @@ the small spectra of the phases
 This is equation 8 exactly: the sum over phases is its block mean over the s x s aliases of the
 large spectrum, the product with every phase is its tiling.  It needs no spectrum of the large size,
 no zero-filled y, no folding of half spectra, and works through x row phase by row phase, so that
-memory stays near one image.
+memory stays near one image (not within vmap, which has no operations in place).
 
 All spectra are halves (`rfft2`); all functions are differentiable.
 """
@@ -25,6 +25,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+from pnp.gradients import concealed
 
 
 def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
@@ -73,7 +75,10 @@ def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
     total: Tensor | None = None
     for X, Rp in zip(x_spectra, R.unbind(1), strict=True):
         for Xq, Rq in zip(X.unbind(1), Rp.conj().resolve_conj().unbind(1), strict=True):
-            total = Rq * Xq if total is None else total.addcmul_(Rq, Xq)
+            if total is None or concealed():
+                total = Rq * Xq if total is None else total + Rq * Xq
+            else:
+                total.addcmul_(Rq, Xq)
     assert total is not None
     return total
 
@@ -81,8 +86,11 @@ def blur_down(x_spectra: Iterable[Tensor], R: Tensor) -> Tensor:
 def up_blur(U: Tensor, R: Tensor, w: int) -> Tensor:
     """The adjoint of `blur_down`: images (B, C, s h, s w) from spectra U (B, C, h, w // 2 + 1)."""
     s, h = R.shape[1], U.shape[-2]
+    rows = (rows_of(torch.fft.irfft2(Rp * U[:, None], s=(h, w))) for Rp in R.unbind(1))
+    if concealed():
+        return torch.stack(list(rows), 3).flatten(2, 3)
     batch = max(U.shape[0], R.shape[0])
     x = torch.empty(batch, U.shape[1], s * h, s * w, dtype=U.real.dtype, device=U.device)
-    for p in range(s):
-        x[:, :, p::s] = rows_of(torch.fft.irfft2(R[:, p] * U[:, None], s=(h, w)))
+    for p, row in enumerate(rows):
+        x[:, :, p::s] = row
     return x

@@ -1,5 +1,6 @@
-"""Modules without gradients, modules that use gradients inside, a root without NaN, and whether a
-function is transformed (torch.func, torch.export) or differentiated forward."""
+"""Modules without gradients, modules that use gradients inside, a root without NaN, whether a
+function is transformed (torch.func, torch.export) or differentiated forward, and whether its values
+can be looked at."""
 
 from __future__ import annotations
 
@@ -41,6 +42,14 @@ def transformed(*tensors: Tensor) -> bool:
         or torch._C._are_functorch_transforms_active()
         or any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
     )
+
+
+def concealed() -> bool:
+    """True where no step may depend on values, because there are none yet or many at a time: while
+    a program is exported or compiled, and within vmap."""
+    vmap = torch._C._functorch.TransformType.Vmap
+    levels = torch._C._functorch.get_interpreter_stack() or ()
+    return torch.compiler.is_compiling() or any(level.key() == vmap for level in levels)
 
 
 def root(t: Tensor) -> Tensor:

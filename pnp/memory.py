@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from pnp.alive import Alive
 from pnp.boundaries import Assumption
+from pnp.equal_steps import shortened
 from pnp.errors import PnpError
 from pnp.frames import SPARE
 from pnp.inference import run_image
@@ -297,8 +298,10 @@ def example_inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Without compiled networks, warnings, or a change of the random numbers that follow."""
+    """Without compiled networks, warnings, all steps of loops of equal steps, or a change of the
+    random numbers that follow."""
     with (
+        shortened(),
         torch.random.fork_rng(devices=[]),
         torch.compiler.set_stance("force_eager"),
         warnings.catch_warnings(),

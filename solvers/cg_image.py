@@ -20,7 +20,7 @@ from pnp.checks import (
     compute_dtype,
 )
 from pnp.conjugate_gradients import conjugate_gradients
-from pnp.gradients import transformed
+from pnp.gradients import concealed, transformed
 from pnp.interfaces import Boundary, DataSolver, Image, Kernel, Level
 from pnp.operators import Blur
 from pnp.options import Count, Range
@@ -41,6 +41,9 @@ class CgImage(DataSolver):
     or 1, 1, 1, 1).  The mask has the height and width of y, one where y is known and zero where it
     is not; its batch and channels may be 1.  All inputs receive gradients by implicit
     differentiation: they are as exact as the solution and cost one more solve.
+
+    Within `torch.vmap` and in programs of `torch.export`, where no step can depend on values, all
+    `iterations` are computed, without a report, and gradients pass through them.
 
     Args:
         boundary: What lies beyond the border of z: z repeated (circular), its outermost pixel
@@ -88,6 +91,11 @@ class CgImage(DataSolver):
         def normal(z: Tensor) -> Tensor:
             return A.gram(z) + alpha * z
 
+        if concealed():
+            right = A.adjoint(seen) + alpha * start
+            target = self.tolerance * _norm(right)
+            step = conjugate_gradients(normal, right - normal(start), target, self.iterations)[0]
+            return (start + step).to(x.dtype)
         with torch.no_grad():
             right = A.adjoint(seen) + alpha * start
             scale = _norm(right).clamp_min(torch.finfo(dtype).tiny)

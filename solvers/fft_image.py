@@ -16,7 +16,15 @@ from pnp.checks import (
     check_weight,
     compute_dtype,
 )
-from pnp.fourier import blur_down, gram, kernel_spectra, mirrored_taps, row_spectra, rows_of
+from pnp.fourier import (
+    blur_down,
+    gram,
+    kernel_spectra,
+    mirrored_taps,
+    row_spectra,
+    rows_of,
+    up_blur,
+)
 from pnp.gradients import transformed
 from pnp.interfaces import DataSolver, Image, Kernel, Level
 from pnp.registry import solver
@@ -78,8 +86,7 @@ class FftImage(DataSolver):
         R = kernel_spectra(k, s, *y.shape[-2:])
         U = torch.fft.rfft2(y) - blur_down(row_spectra(x, s), R)
         U = U / (gram(R) + check_weight(self.registered, weight, x))
-        rows = [rows_of(torch.fft.irfft2(Rp * U[:, None], s=y.shape[-2:])) for Rp in R.unbind(1)]
-        return x + torch.stack(rows, 3).flatten(2, 3)
+        return x + up_blur(U, R, y.shape[-1])
 
     @torch.no_grad()
     def _spectra_of(self, y: Tensor, k: Tensor, s: int) -> tuple[Tensor, Tensor, Tensor]:

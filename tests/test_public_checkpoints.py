@@ -1,5 +1,6 @@
 """Public checkpoints that bring their options and the scale of their training: IKC's and FKP's."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import pnp
 from pnp.checkpoints import load_weights
 from pnp.commands.catalogue import needs
+from pnp.equal_steps import shortened
 from pnp.errors import PipelineError, PnpError
 from pnp.initializers.ikc_predictor import IKCPredictor, principal_components
 from pnp.kernels import gaussian_kernels
@@ -236,3 +238,22 @@ def test_the_cost_of_the_flow_can_be_counted():
     with FlopCounterMode(display=False) as counter:
         search(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16))
     assert counter.get_total_flops() > 0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7])
+def test_two_steps_of_the_flow_stand_for_all_in_its_cost(steps):
+    search = FlowKernelSearch(size=5, width=4, steps=steps)
+    y, x = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16)
+
+    def operations(*spans):
+        calls = []
+        search.flow.register_forward_hook(lambda *_: calls.append(1))
+        with FlopCounterMode(display=False) as counter, ExitStack() as stack:
+            measured = [stack.enter_context(span(counter.get_total_flops)) for span in spans]
+            search(y, x)
+            return counter.get_total_flops() + sum(m.left_out for m in measured), len(calls)
+
+    whole, all_calls = operations()
+    counted, calls = operations(shortened)
+    assert counted == whole
+    assert (all_calls, calls) == (steps + 1, min(steps, 2) + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from pnp.registry import REGISTRIES
 
 without = importlib.util.find_spec("jsonschema") is None
 validated = pytest.mark.skipif(without, reason="jsonschema is not installed (extra 'test')")
+with_shtab = pytest.mark.skipif(
+    importlib.util.find_spec("shtab") is None, reason="shtab is not installed"
+)
 DOCUMENTS = [(kind, name) for kind, dialect in DIALECTS.items() for name in dialect.names()]
 OPTIONS = {
     f"{name}.{option}": parameter
@@ -207,20 +211,27 @@ def test_completion_without_shtab_is_one_message(monkeypatch, capsys):
     assert "pip install 'pnp-imaging[completion]'" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(importlib.util.find_spec("shtab") is None, reason="shtab is not installed")
+@with_shtab
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         ("run usrnet-m", ["usrnet-mini"]),
-        ("train ikr", ["ikrnet-small"]),
+        ("train image-prior-sm", ["image-prior-small"]),
         ("sche", ["schema"]),
         ("check --for", ["--format"]),
-        ("list wei", ["weights"]),
+        ("list recip", ["recipes"]),
+        ("convert drunet", ["drunet-small"]),
+        ("show fft-im", ["fft-image"]),
+        ("train joint --with joint-s", ["joint-scunet"]),
+        ("run usrnet-small plain.png a", ["a photo.png"]),
+        ("run usrnet-small -k a", ["a photo.png"]),
+        ("degrade a", ["a photo.png"]),
     ],
 )
 def test_a_shell_completes_commands_options_and_names(words, expected, tmp_path, capsys):
     assert main(["completion", "bash"]) == 0
     (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "a photo.png").touch()
     typed = ["pnp", *words.split()]
     ask = (
         f"source ./script; COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}; _shtab_pnp"
@@ -232,4 +243,13 @@ def test_a_shell_completes_commands_options_and_names(words, expected, tmp_path,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == expected
+    assert done.stdout.splitlines() == expected
+
+
+@with_shtab
+def test_zsh_completes_every_word_of_arguments_with_several(capsys):
+    assert main(["completion", "zsh"]) == 0
+    script = capsys.readouterr().out
+    assert '"(*)' not in script  # completes only the first
+    for option in ("YAML files or names", "a comparison", "the ground truth x", "a pipeline"):
+        assert re.search(rf'^ *"\*:{option}.*:_(pnp_[a-z_]+|files)"$', script, re.MULTILINE), option

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch.autograd import forward_ad
-from torch.func import grad, jvp, vmap
+from torch.func import grad, jacfwd, jacrev, jvp, vmap
 
 import pnp
 
@@ -34,19 +34,18 @@ CASES: dict[str, Any] = {
     "mri-image": ("mri-image", {}, COMPLEX),
     "mask-image": ("mask-image", {}, INPAINTING),
 }
-CG = {"tolerance": 1e-12, "iterations": 1000}
+CG = {"tolerance": 1e-12, "iterations": 60}
 ITERATIVE = {
     f"cg-image, {b}": ("cg-image", {"boundary": b, **CG}, problem(2))
     for b in ("circular", "reflect")
 }
-closed = pytest.mark.parametrize("case", CASES)
 CASES = CASES | ITERATIVE
 every = pytest.mark.parametrize("case", CASES)
 
 
-def built(case):
+def built(case, **changes):
     name, options, values = CASES[case]
-    return pnp.solvers.build(name, **options), tuple(values)
+    return pnp.solvers.build(name, **(options | (changes if options else {}))), tuple(values)
 
 
 def tangents(values) -> tuple[torch.Tensor, ...]:
@@ -88,9 +87,9 @@ def test_forward_mode_and_backward_are_adjoint(case):
     torch.testing.assert_close((u * slope).sum(), expected)
 
 
-@closed
+@every
 def test_the_exported_program_gives_the_same(case):
-    D, values = built(case)
+    D, values = built(case, iterations=6)
     values = tuple(v.float() for v in values)
     program = torch.export.export(D, values).module()
     other = tuple(v.flip(0).float() for v in values)
@@ -98,7 +97,15 @@ def test_the_exported_program_gives_the_same(case):
         torch.testing.assert_close(program(*given), D(*given))
 
 
-@closed
+@pytest.mark.parametrize("case", ITERATIVE)
+def test_the_exported_program_of_a_mask_gives_the_same(case):
+    D, (y, x, k, weight) = built(case, iterations=3)
+    given = y, x, k, weight, MASK
+    program = torch.export.export(D, given).module()
+    torch.testing.assert_close(program(*given), D(*given))
+
+
+@every
 def test_vmap_is_a_loop_and_grad_is_backward(case):
     D, values = built(case)
     many = [torch.stack((v, v.flip(0), 0.5 * v)) for v in values]
@@ -113,3 +120,25 @@ def test_vmap_is_a_loop_and_grad_is_backward(case):
     leaves = [v.clone().requires_grad_() for v in values]
     for one, two in zip(found, torch.autograd.grad(loss(*leaves), leaves), strict=True):
         torch.testing.assert_close(one, two)
+
+
+@every
+def test_gradients_within_vmap_are_those_of_a_loop(case):
+    D, values = built(case)
+    many = [torch.stack((v, 0.5 * v)) for v in values]
+
+    def loss(*given):
+        return D(*given).square().sum()
+
+    together = vmap(grad(loss, argnums=(0, 1, 2, 3)))(*many)
+    for i in range(2):
+        alone = grad(loss, argnums=(0, 1, 2, 3))(*(v[i] for v in many))
+        for one, two in zip(together, alone, strict=True):
+            torch.testing.assert_close(one[i], two)
+
+
+@every
+def test_the_jacobian_to_y_is_the_same_forward_and_backward(case):
+    D, (y, *rest) = built(case)
+    forward, backward = (j(lambda v: D(v, *rest))(y) for j in (jacfwd, jacrev))
+    torch.testing.assert_close(forward, backward)

@@ -56,9 +56,8 @@ def compare(
     say: Callable[[str], None] | None = None,
     **changes: Any,
 ) -> Compared:
-    """Measure the missing rows of a comparison.
-
-    It continues one that was stopped, also by `kill -9`; processes of torchrun share the work.
+    """Measure the missing rows of a comparison, also of one that was stopped, even by `kill -9`;
+    processes of torchrun share the work.
 
     Args:
         comparison: A `Comparison`, the name of one that comes with pnp, or a YAML file.
@@ -78,10 +77,7 @@ def compare(
         PnpError: The comparison cannot be read, or existing rows are of other pipelines or weights.
     """
     _check_counts(keep=keep, limit=limit)
-    if not isinstance(comparison, Comparison):
-        comparison = read_comparison(comparison, **changes)
-    elif changes:
-        raise PnpError(f"compare: {', '.join(changes)} cannot change a Comparison that was read")
+    comparison = _read(comparison, changes)
     say = say or (lambda message: tqdm.write(message, file=sys.stderr))
     rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
     folder = Path(out) if out is not None else Path("comparisons") / comparison.name
@@ -98,14 +94,22 @@ def compare(
         _check_rows(results, facts[method.name], again, complete, say)
     if rank == 0:
         _write_description(comparison, folder)
-    pictures = Pictures(folder, comparison, keep)
     compared = Compared(comparison, folder, results, [m.name for m in methods if m not in ready])
     share = [c for i, c in enumerate(cases) if i % world == rank]
     todo = [(c, left) for c in share if (left := [m for m in ready if not results.has(m.name, c)])]
     if todo:
         runners = {m.name: runner_of(m, dtype, place) for m in ready}
+        pictures = Pictures(folder, comparison, keep)
         _measure(compared, todo, observe, runners, facts, pictures, reused, say, quiet=rank > 0)
     return compared
+
+
+def _read(comparison: str | Path | Comparison, changes: dict[str, Any]) -> Comparison:
+    if not isinstance(comparison, Comparison):
+        return read_comparison(comparison, **changes)
+    if changes:
+        raise PnpError(f"compare: {', '.join(changes)} cannot change a Comparison that was read")
+    return comparison
 
 
 def _check_counts(**counts: int | None) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from pnp.equal_steps import equal_steps
 from pnp.options import Range
 from pnp.public_checkpoints import Known
 
@@ -93,11 +94,12 @@ class KernelFlow(nn.Module):
             data = tuple((d if follow else d.detach()).clone().to(latent) for d in data)
             u = latent.clone().requires_grad_()
             mean = square = torch.zeros_like(u)
-            for i in range(1, steps + 1):
+            for i in equal_steps(steps):
                 k = self(u.view_as(u))  # torch's flop counter puts hooks on inputs, not on leaves
                 (g,) = torch.autograd.grad(objective(k, *data), u, create_graph=follow)
                 mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g**2
-                step = mean / (1 - 0.9**i) / torch.sqrt(square / (1 - 0.999**i) + 1e-16)
+                deviation = torch.sqrt(square / (1 - 0.999 ** (i + 1)) + 1e-16)
+                step = mean / (1 - 0.9 ** (i + 1)) / deviation
                 u = self.on_sphere(u - rate * step)
                 if not follow:
                     u = u.detach().requires_grad_()
