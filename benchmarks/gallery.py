@@ -100,7 +100,7 @@ CASES = (
         (50, 50),
         1,
         words="as it is: the camera moved",
-        remark="Fails, without a warning: the blur is wider than the estimated kernel's 25 x 25.",
+        remark="Fails: the blur is wider than the estimated kernel's 25 x 25.",
     ),
 )
 
