@@ -23,6 +23,7 @@ from pnp.errors import PnpError
 from pnp.machine import resident
 from pnp.memory import LIBRARIES, USUAL, Memory, Probe, fitted, probe_sides, scale_of
 from pnp.pipeline import Pipeline
+from pnp.precision import DTYPES
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Cost:
     height: int
     width: int
     memory: Memory
+    dtype: str
+    """The precision of the networks."""
     base: float
     """Bytes of the process before the run: Python, PyTorch and other libraries."""
 
@@ -65,7 +68,7 @@ class Cost:
         counted = f"{unit(whole)} multiply-adds for {size} in {self.iterations} iterations"
         lines.append(f"# {'all':4} {total:12,} parameters  {counted}")
         lines.append(
-            f"# memory for a result of {size} at scale {self.s} in fp32: about "
+            f"# memory for a result of {size} at scale {self.s} in {self.dtype}: about "
             f"{_bytes(self.peak())}, {_bytes(self.base)} of it for Python and PyTorch"
         )
         lines.append(
@@ -89,6 +92,7 @@ def cost_of(
     width: int,
     s: int | None = None,
     boundary: Assumption = "unknown",
+    dtype: str = "fp32",
 ) -> Cost:
     """Measure the cost of one run, extrapolated to a result of height x width.
 
@@ -98,8 +102,9 @@ def cost_of(
         width: Width of the result.
         s: The scale; None for the pipeline's default, or 4.
         boundary: What lies beyond the border of y, see `pnp.boundaries`.
+        dtype: "fp32" or "bf16", the precision of the networks.
     """
-    pipeline.prepare()
+    pipeline.prepare(DTYPES[dtype])
     s = scale_of(pipeline, s)
     sides = probe_sides(pipeline, s)
     small = Probe(pipeline, sides[0], s, boundary)
@@ -118,7 +123,8 @@ def cost_of(
     per_pixel = {
         m: count / math.prod(memory.framed(sides[1], sides[1])) for m, count in counts.items()
     }
-    return Cost(parameters, per_pixel, pipeline.spec.iterations, s, height, width, memory, base)
+    iterations = pipeline.spec.iterations
+    return Cost(parameters, per_pixel, iterations, s, height, width, memory, dtype, base)
 
 
 @contextmanager

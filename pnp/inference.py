@@ -18,9 +18,6 @@ from pnp.pipeline import Pipeline
 from pnp.replay import Saved
 from pnp.result import Result, State
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-"""The precisions of image networks."""
-
 
 def run_image(
     pipeline: Pipeline,

@@ -26,7 +26,7 @@ from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.images import ImageFile
-from pnp.inference import DTYPES, choose_device, run_image
+from pnp.inference import choose_device, run_image
 from pnp.kernel_files import kernel_of_taps, make_kernel
 from pnp.kernel_words import is_words
 from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
@@ -37,6 +37,7 @@ from pnp.memory import Limit
 from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
 from pnp.pipeline import build
+from pnp.precision import DTYPES, chosen
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of
 from pnp.replay import Saved
@@ -114,7 +115,8 @@ class Restorer:
         assignments: Changes of the pipeline, "key=value" as of `--set`.
         overlays: Pipelines that are put over it, as of `--with`.
         device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
-        dtype: "fp32" or "bf16", the precision of the image networks.
+        dtype: The precision of the image networks: "fp32", "bf16", or "auto", which is bf16 where
+            the device has it and it is known to change little (`pnp.precision`), else fp32.
         compile: Compile the image networks.
         max_memory: Memory that a run may take, as "6GB": networks get the image in tiles that
             fit.  None for 4 GB as far as tiles achieve it.
@@ -138,7 +140,7 @@ class Restorer:
         assignments: tuple[str, ...] = (),
         overlays: tuple[str, ...] = (),
         device: str = "auto",
-        dtype: str = "fp32",
+        dtype: str = "auto",
         compile: bool = False,
         max_memory: str | None = None,
         align: Alignment = "corner",
@@ -156,7 +158,6 @@ class Restorer:
             "given": {"s": scale, "k": kernel, "sigma": sigma, "mask": mask},
             "boundary": as_option(spec.name, say("boundary"), Assumption, boundary),
             "seed": seed,
-            "dtype": dtype,
             "random_weights": random_weights,
             "max_memory": max_memory,
             "align": as_option(spec.name, say("align"), Alignment, align),
@@ -165,10 +166,12 @@ class Restorer:
         self.limit = Limit(max_memory, say("max_memory"))
         check_offered(spec, self.facts["given"], say)
         self.device = choose_device(device, say("device"))
-        precision = DTYPES[as_option(spec.name, say("dtype"), Literal["fp32", "bf16"], dtype)]
+        dtype = as_option(spec.name, say("dtype"), Literal["auto", "fp32", "bf16"], dtype)
+        changed = bool(assignments or overlays)
+        dtype = self.facts["dtype"] = chosen(dtype, spec, self.device, changed)
         torch.manual_seed(as_option(spec.name, say("seed"), Seed, seed))
         self.pipeline = build(spec, random_weights=random_weights).to(self.device)
-        self.pipeline.prepare(precision, compile)
+        self.pipeline.prepare(DTYPES[dtype], compile)
         scale = default_scale(spec) if scale is None else scale
         self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}

@@ -534,7 +534,11 @@ OPTIONS = (
         "--format gif",
         "--format is 'gif', but must be one of png, same",
     ),
-    option("another precision", "--dtype fp64", "--dtype is 'fp64', but must be one of fp32, bf16"),
+    option(
+        "another precision",
+        "--dtype fp64",
+        "--dtype is 'fp64', but must be one of auto, fp32, bf16",
+    ),
     option("--set without a value", "--set repeat", "--set repeat: write it as key=value"),
     option("--set without a key", "--set =3", "--set =3: write it as key=value"),
     option("a key that does not exist", "--set repaet=3", "did you mean 'repeat'?"),
@@ -882,7 +886,7 @@ PYTHON = (
     Kind(
         "a precision that does not exist",
         "pnp.restore('photo.png', 'bicubic', scale=2, dtype='fp64')",
-        "dtype is 'fp64', but should be one of fp32, bf16",
+        "dtype is 'fp64', but should be one of auto, fp32, bf16",
     ),
     Kind("a pipeline of no name", "pnp.restore('photo.png', '')", "there is no pipeline called ''"),
     Kind(

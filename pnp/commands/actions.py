@@ -127,7 +127,8 @@ def show_(args: argparse.Namespace) -> int:
     if dialect.noun == "pipeline":
         spec = _spec(args, name)
         print(show.flattened(dialect, spec.document))
-        print(show.cost(spec, args.size, args.scale))
+        changed = bool(args.assignments or args.overlays)
+        print(show.cost(spec, args.size, args.scale, changed))
         print(f"# {needs(spec)}")
     else:
         document = dialect.read(name, assignments=args.assignments, overlays=args.overlays)

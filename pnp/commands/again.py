@@ -84,6 +84,7 @@ def recorded_arguments(record: dict[str, Any], out: str) -> argparse.Namespace:
     name, _ = pipeline_and_images(args.words)
     if name is None:  # the command chose pipeline and scale
         name, args.scale = record["pipeline"], record["given"]["s"]
+    args.dtype = record.get("dtype", args.dtype)
     args.words, args.jobs = [name, record["input"]], 1
     args.out, args.overwrite, args.command_line = out, True, command[1:]
     return args

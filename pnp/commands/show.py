@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+import torch
+
 from pnp.cards import card
 from pnp.checkpoint_files import SUFFIXES
 from pnp.checkpoints import find_weights, manifest
@@ -19,6 +21,7 @@ from pnp.language.layers import Dialect
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import Spec
 from pnp.pipeline import build
+from pnp.precision import chosen
 
 
 def flattened(dialect: Dialect, document: Node) -> str:
@@ -48,11 +51,15 @@ def weights_card(name: str) -> tuple[str, bool] | None:
     return card(find_weights(name)[0], name), False
 
 
-def cost(spec: Spec, size: str = "1024x1024", scale: int | None = None) -> str:
-    """The cost of a pipeline for a result of a size at a scale, as comment lines (pnp/cost.py)."""
+def cost(
+    spec: Spec, size: str = "1024x1024", scale: int | None = None, changed: bool = False
+) -> str:
+    """The cost of a pipeline for a result of a size at a scale, as comment lines (pnp/cost.py), in
+    the precision that `pnp run` chooses; see there for `changed`."""
     height, width = read_size(size)
     pipeline = build(spec, random_weights=True)
-    return str(cost_of(pipeline, height, width, scale))
+    dtype = chosen("auto", spec, torch.device("cpu"), changed)
+    return str(cost_of(pipeline, height, width, scale, dtype=dtype))
 
 
 def difference(a: str, b: str) -> str:

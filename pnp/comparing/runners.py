@@ -20,9 +20,10 @@ from pnp.comparing.places import expand
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.images import read_image
-from pnp.inference import DTYPES, run_image
+from pnp.inference import run_image
 from pnp.metrics import kernel_error, psnr
 from pnp.pipeline import build
+from pnp.precision import DTYPES
 from pnp.result import State
 from pnp.verdict import judge
 
