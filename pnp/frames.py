@@ -115,16 +115,27 @@ def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> 
     s = x.shape[-2] // size[0]
     R = kernel_spectra(k.to(dtype), s, *size)
     Q = weight / (gram(R) + weight)
-    unknown = frame.padded(torch.zeros_like(y[:1, :1]), 1.0).to(dtype)
-
-    def normal(u: Tensor) -> Tensor:
-        return unknown * torch.fft.irfft2(Q * torch.fft.rfft2(u), s=size)
-
-    def precondition(u: Tensor) -> Tensor:
-        return unknown * torch.fft.irfft2(torch.fft.rfft2(u) / Q, s=size)
-
     Ax = torch.fft.irfft2(blur_down(row_spectra(x.to(dtype), s), R), s=size)
-    residual = frame.padded(y.to(dtype) - frame.inside(Ax))
+    place = frame.padded(torch.zeros_like(y[0, 0]), 1.0).flatten().nonzero()[:, 0]
+
+    def spread(u: Tensor) -> Tensor:
+        wide = u.new_zeros(*u.shape[:2], size[0] * size[1])
+        return wide.index_copy_(-1, place, u[:, :, 0]).unflatten(-1, size)
+
+    def filtered(wide: Tensor, inverse: bool = False) -> Tensor:
+        """The frame of Q, or of its inverse, applied to an image."""
+        spectrum = torch.fft.rfft2(wide)
+        spectrum = spectrum.div_(Q) if inverse else spectrum.mul_(Q)
+        wide = torch.fft.irfft2(spectrum, s=size)
+        return wide.flatten(-2).index_select(-1, place)[:, :, None]
+
+    right = -filtered(frame.padded(y.to(dtype) - frame.inside(Ax)))  # of frames, (B, C, 1, pixels)
     target = TOLERANCE * (weight * x[:1].numel()).sqrt()
-    step, _, _ = conjugate_gradients(normal, -normal(residual), target, ITERATIONS, precondition)
-    return frame.around(y, (Ax + step).to(y.dtype))
+    step, _, _ = conjugate_gradients(
+        lambda u: filtered(spread(u)),
+        right,
+        target,
+        ITERATIONS,
+        lambda u: filtered(spread(u), inverse=True),
+    )
+    return frame.around(y, Ax.add_(spread(step)).to(y.dtype))
