@@ -69,19 +69,19 @@ class SupportKernel(DataSolver):
         check_support(self.registered, self.size, x)
         start = as_float64(k)
         start = start if self.size is None else resize_kernel(start, self.size)
-        E = self.cached(self._spectrum_of, y)
-        X = torch.stack(list(row_spectra(as_float64(x), s)), 1)
-        check_result(self.registered, X[..., 0, 0])
-        if self.pull == "last":
-            E = E - blur_down(X.unbind(1), kernel_spectra(start, s, *y.shape[-2:]))
         taps = Taps(start, s, *y.shape[-2:])
-        step = self._solve(taps.normal_matrix(X), taps.correlate(E, X), self.gamma * H * W)
-        w = step.reshape(-1, 1, *start.shape[-2:])
-        return (w + start if self.pull == "last" else w).to(k)
-
-    def _spectrum_of(self, y: Tensor) -> Tensor:
+        R = kernel_spectra(start, s, *y.shape[-2:]) if self.pull == "last" else None
         check_observation(self.registered, y)
-        return torch.fft.rfft2(as_float64(y))
+        N, b = torch.zeros(2, dtype=start.dtype, device=start.device)
+        for of_y, of_x in zip(y.split(1, 1), x.split(1, 1), strict=True):  # to save memory
+            E = torch.fft.rfft2(as_float64(of_y))
+            X = torch.stack(list(row_spectra(as_float64(of_x), s)), 1)
+            check_result(self.registered, X[..., 0, 0])
+            if R is not None:
+                E = E - blur_down(X.unbind(1), R)
+            N, b = N + taps.normal_matrix(X), b + taps.correlate(E, X)
+        w = self._solve(N, b, self.gamma * H * W).reshape(-1, 1, *start.shape[-2:])
+        return (w + start if self.pull == "last" else w).to(k)
 
     def _solve(self, N: Tensor, b: Tensor, weight: float) -> Tensor:
         N, b = N.flatten(3, 4).flatten(1, 2), b.flatten(1)
