@@ -8,9 +8,12 @@ with its line.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class PnpError(Exception):
@@ -79,7 +82,7 @@ class Findings:
 def fitted(text: str, widest: int = 200) -> str:
     """A message in lines of limited width: longer lines are continued, longer words are cut."""
     lines = []
-    for line in text.split("\n"):
+    for line in printable(text).split("\n"):
         words = line.lstrip().split(" ")
         rest = " ".join(_cut(word, widest - 20) for word in words)
         indent = " " * (len(line) - len(line.lstrip()))
@@ -90,6 +93,12 @@ def fitted(text: str, widest: int = 200) -> str:
             rest, indent = rest[end + 1 :], deeper
         lines.append(indent + rest)
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """A text whose control characters, of a file's name for example, are written as escapes, so
+    that they do not change the terminal; lines and tabs stay."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shown(value: object, longest: int = 80) -> str:

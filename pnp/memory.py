@@ -318,6 +318,6 @@ def read_memory(text: str, argument: str = "--max-memory") -> float:
         unit = match[2].upper()
         power = 1024 ** " KMGT".index(unit) if match[3] and unit else _UNITS[unit]
         found = float(match[1]) * power
-    if not found > 0:
+    if not 0 < found < math.inf:
         raise PnpError(f"{argument} {text}: write an amount of memory, for example 6GB")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 
 import numpy as np
@@ -86,6 +87,15 @@ IMAGES = (
     image("an icon called .png", UNKNOWN, picture(form="ICO")),
     image("a TGA called .png", UNKNOWN, picture(form="TGA")),
     image("an archive of arrays", UNKNOWN, npz(a=PIXELS)),
+    image("a photograph of an iPhone", UNKNOWN, b"\0\0\0\x18ftypheic" + bytes(99), "a.heic"),
+    image("a film called .png", UNKNOWN, b"\0\0\0\x18ftypmp42" + bytes(99)),
+    image("a page of an error of a server", UNKNOWN, "<!DOCTYPE html><html>404</html>"),
+    image("a pointer of Git LFS", UNKNOWN, "version https://git-lfs.github.com/spec/v1\n"),
+    image("a PNG in a gzip archive", UNKNOWN, gzip.compress(picture(), mtime=0)),
+    image("a width of 20 digits", "cannot be read", b"P6\n99999999999999999999 2\n255\n"),
+    image(
+        "dates in an array", "the range of datetime64[s]", npy(np.zeros((8, 8), "M8[s]")), "a.npy"
+    ),
     image("a raw file of a camera, by its name", RAW, b"MM\0*\0\0\0\x08" + bytes(500), "a.nef"),
     image("a raw file, by its content", RAW, b"II*\0\x10\0\0\0CR\2\0" + bytes(500), "a.tif"),
     image(
@@ -239,6 +249,11 @@ IMAGES = (
         f"run bicubic {'n' * 250}.png -s 2",
         "File name too long; rename",
         {f"{'n' * 250}.png": picture()},
+    ),
+    Kind(
+        "a name that would change the terminal",
+        "run bicubic a\x1b[31m.png -s 2",
+        r"a\x1b[31m.png: there is no such file",
     ),
     Kind(
         "a name that begins with a dash",
@@ -529,6 +544,10 @@ OPTIONS = (
     ),
     option("the device meta", "--device meta", "--device meta: cannot be used here"),
     option("no jobs", "--jobs 0", "from 1 to 256"),
+    option("an infinite memory", "--max-memory infGB", "write an amount of memory"),
+    option("a memory of 400 digits", f"--max-memory {'9' * 400}GB", "write an amount of memory"),
+    option("a noise level with a comma", "--sigma 0,02", "write it as 0.02, 2% or 5/255"),
+    option("two noise levels", "--sigma 1%,2%", "write it as 0.02, 2% or 5/255"),
     option(
         "a format that is not written",
         "--format gif",

@@ -30,7 +30,7 @@ from pnp.commands.inputs import (
     usual_scale,
 )
 from pnp.commands.run import Options, check_traced, given_files, restore_file, result_files, silent
-from pnp.errors import PnpError, fitted
+from pnp.errors import PnpError, fitted, printable
 from pnp.files import check_results, make_folder
 from pnp.kspace import observation
 from pnp.provenance import checksums
@@ -51,7 +51,7 @@ def restore_files(args: argparse.Namespace) -> int:
         disable=silent() or not several,
     ):
         if done:
-            tqdm.write(done)
+            tqdm.write(printable(done))
         if failure:
             tqdm.write(fitted(failure), file=sys.stderr)
             failed += 1

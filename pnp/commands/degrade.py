@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 import pnp
-from pnp.errors import PnpError, fitted
+from pnp.errors import PnpError, fitted, printable
 from pnp.files import check_results, make_folder, result_names, together, write_json
 from pnp.images import read_image, write_image
 from pnp.kernel_files import file_of_kernel, kernel_picture, make_kernel, write_kernel
@@ -36,7 +36,7 @@ def degrade_files(args: argparse.Namespace) -> int:
         args.images, unit="image", disable=not sys.stderr.isatty() or len(args.images) == 1
     ):
         try:
-            tqdm.write(degrade_file(path, targets[path], sigma, args))
+            tqdm.write(printable(degrade_file(path, targets[path], sigma, args)))
         except PnpError as e:
             if args.debug:
                 raise
