@@ -115,15 +115,19 @@ def from_pillow(image: Pillow.Image, where: str) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file as a Pillow image of which only the header has been read, of a plausible size."""
+    """The file as a Pillow image of which only the header has been read, of a plausible size.
+
+    It is opened here and not by Pillow, which would map an uncompressed TIFF into memory, and then
+    mixes up the rows of a rotated one (Pillow 13).
+    """
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # damage becomes one PnpError
-    with warnings.catch_warnings():
+    with path.open("rb") as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF
         with _size_check:  # `check_pixels` takes the place of Pillow's own limit
             usual, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
             try:
                 Pillow.init()
-                image = Pillow.open(path, formats=[f for f in FORMATS if f in Pillow.OPEN])
+                image = Pillow.open(opened, formats=[f for f in FORMATS if f in Pillow.OPEN])
             finally:
                 Pillow.MAX_IMAGE_PIXELS = usual
         with image:

@@ -101,18 +101,24 @@ def test_rounding_is_half_to_even_after_the_clamp(tmp_path_factory, level, fract
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".deep.tif"])
-def test_the_orientation_of_the_camera_is_applied(tmp_path, orientation, suffix):
-    stored = picture(6, 4)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_orientation_of_the_camera_is_applied(tmp_path, orientation, suffix, channels):
+    alpha = np.arange(24, dtype=np.uint8).reshape(6, 4, 1) + 100
+    stored = np.concatenate((picture(6, 4), alpha), -1)[..., :channels]
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a{suffix}"
     if suffix == ".deep.tif":
         extra = [(0x0112, "H", 1, orientation, True)]
         tifffile.imwrite(
-            path, stored.astype(np.uint16) * 257, photometric="rgb", extratags=extra, metadata=None
+            path,
+            stored.squeeze().astype(np.uint16) * 257,
+            photometric="minisblack" if channels == 1 else "rgb",
+            extratags=extra,
+            metadata=None,
         )
     else:
-        Image.fromarray(stored).save(path, exif=exif)
+        Image.fromarray(stored.squeeze()).save(path, exif=exif)
     upright = {  # what the row 0 and the column 0 of the stored pixels are in the picture, as EXIF defines it
         1: stored,  # top, left
         2: stored[:, ::-1],  # top, right
@@ -123,9 +129,10 @@ def test_the_orientation_of_the_camera_is_applied(tmp_path, orientation, suffix)
         7: stored[::-1, ::-1].swapaxes(0, 1),  # right, bottom
         8: stored.swapaxes(0, 1)[::-1],  # left, bottom
     }[orientation]
-    assert np.array_equal(
-        (read_image(path).pixels[0].permute(1, 2, 0) * 255).round().numpy(), upright
-    )
+    image = read_image(path)
+    parts = [image.pixels] if image.alpha is None else [image.pixels, image.alpha]
+    read = torch.cat(parts, 1)[0].permute(1, 2, 0)
+    assert np.array_equal((read * 255).round().numpy(), upright)
 
 
 def test_modes_of_pillow(tmp_path):
