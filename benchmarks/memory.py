@@ -5,7 +5,8 @@
 
 `pnp run` restores a photograph, of the scale's size before, in a process of its own; its peak is
 the largest resident size of this process (`ru_maxrss`), with Python and all libraries.  What
-`pnp show` says is computed by `pnp.cost`.  Loops are cut to two iterations where the pipeline
+`pnp show` says is computed by `pnp.cost`.  Networks compute in the precision that `pnp run` takes
+by default on this processor.  Loops are cut to two iterations where the pipeline
 allows it, because further ones need no more memory.
 """
 
@@ -35,6 +36,7 @@ from pnp.kspace import takes_kspace
 from pnp.language.reader import read_spec
 from pnp.machine import processor
 from pnp.pipeline import build
+from pnp.precision import chosen
 
 HERE = Path(__file__).parent
 TABLE, README = HERE / "results" / "memory.csv", HERE / "README.md"
@@ -81,6 +83,11 @@ def kspace(side: int, file: Path) -> Path:
     return file
 
 
+def precision(name: str) -> str:
+    """The precision that `pnp run` takes for a pipeline."""
+    return chosen("auto", read_spec(name), torch.device("cpu"))
+
+
 def measured(name: str, side: int, *words: str) -> tuple[float, float]:
     """Peak bytes of `pnp run` for a result of side x side, and the seconds of the run."""
     scale, changes = PIPELINES[name]
@@ -92,6 +99,7 @@ def measured(name: str, side: int, *words: str) -> tuple[float, float]:
             photograph(side // scale).save(file)
             words = (*words, "--boundary", "unknown")
         command = [sys.executable, "-m", "pnp", "run", name, str(file), "-o", folder, *words]
+        command += ["--dtype", precision(name)]
         takes = {g.name for g in pnp.load(name).spec.given if g.default is None}
         if "s" in {g.name for g in pnp.load(name).spec.given}:
             command += ["-s", str(scale)]
@@ -118,7 +126,8 @@ def rows_of(name: str, base: float) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     pipeline = build(read_spec(name, dict(changes)))
     border: Assumption = "periodic" if takes_kspace(pipeline.spec) else "unknown"
-    cost = cost_of(pipeline, *SIDES[:1] * 2, scale, border)
+    dtype = precision(name)
+    cost = cost_of(pipeline, *SIDES[:1] * 2, scale, border, dtype)
     for side in SIDES:
         said = replace(cost, height=side, width=side, base=base)
         peak, seconds = measured(name, side)
@@ -128,6 +137,7 @@ def rows_of(name: str, base: float) -> list[dict[str, object]]:
                 "scale": scale,
                 "side": side,
                 "changes": " ".join(f"{key}={value}" for key, value in changes.items()),
+                "dtype": dtype,
                 "said_mb": round(said.peak() / 1e6),
                 "measured_mb": round(peak / 1e6),
                 "base_mb": round(said.base / 1e6),
@@ -149,18 +159,18 @@ def write_table() -> None:
         rows = list(csv.DictReader(file))
     first = rows[0]
     lines = [
-        f"RGB float32, --boundary unknown, {first['threads']} thread on {first['cpu']}, "
+        f"RGB, --boundary unknown, {first['threads']} thread on {first['cpu']}, "
         f"torch {first['torch']}, {first['date']}; {first['base_mb']} MB of each peak are Python, "
         "PyTorch and other libraries.",
         "",
-        "| pipeline | scale | MB per megapixel of the result "
+        "| pipeline | scale | networks in | MB per megapixel of the result "
         + "".join(f"| {side} x {side}: said, measured MB " for side in SIDES)
         + "|",
-        "|---|---:|---:|" + "---:|" * len(SIDES),
+        "|---|---:|---|---:|" + "---:|" * len(SIDES),
     ]
     for name in dict.fromkeys(row["pipeline"] for row in rows):
         own = [row for row in rows if row["pipeline"] == name]
-        cells = [name, own[0]["scale"], own[0]["mb_per_mpx"]]
+        cells = [name, own[0]["scale"], own[0]["dtype"], own[0]["mb_per_mpx"]]
         cells += [f"{row['said_mb']}, {row['measured_mb']}" for row in own]
         lines.append(f"| {' | '.join(cells)} |")
     begin, end = (
