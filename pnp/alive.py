@@ -7,12 +7,17 @@ from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+_aten = torch.ops.aten
+_POINTWISE = (_aten.add, _aten.sub, _aten.mul, _aten.div)
+
 
 class Alive(TorchDispatchMode):
-    """Adds up the tensors that are alive after every operation.
+    """Adds up the tensors that are alive after every operation, except parameters and their copies
+    in another precision, which do not grow with the image.
 
     Storages are kept by address, as weak references, which disappear with the storage.
     """
@@ -23,6 +28,8 @@ class Alive(TorchDispatchMode):
         """The largest sum outside of networks."""
         self.within: list[float] = []
         """Inside of a network: the sum at its start and the largest one since."""
+        self.weights: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
+        """Those of parameters."""
         self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
 
     def now(self) -> float:
@@ -41,13 +48,24 @@ class Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        weights = [t for t in args if isinstance(t, Parameter)]
+        if weights and func is _aten._to_copy.default:
+            weights.append(out)
+        for tensor in weights:
+            storage = tensor.untyped_storage()
+            self.weights[storage.data_ptr()] = storage
         for tensor in tree_leaves((args, out)):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
-                self.storages[storage.data_ptr()] = storage
+                if self.weights.get(storage.data_ptr()) is not storage:
+                    self.storages[storage.data_ptr()] = storage
         total = self.now()
-        if func is torch.ops.aten._fft_c2r.default:  # makes two copies of its input
+        if func is _aten._fft_c2r.default:  # makes two copies of its input
             total += 2 * args[0].numel() * args[0].element_size()
+        if func.overloadpacket in _POINTWISE and isinstance(out, Tensor):
+            # casts the operands of another precision, bf16 beside float32, as a whole
+            casts = [t for t in args if isinstance(t, Tensor) and t.dim() and t.dtype != out.dtype]
+            total += len(casts) * out.nbytes
         if self.within:
             self.within[1] = max(self.within[1], total)
         else:

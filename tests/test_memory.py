@@ -108,6 +108,17 @@ def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
     assert abs(said.peak(side, side) / held - 1) < 0.1
 
 
+def test_a_sum_of_two_precisions_needs_a_copy():
+    """As the CPU adds them: the operand in bf16 is cast as a whole."""
+    a, b = torch.zeros(1000), torch.zeros(1000, dtype=torch.bfloat16)
+    peaks = []
+    for other in (a.clone(), b):
+        with Alive() as alive:
+            a + other
+        peaks.append(alive.peak)
+    assert peaks == [12000, 14000]
+
+
 def test_what_show_says_is_within_a_fifth_of_what_runs_take():
     """The rows of benchmarks/memory.py: every pipeline that runs as installed, in two sizes."""
     with (ROOT / "benchmarks" / "results" / "memory.csv").open(newline="") as file:
