@@ -29,7 +29,9 @@ _SUBPIXEL = 50  # the best shift is searched in steps of 1 / 50 pixel
 def psnr(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
     """Peak signal-to-noise ratio in dB, infinite for equal images."""
     _check(x, ref, border)
-    return _psnr(_levels(x, rounded), _levels(ref, rounded), border)
+    colours = zip(x.split(1, dim=1), ref.split(1, dim=1), strict=True)  # each in float64: less memory
+    errors = [_error(_levels(a, rounded), _levels(b, rounded), border) for a, b in colours]
+    return _decibels(torch.stack(errors).mean(0))
 
 
 def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
@@ -43,7 +45,7 @@ def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Ten
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x.device) / 255
     weights = weights[:, None, None]
     luma = [(weights * _levels(image, rounded)).sum(1, keepdim=True) for image in (x, ref)]
-    return _psnr(luma[0], luma[1], border)
+    return _decibels(_error(luma[0], luma[1], border))
 
 
 def psnr_registered(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
@@ -76,7 +78,13 @@ def psnr_lr(x: Tensor, k: Tensor, y: Tensor, border: int = 0, rounded: bool = Tr
             f"psnr_lr: x should be s times as large as y, "
             f"but they are {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    return psnr(Blur(k.to(x), x.shape[-2:], s)(x), y, border, rounded)
+    return psnr(degraded(x, k, s), y, border, rounded)
+
+
+def degraded(x: Tensor, k: Tensor, s: int) -> Tensor:
+    """(x * k)|s, periodic; one colour after another, which needs a third of the memory."""
+    A = Blur(k.to(x), x.shape[-2:], s)
+    return torch.cat([A(colour) for colour in x.split(1, dim=1)], 1)
 
 
 def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
@@ -198,8 +206,12 @@ def _inside(image: Tensor, border: int) -> Tensor:
     return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
 
 
-def _psnr(x: Tensor, ref: Tensor, border: int) -> Tensor:
-    return 10 * torch.log10(255**2 / (_inside(x - ref, border) ** 2).mean((1, 2, 3)))
+def _error(x: Tensor, ref: Tensor, border: int) -> Tensor:
+    return _inside(x - ref, border).square().mean((1, 2, 3))
+
+
+def _decibels(error: Tensor) -> Tensor:
+    return 10 * torch.log10(255**2 / error)
 
 
 def _kernel_pair(k: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from torch import Tensor
 from pnp.checkpoints import load_weights
 from pnp.interfaces import Module
 from pnp.kernels import second_moments
-from pnp.operators import Blur
+from pnp.metrics import degraded
 from pnp.power_spectrum import LEAST, SCALES
 from pnp.registry import estimator, initializer
 
@@ -158,9 +158,10 @@ def whiteness(r: Tensor) -> float:
 
     0 for an ideal white image; about 1 / sqrt(H W) for white noise; 1 for a constant slope.
     """
-    r = r - r.mean((-2, -1), keepdim=True)
-    F = torch.fft.rfft2(r.double())
-    power = (F.real.square() + F.imag.square()).mean((0, 1))
+    power = torch.zeros((), dtype=torch.float64)
+    for colour in r.unbind(1):  # one after another: less memory
+        F = torch.fft.rfft2((colour - colour.mean((-2, -1), keepdim=True)).double())
+        power = power + F.real.square().add_(F.imag.square()).mean(0)
     a = torch.fft.irfft2(power, s=r.shape[-2:])
     lags = [(i, j) for i in range(-2, 3) for j in range(3) if j > 0 or i > 0]
     near = torch.stack([a[i, j] for i, j in lags])
@@ -192,7 +193,7 @@ def _valid_residual(y: Tensor, x: Tensor, k: Tensor, s: int) -> Tensor | None:
     than 8 x 8 are left."""
     if max(k.shape[-2:]) > min(x.shape[-2:]):
         return None
-    r = y - Blur(k, x.shape[-2:], s)(x)
+    r = y - degraded(x, k, s)
     rows, columns = (-(-side // (2 * s)) for side in k.shape[-2:])
     r = r[..., rows : r.shape[-2] - rows, columns : r.shape[-1] - columns]
     return r if min(r.shape[-2:]) >= 8 else None
