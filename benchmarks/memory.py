@@ -1,4 +1,4 @@
-"""Memory of the pipelines that run as installed, by the size of the result: said and measured.
+"""Memory of the pipelines by the size of the result: said and measured.
 
     python benchmarks/memory.py [NAME ...]   measure; write results/memory.csv and the table
     python benchmarks/memory.py --table      only write the table from the CSV
@@ -7,7 +7,8 @@
 the largest resident size of this process (`ru_maxrss`), with Python and all libraries.  What
 `pnp show` says is computed by `pnp.cost`.  Networks compute in the precision that `pnp run` takes
 by default on this processor.  Loops are cut to two iterations where the pipeline
-allows it, because further ones need no more memory.
+allows it, because further ones need no more memory.  Networks without weights of their own get
+random ones, which need the same memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -31,6 +33,7 @@ from skimage import data
 
 import pnp
 from pnp.boundaries import Assumption
+from pnp.commands.catalogue import without_weights
 from pnp.cost import cost_of
 from pnp.kspace import takes_kspace
 from pnp.language.reader import read_spec
@@ -43,6 +46,7 @@ TABLE, README = HERE / "results" / "memory.csv", HERE / "README.md"
 SIDES = (512, 1024)
 SHORT = {"repeat": 2}
 STAGES = {"stages.0.repeat": 2}
+UNFOLDED = {**SHORT, "modules.H.n": 2}
 PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
     "bicubic": (2, {}),
     "denoise": (1, {}),
@@ -63,6 +67,27 @@ PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
     "blind-usrnet": (1, STAGES),
     "spectral-usrnet": (2, {}),
     "ikrnet-small": (2, {}),
+    "bisrnet": (4, UNFOLDED),
+    "dpsr": (4, SHORT),
+    "fkp-dpir": (4, SHORT),
+    "ikc": (4, UNFOLDED),
+    "usrnet": (4, UNFOLDED),
+    "usrnet-tiny": (4, UNFOLDED),
+    "usrnet-tv-start": (4, UNFOLDED),
+    "ikrnet": (4, UNFOLDED),
+    "ikrnet-8": (4, UNFOLDED),
+    "ikrnet-authors": (
+        4,
+        {**STAGES, "stages.1.repeat": 2, "modules.H0.n": 2, "modules.H.n": 2},
+    ),
+    "ikrnet-fixed-kernel": (4, UNFOLDED),
+    "ikrnet-known-noise": (4, UNFOLDED),
+    "ikrnet-max-noise": (4, UNFOLDED),
+    "ikrnet-scunet": (4, {"repeat": 4, "modules.H.n": 4}),
+    "ikrnet-support": (4, UNFOLDED),
+    "ikrnet-zero-noise": (4, UNFOLDED),
+    "denoise-ikrnet": (4, UNFOLDED),
+    "ikrnet-denoise": (4, UNFOLDED),
 }
 """Scale, and the cut loops."""
 
@@ -88,20 +113,40 @@ def precision(name: str) -> str:
     return chosen("auto", read_spec(name), torch.device("cpu"))
 
 
+RESTORE = """
+import json, sys, pnp
+settings = json.loads(sys.argv[1])
+pnp.restore(settings.pop("image"), settings.pop("name"), random_weights=True, **settings)
+"""
+"""What `pnp run` does, for networks that have no weights."""
+
+
 def measured(name: str, side: int, *words: str) -> tuple[float, float]:
     """Peak bytes of `pnp run` for a result of side x side, and the seconds of the run."""
-    scale, changes = PIPELINES[name]
+    (scale, changes), spec = PIPELINES[name], read_spec(name)
+    takes = {g.name for g in spec.given if g.default is None}
     with tempfile.TemporaryDirectory() as folder:
         file, mask = Path(folder, "y.png"), Path(folder, "mask.png")
-        if takes_kspace(read_spec(name)):
+        if takes_kspace(spec):
             file = kspace(side, Path(folder, "y.npz"))
         else:
             photograph(side // scale).save(file)
             words = (*words, "--boundary", "unknown")
+        if without_weights(spec):
+            settings = {
+                "image": str(file),
+                "name": name,
+                "scale": scale,
+                "kernel": "gaussian:1.6" if "k" in takes else None,
+                "sigma": 0.02 if "sigma" in takes else None,
+                "dtype": precision(name),
+                "assignments": [f"{key}={value}" for key, value in changes.items()],
+            }
+            peak = run([sys.executable, "-c", RESTORE, json.dumps(settings)], name)
+            return peak, math.nan
         command = [sys.executable, "-m", "pnp", "run", name, str(file), "-o", folder, *words]
         command += ["--dtype", precision(name)]
-        takes = {g.name for g in pnp.load(name).spec.given if g.default is None}
-        if "s" in {g.name for g in pnp.load(name).spec.given}:
+        if "s" in {g.name for g in spec.given}:
             command += ["-s", str(scale)]
         if "k" in takes:
             command += ["-k", "gaussian:1.6"]
@@ -111,20 +156,26 @@ def measured(name: str, side: int, *words: str) -> tuple[float, float]:
             command += ["--mask", str(mask)]
         for change in changes.items():
             command += ["--set", "=".join(map(str, change))]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        errors = process.stderr.read().decode() if process.stderr else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            sys.exit(f"{name}: {errors}")
+        peak = run(command, name)
         record = json.loads(Path(folder, f"{file.stem}_x{scale}.json").read_text())
-    return 1024.0 * usage.ru_maxrss, record["seconds"]["run"]
+    return peak, record["seconds"]["run"]
+
+
+def run(command: list[str], name: str) -> float:
+    """The peak of a command in bytes."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    errors = process.stderr.read().decode() if process.stderr else ""
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{name}: {errors}")
+    return 1024.0 * usage.ru_maxrss
 
 
 def rows_of(name: str, base: float) -> list[dict[str, object]]:
     """A row for each size; `base` is what a process holds after its first small run."""
     scale, changes = PIPELINES[name]
     rows: list[dict[str, object]] = []
-    pipeline = build(read_spec(name, dict(changes)))
+    pipeline = build(read_spec(name, dict(changes)), random_weights=True)
     border: Assumption = "periodic" if takes_kspace(pipeline.spec) else "unknown"
     dtype = precision(name)
     cost = cost_of(pipeline, *SIDES[:1] * 2, scale, border, dtype)
@@ -142,7 +193,7 @@ def rows_of(name: str, base: float) -> list[dict[str, object]]:
                 "measured_mb": round(peak / 1e6),
                 "base_mb": round(said.base / 1e6),
                 "mb_per_mpx": round(said.per_megapixel() / 1e6),
-                "seconds": "" if changes else f"{seconds:.1f}",
+                "seconds": "" if changes or math.isnan(seconds) else f"{seconds:.1f}",
                 "threads": torch.get_num_threads(),
                 "cpu": processor(),
                 "torch": torch.__version__,
