@@ -62,9 +62,8 @@ class Verdict:
     known."""
 
     def __str__(self) -> str:
-        if self.reasons:
-            return f"doubtful, because {' and '.join(self.reasons)}"
-        return "reliable" if self.blurred else "reliable; no blur found"
+        doubt = f"doubtful, because {' and '.join(self.reasons)}"
+        return (doubt if self.reasons else "reliable") + ("" if self.blurred else "; no blur found")
 
     def plain(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
