@@ -29,7 +29,7 @@ _SUBPIXEL = 50  # the best shift is searched in steps of 1 / 50 pixel
 def psnr(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:
     """Peak signal-to-noise ratio in dB, infinite for equal images."""
     _check(x, ref, border)
-    colours = zip(x.split(1, dim=1), ref.split(1, dim=1), strict=True)  # each in float64: less memory
+    colours = zip(x.split(1, dim=1), ref.split(1, dim=1), strict=True)  # in float64: one by one
     errors = [_error(_levels(a, rounded), _levels(b, rounded), border) for a, b in colours]
     return _decibels(torch.stack(errors).mean(0))
 

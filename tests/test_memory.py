@@ -15,7 +15,7 @@ from pnp.alive import Alive
 from pnp.cli import main
 from pnp.errors import PnpError
 from pnp.inference import run_image
-from pnp.language.reader import PIPELINES, read_spec
+from pnp.language.reader import PIPELINES
 from pnp.memory import Limit, Line, NetworkMemory, example_inputs, memory_of, read_memory
 from pnp.tiles import spans
 
