@@ -73,7 +73,7 @@ PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
     "ikc": (4, UNFOLDED),
     "usrnet": (4, UNFOLDED),
     "usrnet-tiny": (4, UNFOLDED),
-    "usrnet-tv-start": (4, UNFOLDED),
+    "usrnet-tv-start": (4, {"repeat": 3, "modules.H.n": 3}),
     "ikrnet": (4, UNFOLDED),
     "ikrnet-8": (4, UNFOLDED),
     "ikrnet-authors": (
