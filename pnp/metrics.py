@@ -78,13 +78,7 @@ def psnr_lr(x: Tensor, k: Tensor, y: Tensor, border: int = 0, rounded: bool = Tr
             f"psnr_lr: x should be s times as large as y, "
             f"but they are {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    return psnr(degraded(x, k, s), y, border, rounded)
-
-
-def degraded(x: Tensor, k: Tensor, s: int) -> Tensor:
-    """(x * k)|s, periodic; one colour after another, which needs a third of the memory."""
-    A = Blur(k.to(x), x.shape[-2:], s)
-    return torch.cat([A(colour) for colour in x.split(1, dim=1)], 1)
+    return psnr(Blur(k.to(x), x.shape[-2:], s)(x), y, border, rounded)
 
 
 def ssim(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Tensor:

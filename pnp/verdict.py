@@ -24,7 +24,7 @@ from torch import Tensor
 from pnp.checkpoints import load_weights
 from pnp.interfaces import Module
 from pnp.kernels import second_moments
-from pnp.metrics import degraded
+from pnp.operators import Blur
 from pnp.power_spectrum import LEAST, SCALES
 from pnp.registry import estimator, initializer
 
@@ -195,7 +195,7 @@ def _valid_residual(y: Tensor, x: Tensor, k: Tensor, s: int) -> Tensor | None:
     than 8 x 8 are left."""
     if max(k.shape[-2:]) > min(x.shape[-2:]):
         return None
-    r = y - degraded(x, k, s)
+    r = y - Blur(k, x.shape[-2:], s)(x)
     rows, columns = (-(-side // (2 * s)) for side in k.shape[-2:])
     r = r[..., rows : r.shape[-2] - rows, columns : r.shape[-1] - columns]
     return r if min(r.shape[-2:]) >= 8 else None
