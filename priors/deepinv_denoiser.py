@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from pnp.checks import check_channels, check_form
@@ -90,11 +91,17 @@ class DeepinvDenoiser(Prior):
         parameter = next(self.denoiser.parameters(), None)
         z = x if parameter is None else x.to(parameter.dtype)
         levels = as_level(level, z).expand(len(z), 1, 1, 1).flatten()
-        if hasattr(self.denoiser, "restart"):  # TVDenoiser ... start from their last result
-            state = self.run_state()
-            self.denoiser.restart = not state
-            state["started"] = True
-        result: Tensor = self.denoiser(z, levels)
+        levels = levels.clamp_min(torch.finfo(z.dtype).tiny)  # TVDenoiser divides by its threshold
+        if not hasattr(self.denoiser, "restart"):
+            result: Tensor = self.denoiser(z, levels)
+            return result.to(x.dtype)
+        state = self.run_state()  # TVDenoiser ... keep their last result, here until the run ends
+        vars(self.denoiser).update(state, restart=not state)
+        result = self.denoiser(z, levels)
+        for name, value in list(vars(self.denoiser).items()):
+            if isinstance(value, Tensor):
+                state[name] = value
+                setattr(self.denoiser, name, None)
         return result.to(x.dtype)
 
 
