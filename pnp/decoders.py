@@ -9,6 +9,7 @@ thumbnail.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ _RAW_SUFFIXES = (
 _ORIENTATION, _PROFILE = 0x0112, 0x8773  # numbers of EXIF and TIFF tags
 _DNG_VERSION, _MOSAIC, _LINEAR_RAW = 50706, 32803, 34892
 _SEARCHED = 4  # pages of a TIFF that are searched for the values of a sensor
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PPM = re.compile(rb"(P[36])" + 3 * (_GAP + rb"(\d{1,9})") + rb"\s")
 _size_check = threading.Lock()
 
 
@@ -66,6 +69,8 @@ def decode(path: Path) -> Decoded:
             return _decode_npy(path)
         if deep_png.is_deep(head):
             return _decode_deep_png(path)
+        if head[:2] in (b"P3", b"P6") and (deep := _decode_deep_ppm(path)) is not None:
+            return deep
         if head.startswith(_TIFF) and (deep := _decode_deep_tiff(path)) is not None:
             return deep
         return _decode_with_pillow(path)
@@ -172,10 +177,30 @@ def _decode_deep_png(path: Path) -> Decoded:
     return Decoded(pixels, profile, orientation, metadata=metadata)
 
 
+def _decode_deep_ppm(path: Path) -> Decoded | None:
+    """The pixels of a PPM of more than 8 bits; None for 8 bits, which Pillow reads."""
+    data = path.read_bytes()
+    header = _PPM.match(data)
+    if header is None or not 255 < (top := int(header[4])) < 65536:
+        return None
+    width, height = int(header[2]), int(header[3])
+    check_pixels(path, width, height)
+    count, start = 3 * width * height, header.end()
+    if header[1] == b"P6":
+        pixels = np.frombuffer(data, ">u2", count, start)
+    else:
+        pixels = np.array(data[start:].split()[:count], dtype=np.int64)
+    if pixels.max() > top:
+        raise PnpError(f"{path}: a value of the PPM is above its largest, {top}")
+    scaled = np.round(pixels * (65535 / top)).astype(np.uint16)
+    return Decoded(scaled.reshape(height, width, 3))
+
+
 def _decode_deep_tiff(path: Path) -> Decoded | None:
     """The first page of a TIFF of more than 8 bits; None for 8 bits, which Pillow reads.
 
-    Pillow before version 13 does not read grey with associated alpha, which is read here.
+    8 bits are read here where Pillow does not: grey with associated alpha (before version 13), and
+    colours without a sign that they are RGB.
     """
     import tifffile
 
@@ -183,9 +208,17 @@ def _decode_deep_tiff(path: Path) -> Decoded | None:
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages.first
         _refuse_mosaic(path, file, page)
+        if page.samplesperpixel > 4:
+            raise PnpError(
+                f"{path}: this TIFF has {page.samplesperpixel} channels; "
+                "save it as RGB or grey, with or without transparency"
+            )
         associated = tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples[:1]
         grey = page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
-        if page.dtype is None or (page.dtype.itemsize == 1 and not (grey and associated)):
+        samples = page.samplesperpixel
+        if page.dtype is None or (
+            page.dtype.itemsize == 1 and not (grey and (associated or samples > 2))
+        ):
             return None
         check_pixels(path, page.imagewidth, page.imagelength)
         kind, bits = tifffile.PHOTOMETRIC(page.photometric).name, page.bitspersample

@@ -33,6 +33,7 @@ from bad_files import (
 from bad_headers import HEADERS
 from bad_inputs import Area, Content, Kind, note, ok
 
+FIVE = np.dstack([PIXELS, PIXELS[..., :2]])
 CUT = "the image cannot be read; is it damaged or cut off?"
 UNKNOWN = "this is not an image of a known format (PNG, TIFF, JPEG"
 HUGE = "but the limit is 100 megapixels"
@@ -158,6 +159,19 @@ IMAGES = (
         "a.tif",
     ),
     image("channels first", "channels last", npy(np.zeros((3, 24, 24))), "a.npy"),
+    image("a TIFF of five channels", "this TIFF has 5 channels", tiff(FIVE), "a.tif"),
+    image(
+        "a PPM of 16 bits, cut off",
+        CUT,
+        b"P6 24 24 65535\n" + bytes(99),
+        "a.ppm",
+    ),
+    image(
+        "a PPM with a value above its largest",
+        "a value of the PPM is above its largest, 1000",
+        b"P3 1 1 1000 7 1001 8\n",
+        "a.ppm",
+    ),
     image("five channels", "C at most 4", npy(np.zeros((24, 24, 5))), "a.npy"),
     image("one dimension", "an image is (H, W) or (H, W, C)", npy(np.zeros(24)), "a.npy"),
     image("a batch", "an image is (H, W) or (H, W, C)", npy(np.zeros((2, 24, 24, 3))), "a.npy"),

@@ -139,6 +139,20 @@ def test_a_colour_key_is_written_back_as_alpha(tmp_path, name):
     assert torch.equal(again.alpha, image.alpha) and torch.equal(again.pixels, image.pixels)
 
 
+# ---------------------------------------------------------------- PPM
+
+
+@pytest.mark.parametrize("top", [255, 1023, 65535])
+@pytest.mark.parametrize("kind", ["P3", "P6"])
+def test_a_PPM_keeps_its_bits(tmp_path, kind, top):
+    stored = np.random.default_rng(0).integers(0, top + 1, (5, 7, 3))
+    text = " ".join(map(str, stored.ravel())).encode()
+    body = stored.astype(">u2" if top > 255 else "u1").tobytes() if kind == "P6" else text
+    (tmp_path / "a.ppm").write_bytes(f"{kind}\n# a comment\n7 5\n{top}\n".encode() + body)
+    pixels = np.moveaxis(read_image(tmp_path / "a.ppm").pixels[0].numpy(), 0, -1)
+    assert np.abs(pixels - stored / top).max() <= 0.51 / (255 if top == 255 else 65535)
+
+
 # ---------------------------------------------------------------- TIFF
 
 
@@ -165,6 +179,15 @@ def test_premultiplied_colours_are_read_as_straight_ones(tmp_path, channels, dty
     error = (straight.pixels - divided.pixels).abs() * straight.alpha
     rounding = {"uint8": 1.6 / 255, "uint16": 1.6 / 65535, "float32": 1e-6, "float16": 2e-3}
     assert float(error.max()) <= rounding[dtype]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_8_bits_that_are_not_called_RGB_are_read(tmp_path, channels):
+    stored = np.random.default_rng(0).integers(0, 256, (12, 9, channels), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", planarconfig="contig")
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_allclose(np.moveaxis(image.pixels[0].numpy(), 0, -1), stored[..., :3] / 255)
+    assert (image.alpha is None) == (channels == 3)
 
 
 def test_a_TIFF_that_begins_with_a_thumbnail_is_refused(tmp_path):
