@@ -67,3 +67,9 @@ class NetworkPrior(Prior):
         if any(padding):
             image = F.pad(image, padding, mode="replicate")
         return self.body(image)[..., :height, :width].to(x.dtype)
+
+
+def in_autocast(x: Tensor) -> Tensor:
+    """x in the precision of autocast, if it is on; else x."""
+    on = torch.is_autocast_enabled(x.device.type)
+    return x.to(torch.get_autocast_dtype(x.device.type)) if on else x

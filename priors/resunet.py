@@ -16,7 +16,7 @@ from pnp.interfaces import Image, Level
 from pnp.options import Count
 from pnp.registry import prior
 
-from .network import NetworkPrior
+from .network import NetworkPrior, in_autocast
 
 FourScales = tuple[Count, Count, Count, Count]
 """Features of the four scales, finest first."""
@@ -33,7 +33,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, of x's shape."""
-        return x + self.res(x)
+        return self.res(x).add_(x)  # type: ignore[no-any-return]
 
 
 class UNet(NetworkPrior):
@@ -79,11 +79,11 @@ class UNet(NetworkPrior):
         """(B, inputs, H, W) -> (B, channels, H, W); H and W are multiples of 8.
 
         The first and the last layer compute without autocast, because it would round the image
-        itself.
+        itself.  All layers between them do so in one precision, which saves conversions.
         """
         with torch.autocast(x.device.type, enabled=False):
             x1 = self.m_head(x)  # (B, nc[0], H, W)
-        x2 = self.m_down1(x1)  # (B, nc[1], H/2, W/2)
+        x2 = self.m_down1(in_autocast(x1))  # (B, nc[1], H/2, W/2)
         x3 = self.m_down2(x2)  # (B, nc[2], H/4, W/4)
         x4 = self.m_down3(x3)  # (B, nc[3], H/8, W/8)
         x = self.m_body(x4)
@@ -91,7 +91,7 @@ class UNet(NetworkPrior):
         x = self.m_up2(x + x3)
         x = self.m_up1(x + x2)
         with torch.autocast(x.device.type, enabled=False):
-            return self.m_tail(x + x1)
+            return self.m_tail(x.to(x1.dtype) + x1)
 
 
 def conv3(inputs: int, outputs: int, bias: bool = False) -> nn.Conv2d:
