@@ -363,6 +363,18 @@ def test_degrade_writes_a_pair_its_kernel_and_a_record(run, protocol):
     assert np.load("lr/photo_x2_kernel.npy").sum() == pytest.approx(1, abs=1e-6)
 
 
+def test_degrade_takes_folders_and_their_subfolders_but_not_its_own_results(run):
+    Path("photos/more").mkdir(parents=True)
+    for name in ("photos/a.png", "photos/more/b.png"):
+        Path(name).write_bytes(Path("photo.png").read_bytes())
+    for _ in range(2):
+        assert run("degrade", "photos", "photo.png", "-o", "photos/lr", "-s", 2)[0] == 0
+        assert len(files("photos/lr")) == 18
+    Path("empty").mkdir()
+    status, _, err = run("degrade", "empty", "-o", "lr")
+    assert status == 1 and "empty: there are no images in this folder" in err
+
+
 def test_degrade_repeats_its_noise_by_seed(run):
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
         run("degrade", "photo.png", "-o", out, "-s", 2, "--sigma", "2%", "--seed", seed)

@@ -164,7 +164,7 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
 def add_degrade(degrade: argparse.ArgumentParser) -> None:
     """The options of `pnp degrade`."""
     add = degrade.add_argument
-    add("images", metavar="IMAGE", nargs="+", help="the ground truth x")
+    add("images", metavar="IMAGE", nargs="+", help="the ground truth x: images, or folders of them")
     add(
         "-o",
         "--out",

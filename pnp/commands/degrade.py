@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 import pnp
+from pnp.commands.inputs import find_images
 from pnp.errors import PnpError, fitted, printable
 from pnp.files import check_results, make_folder, result_names, together, write_json
 from pnp.images import read_image, write_image
@@ -23,18 +24,20 @@ def degrade_files(args: argparse.Namespace) -> int:
     """Simulate the observation of each image; the exit status is 1 if one of them failed."""
     sigma = read_noise(args.sigma, "--sigma")
     make_kernel(args.kernel, "--kernel")  # so that a wrong one is said before an image is read
+    images: list[str] = []
+    for word in args.images:
+        found = find_images([word], Path(args.out))[0] if Path(word).is_dir() else []
+        images += [image.path for image in found] or [word]
     targets = {
         path: _paths(args.out, f"{name}_x{args.scale}")
-        for path, name in result_names(args.images).items()
+        for path, name in result_names(images).items()
     }
-    given = [(path, "ground truth") for path in args.images]
+    given = [(path, "ground truth") for path in images]
     kernel = (file_of_kernel(args.kernel), "kernel")
     check_results({path: t.values() for path, t in targets.items()}, [*given, kernel])
     make_folder(args.out)
     failed = 0
-    for path in tqdm(
-        args.images, unit="image", disable=not sys.stderr.isatty() or len(args.images) == 1
-    ):
+    for path in tqdm(images, unit="image", disable=not sys.stderr.isatty() or len(images) == 1):
         try:
             tqdm.write(printable(degrade_file(path, targets[path], sigma, args)))
         except PnpError as e:
