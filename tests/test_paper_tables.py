@@ -1,6 +1,8 @@
 """The comparisons that come with pnp: Tables 1 to 9 of the paper, for any base."""
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import pnp
 from pnp.comparing.page import section
@@ -21,6 +23,10 @@ def test_there_is_a_comparison_for_each_table_of_the_paper():
 def test_every_table_can_be_read_over_every_base(name, base):
     overrides = {"base": base} if base else {}
     comparison = read_comparison(name, overrides=overrides)
+    if base == "blind-dpir" and name in ("table-8", "table-9"):
+        with pytest.raises(PnpError, match=r"ikrnet.yaml cannot be a second base"):
+            [method.specs() for method in comparison.methods.values()]
+        return
     for method in comparison.methods.values():
         method.specs()
         if base == "ikrnet":  # the variants of the paper, not stand-ins
@@ -57,6 +63,16 @@ def test_a_base_of_ones_own_and_changes_of_it(tmp_path):
     assert method.spec().modules["T"].options["iterations"] == 3
     with pytest.raises(PnpError, match="there is no pipeline called 'ikrnett'"):
         read_comparison("table-8", overrides={"base": "ikrnett"})
+
+
+@pytest.mark.parametrize("name", ["table-1", "table-6", "table-7", "table-9"])
+def test_weights_of_ones_own_for_the_base(name, tmp_path):
+    save_file({"P.m_head.weight": torch.zeros(1)}, tmp_path / "mine.safetensors")
+    weights = f"weights={tmp_path / 'mine.safetensors'}"
+    for assignments, expected in (([], False), ([weights], True)):
+        comparison = read_comparison(name, assignments, overrides={"base": "ikrnet"})
+        methods = [m for m in comparison.methods.values() if m.shown.startswith("ikrnet")]
+        assert methods and all(method.has_weights() == expected for method in methods)
 
 
 def test_denoise_or_ikr_runs(tmp_path):

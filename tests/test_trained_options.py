@@ -54,6 +54,18 @@ def weights_of(tmp_path, module: str = SMALL, name: str = "own.safetensors"):
     return path, made
 
 
+def test_weights_for_all_take_the_place_of_those_that_the_package_does_not_have(tmp_path):
+    path, _ = weights_of(tmp_path)
+    for own, expected in (("ikrnet/P", None), ("usrnet-mini", "usrnet-mini")):
+        module = f"{{prior: resunet, weights: {own}}}"
+        spec = read_spec(pipeline(tmp_path, module, f"weights: {path}"))
+        weights = spec.modules["S"].weights
+        assert (weights and weights.value) == expected
+        assert spec.modules["S"].options["nc"] == (
+            (2, 4, 4, 8) if expected is None else (16, 32, 64, 64)
+        )
+
+
 def test_every_file_of_the_package_says_how_it_was_trained():
     files = sorted(PRETRAINED.rglob("*.safetensors"))
     assert files

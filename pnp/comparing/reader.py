@@ -163,13 +163,9 @@ def _listed(value: Any) -> list[str]:
 
 
 def _first(methods: list[Method]) -> Method:
-    """Of a method and what `otherwise` names, the first that fits its base and has its weights; if
-    none has them, the first that fits.
-    """
-    if len(methods) == 1:
-        return methods[0]
-    fitting = [method for method in methods if _fits(method)] or methods[-1:]
-    return next((m for m in fitting if _fits(m) and m.has_weights()), fitting[0])
+    """Of a method and what `otherwise` names, the first that fits its base; if none does, the
+    method, whose error says why."""
+    return next(filter(_fits, methods), methods[0]) if len(methods) > 1 else methods[0]
 
 
 def _fits(method: Method) -> bool:

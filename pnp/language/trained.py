@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pnp.checkpoints import split_source
+from pnp.checkpoints import manifest, split_source
 from pnp.document import Node, from_python
 from pnp.errors import Origin, PnpError, Problem
 from pnp.language.spec import ModuleSpec
@@ -19,7 +19,11 @@ from pnp.trained_options import plain, trained_options
 
 def with_weights_found(document: Node) -> Node:
     """The document with weights in the folder of the file that names them by their whole path, and
-    with the options that weights bring."""
+    with the options that weights bring.
+
+    Where the document has weights for all modules, they take the place of a module's own that the
+    package names but does not have.
+    """
     document = _located(document)
     modules = document.value.get("modules")
     if modules is None or not modules.is_map:
@@ -28,6 +32,8 @@ def with_weights_found(document: Node) -> Node:
     entries = {}
     for symbol, module in modules.value.items():
         found = _located(module)
+        if for_all is not None and found.is_map and _is_missing(found.value.get("weights")):
+            found = Node({k: v for k, v in found.value.items() if k != "weights"}, found.origin)
         entries[symbol] = _completed(symbol, found, for_all) if found.is_map else found
     return Node({**document.value, "modules": Node(entries, modules.origin)}, document.origin)
 
@@ -41,6 +47,14 @@ def _located(holder: Node) -> Node:
         return holder
     located = Node(str(folder / weights.value), weights.origin)
     return Node({**holder.value, "weights": located}, holder.origin)
+
+
+def _is_missing(weights: Node | None) -> bool:
+    """True for a name of weights of which the package has the recipe, but no file."""
+    if weights is None or not isinstance(weights.value, str):
+        return False
+    entry = manifest().get(split_source(weights.value)[0])
+    return entry is not None and "sha256" not in entry
 
 
 def _completed(symbol: str, module: Node, for_all: Node | None) -> Node:
