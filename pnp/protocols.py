@@ -86,6 +86,11 @@ class Protocol:
         """What lies beyond the border of the HR image: "periodic", "reflect" or "symmetric"."""
         return "periodic" if self.blur.startswith("circular") else self.blur
 
+    def offset(self, s: int) -> float:
+        """How far the observation's pixels lie below and to the right of the upper-left pixels of
+        their s x s blocks, in pixels of the HR image."""
+        return (s - 1) / 2 if self.downsampling == "bicubic" else 0.0
+
     def multiple_at(self, s: int) -> int:
         """What the sides of the HR image are multiples of, at scale s."""
         return math.lcm(s, self.multiple)

@@ -94,6 +94,26 @@ def test_a_kernel_that_was_given_is_no_estimate(folder):
     assert {row["kernel_error"] for row in rows_of(folder)} == {""}
 
 
+@pytest.mark.parametrize("name", ["dan-setting1", "div2krk"])
+def test_results_lie_where_the_protocol_has_the_pixels_and_borders_are_unknown(name, tmp_path):
+    """Bicubic downsampling takes the middles of blocks.  A method that does not receive the kernel
+    cannot know this, so its result is moved there; one that does receives the shift with it."""
+    (tmp_path / "wide.yaml").write_text(
+        "about: Wide\ndata: {folder: scikit-image, first: 1, crop: 144}\nscales: [4]\nsigmas: [0]\n"
+        f"protocol: {name}\nkernels: {{groups: {{wide: ['gaussian:2.6']}}}}\n"
+        "methods:\n  bicubic: {pipeline: bicubic}\n  blind: {pipeline: blind-classical}\n"
+        "  told: {pipeline: hqs-tv, given: [k, sigma], set: {repeat: 20}}\n"
+    )
+    compared = pnp.compare(tmp_path / "wide.yaml", out=tmp_path / "out", device="cpu", keep=0)
+    rows = {row["method"]: row for row in compared.results.rows.values()}
+    for row in rows.values():
+        assert abs(float(row["psnr"]) - float(row["psnr_registered"])) < 0.1, row
+    blind = rows["blind"]
+    assert float(blind["kernel_error"]) < 1.1 * float(blind["kernel_error_registered"]) + 1e-7
+    assert float(blind["psnr_lr"]) > 40
+    assert float(rows["told"]["psnr"]) > float(rows["bicubic"]["psnr"]) + 0.2  # no ringing borders
+
+
 def test_psnr_in_the_csv_equals_a_direct_computation(folder):
     run(folder, only=["tv"])
     kernels = read_kernels(folder / "kernels.npy")

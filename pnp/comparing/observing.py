@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pnp.boundaries import Assumption
 from pnp.comparing.comparison import Case, Comparison
 from pnp.errors import PnpError
 from pnp.fingerprints import Fingerprint, fingerprint
@@ -28,6 +29,10 @@ class Observation:
     """The kernel of y = (x * k)|s + n, up to the rounding and the boundary of the protocol."""
     fingerprint: Fingerprint
     """Of the image before it is cropped."""
+    boundary: Assumption = "periodic"
+    """What a method may assume beyond the border."""
+    offset: float = 0.0
+    """How far y's pixels lie below and to the right of the upper-left pixels of their blocks."""
 
 
 class Observer:
@@ -67,7 +72,14 @@ class Observer:
         image, found = _image(case.image, self.comparison.data.crop)
         k = self.kernel(case.kernel, case.scale)
         y, truth = self.protocol.observe(image, k, case.scale, case.sigma)
-        return Observation(y, truth, self.protocol.effective_kernel(k, case.scale), found)
+        return Observation(
+            y,
+            truth,
+            self.protocol.effective_kernel(k, case.scale),
+            found,
+            "periodic" if self.protocol.boundary == "periodic" else "unknown",
+            self.protocol.offset(case.scale),
+        )
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pnp.comparing.comparison import Case
 from pnp.comparing.measuring import Outcome, measured
@@ -24,6 +26,7 @@ from pnp.inference import run_image
 from pnp.metrics import kernel_error, psnr
 from pnp.pipeline import build
 from pnp.precision import DTYPES
+from pnp.resampling import moved
 from pnp.result import State
 from pnp.verdict import judge
 
@@ -68,10 +71,12 @@ class _Pipeline:
         y = seen.y.to(self.device)
 
         def run(trace: Callable[[State], None] | None = None) -> dict[str, Any]:
-            observed = y if self.first is None else run_image(self.first, y, {"s": 1})["x"]
-            result = dict(run_image(self.pipeline, observed, given, trace))
+            observed, how = y, seen.boundary
+            if self.first is not None:
+                observed = run_image(self.first, y, {"s": 1}, boundary=how)["x"]
+            result = dict(run_image(self.pipeline, observed, given, trace, how))
             if self.then is not None:
-                result["x"] = run_image(self.then, result["x"], {"s": 1})["x"]
+                result["x"] = run_image(self.then, result["x"], {"s": 1}, boundary=how)["x"]
             return result
 
         result, seconds, peak = measured(run, self.device)
@@ -80,15 +85,25 @@ class _Pipeline:
             run(lambda state: _point(curve, state, seen, case.scale, set(given)))
         sigma = result.get("sigma") if "sigma" not in given else None
         k = None if "k" in given else result.get("k")
+        verdict = "" if k is None else _verdict(result, k, seen, case, given.get("sigma"))
+        x = result["x"]
+        if "k" not in given:  # the true one says where y's pixels lie; an estimate cannot know it
+            x = moved(x, (seen.offset, seen.offset))
+            k = k if k is None else _moved_back(k, seen.offset)
         return Outcome(
-            x=result["x"],
+            x=x,
             k=k,
             sigma=float(torch.as_tensor(sigma).float().mean()) if sigma is not None else None,
-            verdict="" if k is None else _verdict(result, k, seen, case, given.get("sigma")),
+            verdict=verdict,
             seconds=seconds,
             peak_mb=peak,
             curve=curve,
         )
+
+
+def _moved_back(k: Tensor, offset: float) -> Tensor:
+    """The kernel with which an image that was moved by the offset still explains y."""
+    return moved(F.pad(k, (math.ceil(offset),) * 4), (-offset, -offset))
 
 
 def _verdict(
@@ -116,13 +131,14 @@ def _point(
     x, k, sigma = (state.variables.get(name) for name in ("x", "k", "sigma"))
     point: dict[str, float] = {"iteration": len(curve)}
     if isinstance(x, Tensor) and x.shape[-2:] == seen.truth.shape[-2:]:
-        x = x.float().cpu()
+        x = x.float().cpu() if "k" in given else moved(x.float().cpu(), (seen.offset, seen.offset))
         same = x if x.shape[1] == seen.truth.shape[1] else x.mean(1, keepdim=True)
         point["psnr"] = float(
             psnr(same, seen.truth.expand_as(same), min(s * s, min(x.shape[-2:]) // 4))
         )
     if isinstance(k, Tensor) and "k" not in given:
-        point["kernel_error"] = float(kernel_error(k[:1].float().cpu(), seen.k))
+        k = _moved_back(k[:1].float().cpu(), seen.offset)
+        point["kernel_error"] = float(kernel_error(k, seen.k))
     if sigma is not None and "sigma" not in given:
         point["sigma"] = float(torch.as_tensor(sigma).float().mean())
     curve.append(point)
