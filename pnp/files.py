@@ -218,19 +218,24 @@ def make_folder(name: str | Path) -> Path:
 
 def result_names(paths: Iterable[str]) -> dict[str, str]:
     """The base name of each input's results; PnpError if two inputs have the same one."""
-    names: dict[str, str] = {}
-    inputs: dict[str, str] = {}
-    for path in paths:
-        name = Path(path).stem
-        other = inputs.setdefault(name.casefold(), path)
-        if path in names or other != path:
-            case = "" if names[other] == name else " on systems that ignore case"
+    listed = list(paths)
+    check_names([(path, Path(path).stem) for path in listed])
+    return {path: Path(path).stem for path in listed}
+
+
+def check_names(names: Iterable[tuple[str, str]]) -> None:
+    """PnpError if two inputs (path, base name of the results) have the same name, also if only on
+    systems that ignore case."""
+    seen: dict[str, tuple[str, str]] = {}
+    for path, name in names:
+        if (key := name.casefold()) in seen:
+            other, its_name = seen[key]
+            case = "" if its_name == name else " on systems that ignore case"
             raise PnpError(
                 f"the results of {other} and {path} would both be called {name}{case}; "
                 "run them separately, each with its own folder (--out)"
             )
-        names[path] = name
-    return names
+        seen[key] = path, name
 
 
 def check_results(

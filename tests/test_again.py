@@ -134,3 +134,12 @@ def test_what_cannot_be_repeated_is_said(run, words, expected):
     Path("other.json").write_text("{}")
     status, out, err = run(*words)
     assert (status, out) == (1, "") and expected in err
+
+
+def test_a_result_is_not_compared_with_itself(run):
+    for record, words in ((RECORD, ["-o", "restored"]), ("again/a_x2.json", [])):
+        before = Path(record).with_suffix(".png").read_bytes()
+        status, _, err = run("--again", record, *words)
+        assert status == 1 and "would replace the one that it is compared with" in err
+        assert Path(record).with_suffix(".png").read_bytes() == before
+        run("--again", RECORD)

@@ -136,6 +136,22 @@ def test_formats_and_the_picture_before_and_after(photos):
     assert pair[..., 4:9].max() == pair[..., 15:].max() == 191 / 255
 
 
+def test_two_images_never_have_the_same_results(photos, capsys):
+    """Two folders with images of one name; endings that are kept in names."""
+    for folder, names in {
+        "h1": ["IMG_1.png"],
+        "h2": ["img_1.png"],
+        "h3": ["a.png", "a.jpg", "a.jpg.png"],
+    }.items():
+        Path(folder).mkdir()
+        for name in names:
+            write_image(f"{folder}/{name}", torch.rand(3, 8, 8))
+    for words in (["h1", "h2"], ["h3"]):
+        assert main(["run", "bicubic", *words, "-s", "2", "-o", "out"]) == 1
+        assert "would both be called" in capsys.readouterr().err
+        assert not Path("out").exists()
+
+
 def test_files_of_other_kinds_in_a_folder_are_counted(photos, capsys):
     (photos / "broken.png").unlink()
     for name in ("one.gif", "two.GIF", "trip/raw.nef"):

@@ -371,8 +371,12 @@ def test_degrade_takes_folders_and_their_subfolders_but_not_its_own_results(run)
         assert run("degrade", "photos", "photo.png", "-o", "photos/lr", "-s", 2)[0] == 0
         assert len(files("photos/lr")) == 18
     Path("empty").mkdir()
-    status, _, err = run("degrade", "empty", "-o", "lr")
-    assert status == 1 and "empty: there are no images in this folder" in err
+    for words, message in {
+        ("empty", "-o", "lr"): "empty: there are no images in this folder",
+        ("photos", "-o", "./photos"): "--out photos: this is the folder of the images",
+    }.items():
+        status, _, err = run("degrade", *words)
+        assert status == 1 and message in err
 
 
 def test_degrade_repeats_its_noise_by_seed(run):

@@ -38,7 +38,13 @@ def repeat(args: argparse.Namespace) -> int:
         )
     record = read_record(args.again)
     _refuse(args.again, changed_files(record))
-    repeated = recorded_arguments(record, args.out or FOLDER)
+    out = Path(args.out or FOLDER)
+    if out.resolve() == Path(args.again).resolve().parent:
+        raise PnpError(
+            f"--again {args.again}: the result would replace the one that it is compared with; "
+            "choose another folder with --out"
+        )
+    repeated = recorded_arguments(record, str(out))
     repeated.debug = args.debug
     load_plugins(repeated)
     batch = Batch(repeated)

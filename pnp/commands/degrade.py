@@ -24,10 +24,7 @@ def degrade_files(args: argparse.Namespace) -> int:
     """Simulate the observation of each image; the exit status is 1 if one of them failed."""
     sigma = read_noise(args.sigma, "--sigma")
     make_kernel(args.kernel, "--kernel")  # so that a wrong one is said before an image is read
-    images: list[str] = []
-    for word in args.images:
-        found = find_images([word], Path(args.out))[0] if Path(word).is_dir() else []
-        images += [image.path for image in found] or [word]
+    images = [path for word in args.images for path in _images(word, Path(args.out))]
     targets = {
         path: _paths(args.out, f"{name}_x{args.scale}")
         for path, name in result_names(images).items()
@@ -47,6 +44,21 @@ def degrade_files(args: argparse.Namespace) -> int:
             tqdm.write(fitted(told), file=sys.stderr)
             failed += 1
     return 1 if failed else 0
+
+
+def _images(word: str, out: Path) -> list[str]:
+    """The image that a word of the command names, or the images in the folder that it names."""
+    if not Path(word).is_dir():
+        return [word]
+    if out.resolve() == Path(word).resolve():
+        raise PnpError(
+            f"--out {out}: this is the folder of the images, and the next run would take the "
+            "observations for images; choose another folder"
+        )
+    found, left_out = find_images([word], out)
+    if not found:
+        raise PnpError(f"{word}: in this folder are only results of earlier runs ({left_out[0]})")
+    return [image.path for image in found]
 
 
 def degrade_file(path: str, paths: dict[str, Path], sigma: float, args: argparse.Namespace) -> str:

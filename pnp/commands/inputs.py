@@ -19,7 +19,7 @@ from torch import Tensor
 
 import pnp
 from pnp.errors import PnpError
-from pnp.files import result_names
+from pnp.files import check_names, result_names
 from pnp.language.embedded import holds_pipeline, is_hub_folder
 from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
@@ -158,7 +158,7 @@ def names_of(images: Iterable[Found]) -> dict[str, str]:
     Images of a searched folder that differ only in their ending keep it in the name.
 
     Raises:
-        PnpError: Two images that the user named would have the same results.
+        PnpError: Two images would have the same results.
     """
     images = list(images)
     named = result_names(found.path for found in images if not found.searched)
@@ -167,6 +167,7 @@ def names_of(images: Iterable[Found]) -> dict[str, str]:
         if found.searched:
             path = Path(found.path)
             named[found.path] = path.stem if stems[path.stem.casefold()] == 1 else path.name
+    check_names(named.items())
     return named
 
 
