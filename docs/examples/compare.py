@@ -7,7 +7,7 @@ IKR-Net's paper asks in Table 7 whether an image should be denoised before the r
 # %%
 # ## The comparison
 #
-# `table-7` comes with the package; its small form takes a photograph of scikit-image at scale 2.
+# `table-7` comes with the package; its small form takes five photographs of scikit-image at scale 2.
 # Here it has two kernels and one photograph, so that it ends within a minute.
 
 from matplotlib import pyplot as plt
