@@ -204,13 +204,23 @@ def _exact_is_gone(cls: type[Module], name: str) -> str:
     )
 
 
+_PLUGIN = "pnp_plugin_"
+"""Before the name of a plugin file: the name of its module."""
+
+
+def loaded_plugins() -> list[str]:
+    """The plugin files that were loaded, by their whole paths."""
+    found = [m.__file__ for name, m in sys.modules.items() if name.startswith(_PLUGIN)]
+    return [str(Path(file).resolve()) for file in found if file is not None]
+
+
 def load_plugin(path: str | Path) -> None:
     """Run a plugin file, so that the modules in it are registered (`--plugin file.py`)."""
     path = Path(path)
     if not os.path.isfile(path):
         reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
         raise PnpError(f"--plugin {path}: {reason}; name a Python file")
-    name = f"pnp_plugin_{path.stem}"
+    name = f"{_PLUGIN}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PnpError(f"--plugin {path}: not a Python file (its name should end in .py)")

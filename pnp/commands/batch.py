@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr
 from copy import copy
 from pathlib import Path
@@ -192,6 +193,12 @@ class Batch:
         with ProcessPoolExecutor(jobs, context, _prepare_worker, (self.args, share)) as pool:
             try:
                 yield from pool.map(_restore_in_worker, paths)
+            except BrokenProcessPool:
+                raise PnpError(
+                    f"--jobs {self.args.jobs}: a process was ended from outside, most often for "
+                    "lack of memory; use fewer --jobs, or --max-memory; finished images are kept, "
+                    "and the same command restores the others"
+                ) from None
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

@@ -33,7 +33,25 @@ def compare_files(args: argparse.Namespace) -> int:
     )
     if os.environ.get("RANK", "0") == "0":
         _tell(compared)
+    wanted = set(args.only or comparison.methods)
+    if wanted <= set(compared.without_weights):
+        raise PnpError(
+            f"nothing was measured: no method has weights ({_missing(comparison, wanted)}); "
+            "name files of weights that exist, or make them with pnp train"
+        )
     return 1 if compared.failures else 0
+
+
+def _missing(comparison: Comparison, names: set[str]) -> str:
+    """Why methods cannot be measured."""
+    found = []
+    for name in comparison.methods:
+        if name in names:
+            try:
+                comparison.methods[name].files()
+            except PnpError as e:
+                found.append(f"{name}: {str(e).partition(';')[0]}")
+    return ", ".join(found)
 
 
 def _tell(compared: Compared) -> None:

@@ -47,7 +47,7 @@ class Method:
     external: str | None = None
     """A folder of results made elsewhere."""
     pattern: str = "{image}_x{scale}.png"
-    """The names of its files, with image, scale, kernel, group, sigma in braces."""
+    """The names of its files, with image, scale, kernel, sigma in braces."""
     call: str | None = None
     """A Python function: `file.py:function` or `module:function`."""
 
@@ -136,7 +136,7 @@ class Method:
         return {
             "method": self.name,
             "pipeline": self.shown,
-            "set": json.dumps(self.set, sort_keys=True) if self.set else "",
+            "set": json.dumps(_named(self.set), sort_keys=True) if self.set else "",
             "document": _sha256(json.dumps(document, sort_keys=True).encode())[:DIGITS],
             "given": " ".join(n if v is True else f"{n}={v:g}" for n, v in told.items()),
             "weights": self.weights or " ".join(file.name for file in files),
@@ -153,6 +153,18 @@ def _with_base(pipeline: Node, base: Node | None) -> Node:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _named(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes with files of weights by their names, wherever they are."""
+    return {
+        key: _named(value)
+        if isinstance(value, dict)
+        else Path(value).name
+        if key.rpartition(".")[2] == "weights" and isinstance(value, str)
+        else value
+        for key, value in changes.items()
+    }
 
 
 def _without(value: Any, keys: tuple[str, ...]) -> Any:

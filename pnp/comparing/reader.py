@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pnp.checkpoints import split_source
 from pnp.comparing.comparison import METRICS, Comparison
 from pnp.comparing.methods import BASE, Method
 from pnp.comparing.places import FOLDERS
-from pnp.document import Node, from_python, relocated
+from pnp.document import Node, from_python
 from pnp.errors import Findings, Origin, PipelineError, PnpError, hint
 from pnp.language.layers import Dialect, Merge, merge_maps, read_assignment
 from pnp.language.reader import PIPELINES
@@ -19,6 +20,8 @@ from pnp.protocols import protocol
 
 _NOT_KEYS = ("path", "document", "name")
 _OF_METHODS = ("name", "document", "base", "changes", "otherwise")
+_NEVER_EMPTY = {"scales": "[2, 4]", "sigmas": "[0, 2%]", "metrics": "[psnr]"}
+"""Lists of a comparison, each with an example."""
 
 
 def _merge(base: Node, layer: Node) -> Node:
@@ -87,6 +90,9 @@ def comparison_of(document: Node, path: Path, name: str) -> Comparison:
     here = Node(known, document.origin)
     values, problems = read_fields(Comparison, here, noun="key", skip=skip)
     findings.problems += problems
+    for key, example in _NEVER_EMPTY.items():
+        if values.get(key) == []:
+            findings.say(known[key].origin, f"{key} is empty", f"for example '{key}: {example}'")
     if "protocol" in values:
         try:
             protocol(values["protocol"])
@@ -124,20 +130,26 @@ def _read_methods(document: Node, findings: Findings) -> dict[str, Method]:
             findings.say(named.origin, message, cure)
             return {}
     base, changes = document.value.get("base"), document.value.get("set")
+    if changes is not None and not changes.is_map:
+        changes = None  # which is reported with the other keys
     for name, entry in node.value.items():
-        if not entry.is_map:
-            cure = f"for example '{name}: {{pipeline: hqs-tv}}'"
-            findings.say(entry.origin, f"{name} should be a map of keys", cure)
-            continue
-        found = []
-        while entry is not None:
-            method = _read_method(name, entry, base, changes, findings)
-            if method is not None:
-                found.append(method)
-            entry = entry.value.get("otherwise")
-        if found:
+        forms = list(_forms(name, entry, findings))
+        read = [_read_method(name, form, base, changes, findings) for form in forms]
+        if found := [method for method in read if method is not None]:
             methods[name] = _first(found)
     return methods
+
+
+def _forms(name: str, entry: Node, findings: Findings) -> Iterator[Node]:
+    """The entry of a method, then that of its `otherwise`, and so on."""
+    shown, key, form = name, name, entry
+    while form is not None:
+        if not form.is_map:
+            cure = f"for example '{key}: {{pipeline: hqs-tv}}'"
+            findings.say(form.origin, f"{shown} should be a map of keys", cure)
+            return
+        yield form
+        shown, key, form = f"{name}: otherwise", "otherwise", form.value.get("otherwise")
 
 
 def _read_method(
@@ -169,6 +181,8 @@ def _first(methods: list[Method]) -> Method:
 
 
 def _fits(method: Method) -> bool:
+    if method.external is not None or method.call is not None:
+        return True
     try:
         method.spec()
     except PipelineError:
@@ -177,9 +191,20 @@ def _fits(method: Method) -> bool:
 
 
 def _check_kernels(node: Node | None, findings: Findings) -> None:
-    """Numbers of kernels need a file."""
+    """No group is empty, and numbers of kernels need a file."""
     groups = node.value.get("groups") if node is not None and node.is_map else None
-    if groups is None or not groups.is_map or node is None or "file" in node.value:
+    if groups is None or not groups.is_map or node is None:
+        return
+    if not groups.value:
+        cure = (
+            "for example 'groups: {gaussian: [gaussian:1.6]}'; without 'kernels' there is no blur"
+        )
+        findings.say(groups.origin, "kernels: groups is empty", cure)
+    for name, group in groups.value.items():
+        if group.is_list and not group.value:
+            cure = "write its kernels, for example gaussian:1.6, or leave it out"
+            findings.say(group.origin, f"kernels: the group '{name}' is empty", cure)
+    if "file" in node.value:
         return
     numbers = [
         k for g in groups.value.values() if g.is_list for k in g.plain() if isinstance(k, int)
@@ -243,15 +268,25 @@ def _absolute(node: Node, within: tuple[str, ...]) -> Node:
         return Node({k: _absolute(v, (*within, k)) for k, v in node.value.items()}, node.origin)
     if node.is_list:
         return Node([_absolute(v, within) for v in node.value], node.origin)
-    named = {"folder", "file", "pipeline", "weights", "external", "call", "base", "extends"}
     text = node.value
-    if not isinstance(text, str) or not named & set(within[-1:]):
+    key = within[-1].rpartition(".")[2] if within else ""  # of 'modules.P.weights'
+    if not isinstance(text, str) or key not in _PATHS:
         return node
-    file, colon, rest = text.partition(":") if within[-1] == "call" else (text, "", "")
+    file, rest = text, ""
+    if key == "call":
+        file = text.partition(":")[0]
+        rest = text.removeprefix(file)
+    elif key == "weights":
+        file = split_source(text)[0]
+        rest = text.removeprefix(file)
     if file.partition("/")[0] in FOLDERS or not file:
         return node
-    if within[-1] in ("pipeline", "base", "extends") and "/" not in file and ".y" not in file:
+    if key in _PIPELINES and "/" not in file and ".y" not in file:
         return node  # a name
     path = (node.origin.folder or Path()) / Path(file).expanduser()
-    found = path.resolve() if path.exists() else None
-    return relocated(Node(f"{found}{colon}{rest}", node.origin), node.origin) if found else node
+    return Node(f"{path.resolve()}{rest}", node.origin) if path.exists() else node
+
+
+_PIPELINES = ("pipeline", "first", "then", "base", "extends")
+_PATHS = (*_PIPELINES, "folder", "file", "weights", "external", "call")
+"""Keys whose values may be paths."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -315,10 +316,23 @@ def _kernel(path: Path) -> str:
 
 
 def _command(measured: Measured) -> str:
+    """The command that measures the same rows; one for each precision, if they have several."""
     first = (measured.folder / "comparison.yaml").read_text(encoding="utf-8").splitlines()[0]
+    command = f"pnp compare {measured.folder / 'comparison.yaml'} -o {measured.folder}"
     if first.startswith("# pnp "):
-        return first.removeprefix("# ")
-    return f"pnp compare {measured.folder / 'comparison.yaml'} -o {measured.folder}"
+        command = first.removeprefix("# ")
+    of: dict[str, list[str]] = {}
+    for method in measured.comparison.methods:
+        for row in measured.results.of(method)[:1]:
+            of.setdefault(row["dtype"] or "fp32", []).append(method)
+    return "\n".join(
+        " ".join(
+            [command]
+            + ([f"--dtype {dtype}"] if dtype != "fp32" else [])
+            + ([f"--only {shlex.join(methods)}"] if len(of) > 1 else [])
+        )
+        for dtype, methods in (of or {"fp32": []}).items()
+    )
 
 
 def _bibtex(comparison: Comparison) -> str:

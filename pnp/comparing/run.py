@@ -27,6 +27,7 @@ from pnp.errors import PnpError, hint
 from pnp.files import atomic, make_folder
 from pnp.inference import choose_device
 from pnp.language.emit import emit
+from pnp.registry import loaded_plugins
 
 
 @dataclass
@@ -231,6 +232,7 @@ def _check_rows(
 def _write_description(comparison: Comparison, folder: Path) -> None:
     """The comparison as it was measured, with all that it extends: what the report is made of."""
     again = ["pnp", "compare", str(folder / "comparison.yaml"), "-o", str(folder)]
+    again += [word for file in loaded_plugins() for word in ("--plugin", file)]
     lines = [f"# {shlex.join(again)}"]
     lines += [line for line, _ in emit(portable(comparison))]
     path = folder / "comparison.yaml"

@@ -10,20 +10,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.checks import as_kernel
 from pnp.comparing.comparison import Case
 from pnp.comparing.measuring import Outcome, measured
 from pnp.comparing.methods import Method
 from pnp.comparing.observing import Observation
 from pnp.comparing.places import expand
-from pnp.errors import PnpError
+from pnp.errors import PnpError, shown
 from pnp.image_forms import as_image_file
 from pnp.images import read_image
 from pnp.inference import run_image
 from pnp.metrics import kernel_error, psnr
+from pnp.options import read_noise
 from pnp.pipeline import build
 from pnp.precision import DTYPES
 from pnp.resampling import moved
@@ -152,31 +155,42 @@ class _External:
         self.folder, self.pattern = expand(node), method.pattern
         if not self.folder.is_dir():
             raise PnpError(f"{method.name}: external {method.external}: there is no such folder")
+        words = _words(Case(Path("image.png"), 2, "gaussian:1.6", 0.02))
         try:
-            self.pattern.format(**dict.fromkeys(_WORDS, "1"))
-        except (KeyError, IndexError, ValueError) as e:
+            self.pattern.format(**words)
+        except (LookupError, ValueError, AttributeError, TypeError) as e:
             raise PnpError(
                 f"{method.name}: pattern '{self.pattern}' cannot be used ({e}); "
-                f"words in braces: {', '.join(_WORDS)}"
+                f"words in braces: {', '.join(words)}"
             ) from None
 
     def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
-        words = {
-            "image": case.image.stem,
-            "scale": case.scale,
-            "kernel": str(case.kernel).replace(":", "-"),
-            "sigma": f"{case.sigma:g}",
-        }
-        return Outcome(read_image(self.folder / self.pattern.format(**words)).pixels)
+        return Outcome(read_image(self.folder / self.pattern.format(**_words(case))).pixels)
 
 
-_WORDS = ("image", "scale", "kernel", "sigma")
+def _words(case: Case) -> dict[str, Any]:
+    """What may be in the braces of a pattern."""
+    kernel = str(case.kernel).replace(":", "-")
+    return {
+        "image": case.image.stem,
+        "scale": case.scale,
+        "kernel": kernel,
+        "sigma": _Level(case.sigma),
+    }
+
+
+class _Level(float):
+    """A number that is written as short as it can be: 0.02, 0.0196078."""
+
+    def __format__(self, form: str) -> str:
+        return super().__format__(form or "g")
 
 
 class _Function:
     """`function(y, s=..., k=..., sigma=...)` of tensors (1, C, h, w); it gets what is `given`.
 
-    It returns the image, or a map with x and, if it estimates them, k and sigma.
+    It returns the image, or a map with x and, if it estimates them, k and sigma: tensors, arrays or
+    numbers.
     """
 
     def __init__(self, method: Method, device: torch.device):
@@ -209,7 +223,39 @@ class _Function:
         x = as_image_file(values["x"]).pixels if "x" in values else None
         if x is None:
             raise PnpError("its function returns a map without 'x'; the image is x")
-        return Outcome(x, values.get("k"), values.get("sigma"), "", seconds, peak)
+        k, sigma = _kernel(values.get("k")), _level(values.get("sigma"))
+        return Outcome(x, k, sigma, "", seconds, peak)
+
+
+def _kernel(found: Any) -> Tensor | None:
+    """An estimated kernel as (B, 1, K, L); it may be (K, L), and an array or lists."""
+    if found is None:
+        return None
+    k = _tensor("k", found)
+    if k.dim() == 3 and len(k) == 1:
+        k = k[0]
+    return as_kernel("its function", "k", k)
+
+
+def _level(found: Any) -> float | None:
+    """An estimated noise level; the mean of several, and a text as in YAML."""
+    if found is None:
+        return None
+    if not isinstance(found, str):
+        found = float(_tensor("sigma", found).mean())
+    return read_noise(found, "its function: sigma")
+
+
+def _tensor(name: str, found: Any) -> Tensor:
+    """A tensor, array, list or number as a tensor of floats on the CPU."""
+    try:
+        values = found if isinstance(found, Tensor) else torch.as_tensor(np.asarray(found))
+        return values.detach().to("cpu", torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise PnpError(
+            f"its function returns {name} as {type(found).__name__}, {shown(found)}; "
+            "return a tensor, an array or a number"
+        ) from None
 
 
 def _module(file: Path, written: str, method: str) -> ModuleType:
