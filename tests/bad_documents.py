@@ -254,6 +254,71 @@ DOCUMENTS: Area = Area(
     ),
 )
 
+COMPARED: dict[str, Content] = {"images/a.png": picture()}
+
+
+def comparison(
+    given: str, says: str, keys: str = "", methods: str = "b: {pipeline: bicubic}"
+) -> Kind:
+    """A comparison of nearly nothing, with other keys or methods."""
+    own = {"data": "{folder: images}", "scales": "[2]", "sigmas": "[0]"}
+    base = "".join(f"{k}: {v}\n" for k, v in own.items() if not keys.startswith(f"{k}:"))
+    text = f"about: mine\n{base}{keys}\nmethods: {{{methods}}}\n"
+    return Kind(given, "compare a.yaml", says, {"a.yaml": text, **COMPARED})
+
+
+def extending(given: str, value: str, says: str) -> Kind:
+    """A file that extends something else than a comparison."""
+    return Kind(given, "compare a.yaml", says, {"a.yaml": f"extends: {value}\n", **COMPARED})
+
+
+COMPARISONS: Area = Area(
+    "Comparisons",
+    "Descriptions for `pnp compare`, and `--set` without one.",
+    (
+        extending("a comparison that extends itself", "./a.yaml", "extends itself"),
+        extending("a number as base", "3", "extends should be a pipeline: a name, a file, or a"),
+        extending("a list of numbers as base", "[3]", "extends should be a pipeline: a name"),
+        comparison("no scales", "scales is empty", "scales: []"),
+        comparison("no noise levels", "sigmas is empty", "sigmas: []"),
+        comparison("no metrics", "metrics is empty", "metrics: []"),
+        comparison("no groups of kernels", "kernels: groups is empty", "kernels: {groups: {}}"),
+        comparison(
+            "a group without kernels beside another",
+            "kernels: the group 'none' is empty",
+            "kernels: {groups: {one: [delta], none: []}}",
+        ),
+        comparison("changes that are a number", "set is 3, but should be a map", "set: 3"),
+        comparison(
+            "a name as otherwise",
+            "a: otherwise should be a map of keys",
+            methods="a: {pipeline: bicubic, otherwise: hqs-tv}",
+        ),
+        comparison(
+            "a pattern with an attribute",
+            "words in braces: image, scale, kernel, sigma",
+            methods="a: {external: images, pattern: '{image.stem}.png'}",
+        ),
+        comparison(
+            "a pattern with a word that there is not",
+            "pattern '{group}.png' cannot be used",
+            methods="a: {external: images, pattern: '{group}.png'}",
+        ),
+        Kind(
+            "a change of neither a comparison nor a pipeline",
+            "compare tv.yaml --data images --set nonsense=1",
+            "neither a comparison nor a pipeline has a key 'nonsense'",
+            COMPARED,
+        ),
+        Kind(
+            "a change that one of the pipelines does not take",
+            "compare tv.yaml bicubic --data images --set modules.P.strength=1",
+            "bicubic: there is no module 'P' to change",
+            COMPARED,
+        ),
+    ),
+)
+
 TRAINED = """\
 given: [y]
 modules: {P: {prior: dncnn, channels: 3, depth: 2, features: 2}}

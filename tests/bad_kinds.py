@@ -6,7 +6,7 @@ import gzip
 import os
 
 import numpy as np
-from bad_documents import DOCUMENTS, PLUGINS, RECIPES, WEIGHTS
+from bad_documents import COMPARISONS, DOCUMENTS, PLUGINS, RECIPES, WEIGHTS
 from bad_files import (
     DEEP,
     PIXELS,
@@ -1109,6 +1109,7 @@ AREAS = (
     Area("Continued runs", "`pnp run --from TRACE --iteration N`.", CONTINUED),
     Area("Options", "Of all commands; pipelines that are changed by them.", OPTIONS),
     DOCUMENTS,
+    COMPARISONS,
     RECIPES,
     WEIGHTS,
     HEADERS,

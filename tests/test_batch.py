@@ -1,5 +1,6 @@
 """`pnp run` on folders and on many images, and without the name of a pipeline."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -114,6 +115,28 @@ def test_several_processes_give_the_same_files(photos, capsys):
     for name in ("a_x1.png", "b.png_x1.png", "b.jpg_x1.png", "trip/a_x1.png"):
         one, two = (photos.parent / folder / name for folder in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_process_that_is_killed_is_one_message_and_the_same_command_goes_on(
+    photos, capsys, monkeypatch
+):
+    Path("mortal.py").write_text(
+        "import os, signal\ndef prepare(args, threads): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    images = ["photos/a.png", "photos/b.png"]
+    assert run(images[0], "-o", "out") == 0
+    monkeypatch.syspath_prepend(photos.parent)
+    with monkeypatch.context() as here:
+        here.setattr(
+            "pnp.commands.batch._prepare_worker", importlib.import_module("mortal").prepare
+        )
+        assert run(*images, "-o", "out", "--jobs", "2") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--jobs 2: a process was ended from outside, most often for lack of memory" in said
+    assert "finished images are kept" in said and "bug" not in said
+    assert run(*images, "-o", "out") == 0
+    assert "photos/a.png: restored already" in capsys.readouterr().out
+    assert {"a_x1.png", "b_x1.png"} <= results(photos.parent / "out")
 
 
 def test_formats_and_the_picture_before_and_after(photos):

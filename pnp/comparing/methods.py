@@ -119,6 +119,22 @@ class Method:
         """The values that it receives: True for the true value."""
         return self.given if isinstance(self.given, dict) else dict.fromkeys(self.given, True)
 
+    def file_name(self, image: str, scale: int, kernel: str, sigma: float) -> str:
+        """The name of the result of an observation; PnpError if the pattern cannot be used."""
+        words = {
+            "image": image,
+            "scale": scale,
+            "kernel": kernel.replace(":", "-"),
+            "sigma": _Level(sigma),
+        }
+        try:
+            return self.pattern.format(**words)
+        except (LookupError, ValueError, AttributeError, TypeError) as e:
+            raise PnpError(
+                f"pattern '{self.pattern}' cannot be used ({e}); "
+                f"words in braces: {', '.join(words)}"
+            ) from None
+
     def identity(self) -> dict[str, str]:
         """What makes this method the one that it is, as columns of a row."""
         told = {n: v for n, v in self.told().items() if v is not False}
@@ -142,6 +158,13 @@ class Method:
             "weights": self.weights or " ".join(file.name for file in files),
             "sha256": " ".join(tensors_digest(file)[:DIGITS] for file in files),
         }
+
+
+class _Level(float):
+    """A number that is written as short as it can be: 0.02, 0.0196078."""
+
+    def __format__(self, form: str) -> str:
+        return super().__format__(form or "g")
 
 
 def _with_base(pipeline: Node, base: Node | None) -> Node:

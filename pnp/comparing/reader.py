@@ -167,7 +167,15 @@ def _read_method(
         findings.say(entry.origin, f"{name}: the comparison has no base", cure)
         return None
     findings.problems += problems
-    return None if problems else Method(name, entry, base, changes, **values)
+    if problems:
+        return None
+    method = Method(name, entry, base, changes, **values)
+    try:
+        method.file_name("image", 2, "gaussian:1.6", 0.02)
+    except PnpError as e:
+        message, _, cure = str(e).partition("; ")
+        findings.say(entry.value["pattern"].origin, f"{name}: {message}", cure)
+    return method
 
 
 def _listed(value: Any) -> list[str]:

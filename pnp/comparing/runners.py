@@ -152,38 +152,13 @@ class _External:
 
     def __init__(self, method: Method):
         node = method.document.value["external"]
-        self.folder, self.pattern = expand(node), method.pattern
+        self.method, self.folder = method, expand(node)
         if not self.folder.is_dir():
             raise PnpError(f"{method.name}: external {method.external}: there is no such folder")
-        words = _words(Case(Path("image.png"), 2, "gaussian:1.6", 0.02))
-        try:
-            self.pattern.format(**words)
-        except (LookupError, ValueError, AttributeError, TypeError) as e:
-            raise PnpError(
-                f"{method.name}: pattern '{self.pattern}' cannot be used ({e}); "
-                f"words in braces: {', '.join(words)}"
-            ) from None
 
     def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
-        return Outcome(read_image(self.folder / self.pattern.format(**_words(case))).pixels)
-
-
-def _words(case: Case) -> dict[str, Any]:
-    """What may be in the braces of a pattern."""
-    kernel = str(case.kernel).replace(":", "-")
-    return {
-        "image": case.image.stem,
-        "scale": case.scale,
-        "kernel": kernel,
-        "sigma": _Level(case.sigma),
-    }
-
-
-class _Level(float):
-    """A number that is written as short as it can be: 0.02, 0.0196078."""
-
-    def __format__(self, form: str) -> str:
-        return super().__format__(form or "g")
+        name = self.method.file_name(case.image.stem, case.scale, case.kernel, case.sigma)
+        return Outcome(read_image(self.folder / name).pixels)
 
 
 class _Function:
