@@ -67,7 +67,8 @@ def _tell(compared: Compared) -> None:
         values = [float(r["psnr"]) for r in compared.results.of(method) if r["psnr"]]
         if values:
             print(f"{sum(values) / len(values):8.2f} dB  {method} ({len(values)} rows)")
-    print(f"pnp report {folder} renders tables, differences and pictures as a page")
+    if compared.results.rows:
+        print(f"pnp report {folder} renders tables, differences and pictures as a page")
 
 
 def _comparison(args: argparse.Namespace) -> Comparison:
