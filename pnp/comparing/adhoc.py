@@ -87,11 +87,8 @@ def comparison_of_pipelines(
         Origin("compare"),
     )
     document.value["methods"] = methods
-    for key, value in overrides.items():
-        document = COMPARISONS.override(
-            document, key, from_python(value, Origin(f"--{_word(key)}"))
-        )
-    for key, node in own.items():
+    given = {key: from_python(v, Origin(f"--{_word(key)}")) for key, v in overrides.items()}
+    for key, node in [*given.items(), *own.items()]:
         document = COMPARISONS.override(document, key, node)
     name = "-".join(map(file_name, names[:4]))
     folder = Path(out) if out is not None else Path("comparisons") / name
