@@ -80,6 +80,12 @@ def figure(
     if number == 13:
         _iterations(comparison, target, device)
         return target
+    _side_by_side(number, comparison, target, device)
+    return target
+
+
+def _side_by_side(number: int, comparison: Comparison, target: Path, device: str) -> None:
+    """The other figures: results and kernels of the methods; what is outdated is measured again."""
     folder, cases = target.with_suffix(""), list(comparison.cases())
     _prepare(number, folder, cases)
     compared = compare(comparison, out=folder, device=device, keep=1, again=True)
@@ -90,7 +96,6 @@ def figure(
     if lacking := _lacking(folder / "pictures", cases, methods):
         raise PnpError(f"figure {number}: not drawn, because there is no {lacking[0]}")
     _draw(folder / "pictures", cases, methods, target)
-    return target
 
 
 def _prepare(number: int, folder: Path, cases: list[Case]) -> None:

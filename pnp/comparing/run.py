@@ -90,8 +90,7 @@ def compare(
     cases = list(comparison.cases(limit))
     reused = Reused(reuse)
     results = Results(make_folder(folder), rank)
-    there = [c for c in cases if any(results.has(m.name, c) for m in ready)]
-    images = image_digests(there)
+    images = image_digests(c for c in cases if any(results.has(m.name, c) for m in ready))
     for method in ready:
         complete = all(results.has(method.name, case) for case in cases)
         _check_rows(results, facts[method.name], images, again, complete, say)
