@@ -92,8 +92,7 @@ def compare(
     results = Results(make_folder(folder), rank)
     images = image_digests(c for c in cases if any(results.has(m.name, c) for m in ready))
     for method in ready:
-        complete = all(results.has(method.name, case) for case in cases)
-        _check_rows(results, facts[method.name], images, again, complete, say)
+        _check_rows(results, facts[method.name], images, cases, again, say)
     if rank == 0:
         _write_description(comparison, folder)
     compared = Compared(comparison, folder, results, [m.name for m in methods if m not in ready])
@@ -207,8 +206,8 @@ def _check_rows(
     results: Results,
     facts: dict[str, str],
     images: dict[str, str],
+    cases: Sequence[Case],
     again: bool,
-    complete: bool,
     say: Callable[[str], None],
 ) -> None:
     """Rows made with other weights, options, precision or images are never mixed with new rows;
@@ -232,7 +231,7 @@ def _check_rows(
             f"('{row[what]}', now '{now[what]}'); "
             f"--again --only '{name}' deletes them and measures again"
         )
-        if not complete:
+        if not all(results.has(name, case) for case in cases):
             raise PnpError(message)
         say(message)
         return
