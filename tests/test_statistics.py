@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pnp.commands.compare import _tell
+from pnp.comparing.page import section
 from pnp.comparing.reader import read_comparison
 from pnp.comparing.rows import COLUMNS, Results
+from pnp.comparing.run import Compared
 from pnp.comparing.statistics import difference, differences, interval, trained_on
 from pnp.comparing.tables import Table, check_protocol, overview
 from pnp.errors import PnpError
@@ -101,6 +104,44 @@ def test_published_rows_never_stand_in_a_table_of_ours(tmp_path):
     results = results_of(tmp_path / "c", {"x": {"a": {"1": 20}}})
     assert list(overview(comparison, results, ["x"], "psnr").rows) == ["x"]
     assert differences(comparison, results, ["x"]) == []
+
+
+TWO = """
+about: C
+data: {folder: scikit-image}
+scales: [2]
+sigmas: [0]
+methods: {x: {pipeline: bicubic}, y: {pipeline: bicubic}}
+"""
+
+
+def test_only_rows_of_the_comparison_count(tmp_path, capsys):
+    """Rows of a kernel and an image that the description has no more stay in the folder."""
+    (tmp_path / "c.yaml").write_text(TWO)
+    comparison = read_comparison(tmp_path / "c.yaml")
+    psnr = {"x": {"a": {"1": 20, "2": 50}}, "y": {"a": {"1": 21, "2": 10}, "b": {"2": 10}}}
+    results = results_of(tmp_path / "c", psnr, date={"x": "2026-01-01", "y": "2026-01-01"})
+    for (*_, kernel, _), row in results.rows.items():
+        row["seconds"] = "100" if kernel == "2" else "1"
+    (found,) = differences(comparison, results, ["x", "y"])
+    assert (found.images, found.mean) == (1, pytest.approx(1))
+    text = "\n".join(section(comparison, results, tmp_path))
+    assert "(1 images)" in text and "Not in the tables" not in text
+    assert "| 1 |" in text and "| 1e+02 |" not in text and "100" not in text
+    _tell(Compared(comparison, tmp_path / "c", results))
+    said = capsys.readouterr().out
+    assert "20.00 dB  x (1 rows)" in said and "21.00 dB  y (1 rows)" in said
+
+
+def test_nothing_is_better_or_worse_by_a_metric_without_a_best_value(tmp_path):
+    (tmp_path / "c.yaml").write_text(TWO + "metrics: [sigma_estimated]\n")
+    comparison = read_comparison(tmp_path / "c.yaml")
+    results = results_of(tmp_path / "c", {m: {str(i): {"1": 1} for i in range(6)} for m in "xy"})
+    for key, row in results.rows.items():
+        row |= {"sigma_estimated": "0.1" if key[0] == "x" else "0.2", "date": "2026-01-01"}
+    assert differences(comparison, results, ["x", "y"], "sigma_estimated") == []
+    text = "\n".join(section(comparison, results, tmp_path))
+    assert "0.1000" in text and "better" not in text.split("estimated noise level")[1]
 
 
 def test_latex_escapes_and_bold():

@@ -63,8 +63,9 @@ def _tell(compared: Compared) -> None:
         print(f"{count} result{'s' * (count > 1)} could not be measured", file=sys.stderr)
     print(f"comparison  {folder / 'comparison.yaml'}")
     print(f"rows        {compared.results.path} ({len(compared.results.rows)})")
+    results = compared.results.within(comparison)
     for method in comparison.methods:
-        values = [float(r["psnr"]) for r in compared.results.of(method) if r["psnr"]]
+        values = [float(r["psnr"]) for r in results.of(method) if r["psnr"]]
         if values:
             print(f"{sum(values) / len(values):8.2f} dB  {method} ({len(values)} rows)")
     if compared.results.rows:

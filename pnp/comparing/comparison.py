@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ METRICS_OF_IMAGES = ("psnr", "psnr_y", "ssim", "psnr_registered")
 METRICS_OF_KERNELS = ("kernel_error", "kernel_error_registered")
 METRICS = (*METRICS_OF_IMAGES, *METRICS_OF_KERNELS, "psnr_lr", "sigma_estimated", "seconds")
 LOWER_IS_BETTER = (*METRICS_OF_KERNELS, "seconds")
+WITHOUT_BEST = ("sigma_estimated",)
+"""Neither high nor low is better."""
 
 
 class Case(NamedTuple):
@@ -25,6 +28,8 @@ class Case(NamedTuple):
     scale: int
     kernel: str
     sigma: float
+    name: str
+    """Of the image in the rows: without its ending, unless two images differ in that alone."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +108,24 @@ class Comparison:
 
     def images(self) -> list[Path]:
         """The test images, sorted by name."""
-        found = images_in(self.document.value["data"].value["folder"])
-        return found[:: self.data.every][: self.data.first]
+        return self._all_images()[:: self.data.every][: self.data.first]
+
+    def _all_images(self) -> list[Path]:
+        return images_in(self.document.value["data"].value["folder"])
+
+    def _names(self) -> dict[Path, str]:
+        """The names of all images in the rows."""
+        images = self._all_images()
+        count = Counter(path.stem for path in images)
+        whole = {path.name for path in images if count[path.stem] > 1}
+        return {p: p.name if p.name in whole or p.stem in whole else p.stem for p in images}
 
     def cases(self, limit: int | None = None) -> Iterator[Case]:
         """All observations, in the order of the images; of the first `limit` images, if given."""
         kernels = [k for group in self.groups.values() for k in group]
+        names = self._names()
         for image in self.images()[:limit]:
             for scale in self.scales:
                 for kernel in kernels:
                     for sigma in self.sigmas:
-                        yield Case(image, scale, kernel, sigma)
+                        yield Case(image, scale, kernel, sigma, names[image])

@@ -16,6 +16,7 @@ from pnp.comparing.comparison import Case, Comparison
 from pnp.comparing.observing import Observer
 from pnp.comparing.pictures import file_name, name_of_case
 from pnp.comparing.reader import read_comparison
+from pnp.comparing.rows import Results
 from pnp.comparing.run import compare
 from pnp.errors import PnpError
 from pnp.files import atomic, check_results, make_folder
@@ -79,13 +80,46 @@ def figure(
     if number == 13:
         _iterations(comparison, target, device)
         return target
-    compared = compare(comparison, out=target.with_suffix(""), device=device, keep=1)
-    cases = list(comparison.cases())
-    methods = [m for m in comparison.methods if compared.results.of(m)]
+    _side_by_side(number, comparison, target, device)
+    return target
+
+
+def _side_by_side(number: int, comparison: Comparison, target: Path, device: str) -> None:
+    """The other figures: results and kernels of the methods; what is outdated is measured again."""
+    folder, cases = target.with_suffix(""), list(comparison.cases())
+    _prepare(number, folder, cases)
+    compared = compare(comparison, out=folder, device=device, keep=1, again=True)
+    results = compared.results
+    methods = [m for m in comparison.methods if any(results.has(m, c) for c in cases)]
     if not methods:
         raise PnpError(f"figure {number}: no method has weights; choose another base with --base")
-    _draw(compared.folder / "pictures", cases, methods, target)
-    return target
+    if lacking := _lacking(folder / "pictures", cases, methods):
+        raise PnpError(f"figure {number}: not drawn, because there is no {lacking[0]}")
+    _draw(folder / "pictures", cases, methods, target)
+
+
+def _prepare(number: int, folder: Path, cases: list[Case]) -> None:
+    """Delete the rows of methods whose pictures are not there; PnpError if the rows are not of a
+    figure.
+    """
+    earlier = Results(folder)
+    if len({row["image"] for row in earlier.rows.values()}) > 1:
+        raise PnpError(
+            f"figure {number}: {folder} holds a comparison of several images; "
+            "choose another name with --out"
+        )
+    for method in earlier.methods:
+        kept = [case for case in cases if earlier.has(method, case)]
+        if _lacking(folder / "pictures", kept, [method]):
+            earlier.drop(method)
+
+
+def _lacking(pictures: Path, cases: list[Case], methods: list[str]) -> list[Path]:
+    """The files that a figure of these results needs and that are not there."""
+    names = ["truth.png", "observation.png"]
+    names += [f"{file_name(m)}{ending}" for m in methods for ending in (".png", ".json")]
+    needed = [pictures / name_of_case(case) / name for case in cases for name in names]
+    return [path for path in needed if not path.is_file()]
 
 
 def _iterations(comparison: Comparison, target: Path, device: str) -> None:

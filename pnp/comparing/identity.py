@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterable
@@ -13,31 +14,41 @@ import torch
 
 import pnp
 from pnp.comparing.comparison import Comparison
-from pnp.comparing.methods import Method
+from pnp.comparing.methods import DIGITS, Method
 from pnp.comparing.places import CHECKOUT
+from pnp.comparing.rows import OPTIONAL
 from pnp.machine import processor
 from pnp.protocols import protocol
 
 
 def identity_of(comparison: Comparison, method: Method) -> dict[str, str]:
     """The columns that say what was measured, but for the precision."""
-    kernels = comparison.kernels
+    kernels, crop = comparison.kernels, comparison.data.crop
     return method.identity() | {
         "data": comparison.data.folder,
         "kernels": "" if kernels is None else kernels.file or "",
         "protocol": comparison.protocol,
         "protocol_hash": protocol(comparison.protocol).digest,
+        "crop": "none" if crop is None else str(crop),
+        "kernels_sha256": _digest(comparison.kernel_file()),
     }
+
+
+def _digest(file: Path | None) -> str:
+    """Of the content of a file; empty if it is not at hand, `none` if there is none."""
+    if file is None:
+        return "none"
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:DIGITS] if file.is_file() else ""
 
 
 def stale_column(row: dict[str, str], now: dict[str, str], columns: Iterable[str]) -> str | None:
     """The first column in which a row differs from what it would be now; None if there is none.
 
-    Files and folders are compared by their names, wherever they are.  Rows of earlier versions have
-    no hash of the protocol, and are compared by its name.
+    Files and folders are compared by their names, wherever they are.  What rows of earlier versions
+    do not say (`OPTIONAL`), and what is not known now, counts as equal.
     """
     for name in columns:
-        if name not in now or (name == "protocol_hash" and not row[name]):
+        if name not in now or (name in OPTIONAL and not (row[name] and now[name])):
             continue
         before, after = row[name], now[name]
         if name in _PLACES:

@@ -157,7 +157,22 @@ class Method:
             "given": " ".join(n if v is True else f"{n}={v:g}" for n, v in told.items()),
             "weights": self.weights or " ".join(file.name for file in files),
             "sha256": " ".join(tensors_digest(file)[:DIGITS] for file in files),
+            "modules": self._modules(),
         }
+
+    def _modules(self) -> str:
+        """Which module has which weights, by their digests; `none` without weights."""
+        if self.external is not None or self.call is not None:
+            return "none"
+        found = []
+        for spec in self.specs():
+            named = {symbol: module.weights for symbol, module in spec.modules.items()}
+            for symbol, node in ({"weights": spec.weights} | named).items():
+                if node is not None:
+                    file, part = find_weights(node.value)
+                    digest = tensors_digest(file)[:DIGITS]
+                    found.append(f"{symbol}={digest}" + (f"#{part}" if part else ""))
+        return " ".join(found) or "none"
 
 
 class _Level(float):

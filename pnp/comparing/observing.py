@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -41,6 +41,7 @@ class Observer:
     def __init__(self, comparison: Comparison):
         self.comparison = comparison
         self.protocol = protocol(comparison.protocol)
+        self._last: tuple[Path, tuple[Tensor, Fingerprint]] | None = None
         file = comparison.kernel_file()
         if file is not None and not file.is_file():
             raise PnpError(f"{file}: there is no such file; name a file of kernels with --kernels")
@@ -69,7 +70,11 @@ class Observer:
 
     def __call__(self, case: Case) -> Observation:
         """The observation of a case; PnpError if the image cannot be read or is too small."""
-        image, found = _image(case.image, self.comparison.data.crop)
+        if not _is_utf8(case.name):
+            raise PnpError(f"{case.image}: its name is not UTF-8; rename it to measure it")
+        if self._last is None or self._last[0] != case.image:
+            self._last = (case.image, _image(case.image, self.comparison.data.crop))
+        image, found = self._last[1]
         k = self.kernel(case.kernel, case.scale)
         y, truth = self.protocol.observe(image, k, case.scale, case.sigma)
         return Observation(
@@ -82,7 +87,25 @@ class Observer:
         )
 
 
-@lru_cache(maxsize=1)
+def image_digests(cases: Iterable[Case]) -> dict[str, str]:
+    """The hash of the pixels of each image that can be read, by its name in the rows."""
+    found = {}
+    for name, path in {case.name: case.image for case in cases}.items():
+        try:
+            found[name] = _image(path, None)[1].pixels
+        except PnpError:  # said when it is measured
+            continue
+    return found
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _image(path: Path, crop: int | None) -> tuple[Tensor, Fingerprint]:
     pixels = read_image(path).visible()
     found = fingerprint(pixels[0])

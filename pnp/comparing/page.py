@@ -68,6 +68,7 @@ def write_page(folder: Path, page: Path) -> None:
 
 def section(comparison: Comparison, results: Results, beside: Path) -> list[str]:
     """The paragraphs of a comparison in Markdown; links are relative to the folder `beside`."""
+    results = results.within(comparison)
     images = sorted({row["image"] for row in results.rows.values()})
     done = [m for m in comparison.methods if tables.complete(comparison, results, m, images)]
     parts = [f"## {comparison.about}", circumstances(comparison, results, images, beside)]

@@ -17,8 +17,8 @@ from pnp.comparing.comparison import Case, Comparison
 from pnp.comparing.identity import identity_of, stale_column, versions
 from pnp.comparing.measuring import Outcome, metrics_of
 from pnp.comparing.methods import Method
-from pnp.comparing.observing import Observer
-from pnp.comparing.pictures import Pictures
+from pnp.comparing.observing import Observer, image_digests
+from pnp.comparing.pictures import Pictures, delete_pictures
 from pnp.comparing.reader import portable, read_comparison
 from pnp.comparing.reused import Reused
 from pnp.comparing.rows import IDENTITY, Results
@@ -90,9 +90,9 @@ def compare(
     cases = list(comparison.cases(limit))
     reused = Reused(reuse)
     results = Results(make_folder(folder), rank)
+    images = image_digests(c for c in cases if any(results.has(m.name, c) for m in ready))
     for method in ready:
-        complete = all(results.has(method.name, case) for case in cases)
-        _check_rows(results, facts[method.name], again, complete, say)
+        _check_rows(results, facts[method.name], images, cases, again, say)
     if rank == 0:
         _write_description(comparison, folder)
     compared = Compared(comparison, folder, results, [m.name for m in methods if m not in ready])
@@ -135,6 +135,7 @@ def _measure(
     border = observe.protocol.border
 
     def fail(what: str) -> None:
+        what = what.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         compared.failures.append(what)
         say(what)
 
@@ -161,11 +162,14 @@ def _measure(
                 try:
                     outcome = runners[method.name](case, seen, pictures.curved(case))
                     values = metrics_of(outcome, seen, border(case.scale))
-                    pictures.keep(method.name, case, seen, outcome, values)
                 except PnpError as e:
                     fail(f"{method.name}, {case.image.name} at x{case.scale}: {e}")
                     bar.update()
                     continue
+                try:
+                    pictures.keep(method.name, case, seen, outcome, values)
+                except (PnpError, OSError) as e:  # the row is worth more
+                    say(f"{method.name}, {case.image.name} at x{case.scale}: no picture: {e}")
                 values |= {"seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
                 more = {
                     "image_sha256": image.pixels,
@@ -201,29 +205,33 @@ def _device_of_process(device: str) -> str:
 def _check_rows(
     results: Results,
     facts: dict[str, str],
+    images: dict[str, str],
+    cases: Sequence[Case],
     again: bool,
-    complete: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Rows made with other weights, options or precision are never mixed with new rows.
+    """Rows made with other weights, options, precision or images are never mixed with new rows;
+    `images` has the hashes of the pixels by name.
 
     With `again` they are deleted; otherwise they are kept if no row is missing, and are an error if
     one is.
     """
     name = facts["method"]
     for row in results.of(name):
-        what = stale_column(row, facts, IDENTITY)
+        now = facts | {"image_sha256": images.get(row["image"], "")}
+        what = stale_column(row, now, (*IDENTITY, "image_sha256"))
         if what is None:
             continue
         if again:
             results.drop(name)
+            delete_pictures(results.folder, name)
             return
         message = (
             f"{results.path}: the existing rows of '{name}' have another {what} "
-            f"('{row[what]}', now '{facts[what]}'); "
+            f"('{row[what]}', now '{now[what]}'); "
             f"--again --only '{name}' deletes them and measures again"
         )
-        if not complete:
+        if not all(results.has(name, case) for case in cases):
             raise PnpError(message)
         say(message)
         return

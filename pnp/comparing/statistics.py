@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pnp.comparing.comparison import LOWER_IS_BETTER, Comparison
+from pnp.comparing.comparison import LOWER_IS_BETTER, WITHOUT_BEST, Comparison
 from pnp.comparing.rows import Results
 from pnp.errors import PnpError
 from pnp.fingerprints import Fingerprint, beside, read_fingerprints
@@ -57,10 +57,13 @@ class Difference:
 def differences(
     comparison: Comparison, results: Results, methods: Sequence[str], metric: str = "psnr"
 ) -> list[Difference]:
-    """Each method against the baseline of the comparison, which is its first method by default."""
+    """Each method against the baseline of the comparison, which is its first method by default,
+    on the conditions of the comparison; none for a metric without a best value.
+    """
     baseline = comparison.baseline or next(iter(methods), None)
-    if baseline is None or baseline not in methods:
+    if baseline is None or baseline not in methods or metric in WITHOUT_BEST:
         return []
+    results = results.within(comparison)
     found = [difference(results, m, baseline, metric) for m in methods if m != baseline]
     return [d for d in found if d is not None]
 

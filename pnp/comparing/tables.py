@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pnp.comparing.comparison import LOWER_IS_BETTER, METRICS_OF_KERNELS, Comparison
+from pnp.comparing.comparison import (
+    LOWER_IS_BETTER,
+    METRICS_OF_KERNELS,
+    WITHOUT_BEST,
+    Comparison,
+)
 from pnp.comparing.rows import Results
 from pnp.errors import PnpError
 
@@ -44,7 +49,7 @@ class Table:
 
     def best(self) -> list[str | None]:
         """The best number of each column, as text; None for metrics without a best."""
-        if self.metric == "sigma_estimated":
+        if self.metric in WITHOUT_BEST:
             return [None] * len(self.columns)
         choose = min if self.metric in LOWER_IS_BETTER else max
         known = [[v for v in column if v is not None] for column in self._by_column()]
