@@ -102,7 +102,8 @@ def read_measured(folder: str | Path) -> Measured:
         raise PnpError(
             f"{folder}: there is no comparison in this folder; pnp compare writes one with -o DIR"
         )
-    measured = Measured(read_comparison(path), Results(folder), Path(folder))
+    comparison = read_comparison(path)
+    measured = Measured(comparison, Results(folder).within(comparison), Path(folder))
     if not measured.results.rows:
         raise PnpError(f"{folder}: nothing was measured yet; run: pnp compare {path} -o {folder}")
     return measured

@@ -157,7 +157,7 @@ class _External:
             raise PnpError(f"{method.name}: external {method.external}: there is no such folder")
 
     def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
-        name = self.method.file_name(case.image.stem, case.scale, case.kernel, case.sigma)
+        name = self.method.file_name(case.name, case.scale, case.kernel, case.sigma)
         return Outcome(read_image(self.folder / name).pixels)
 
 
