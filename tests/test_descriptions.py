@@ -71,7 +71,8 @@ def test_set_changes_the_comparison_and_each_of_its_pipelines(here):
     made = read_comparison("comparisons/hqs-tv/comparison.yaml")
     assert made.sigmas == [0.01]
     seen = Observer(made)(next(made.cases()))
-    changed = pnp.load("hqs-tv", **{"repeat": 1, "modules.P.iterations": 1})
+    changes: dict[str, Any] = {"repeat": 1, "modules.P.iterations": 1}
+    changed = pnp.load("hqs-tv", **changes)
     x = changed(y=seen.y, s=2, k=seen.k).x
     expected = float(psnr(x, seen.truth, protocol(made.protocol).border(2)))
     assert float(rows_in("comparisons/hqs-tv")[0]["psnr"]) == pytest.approx(expected, abs=1e-3)
