@@ -5,6 +5,7 @@ repeats a comparison from anywhere.
 import csv
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
