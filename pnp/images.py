@@ -31,6 +31,8 @@ from pnp.transparency import enlarge, extend_colours
 WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".npy")
 """Endings of the formats that are written."""
 WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
+LONGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
+"""The most pixels in a row or column, where a format or its encoder has a limit."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,13 @@ def write_image(
         )
     if not torch.isfinite(image).all():
         raise PnpError(f"{path}: the image holds NaN or infinite values, so it was not written")
+    if longer(path.suffix, image):
+        height, width = image.shape[2:]
+        most = LONGEST[path.suffix.lower()]
+        raise PnpError(
+            f"{path}: {path.suffix} holds at most {most} pixels in a row or column, "
+            f"but the image has {height} x {width}; write .png or .tif"
+        )
     bits = _depth(path, like, bits)
     if like is not None and like.alpha is not None:
         if path.suffix.lower() in WITHOUT_ALPHA:
@@ -113,6 +122,11 @@ def write_image(
     array = array[..., 0] if array.shape[2] == 1 else array
     beside = (None, Metadata()) if like is None else (like.profile, like.metadata)
     _encode(path, array, bits, *beside)
+
+
+def longer(suffix: str, image: Tensor) -> bool:
+    """Whether an image (..., H, W) has more pixels in a row or column than the format can hold."""
+    return max(image.shape[-2:]) > LONGEST.get(suffix.lower(), float("inf"))
 
 
 def _depth(path: Path, like: ImageFile | None, bits: int | None) -> int:

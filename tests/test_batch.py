@@ -159,6 +159,18 @@ def test_formats_and_the_picture_before_and_after(photos):
     assert pair[..., 4:9].max() == pair[..., 15:].max() == 191 / 255
 
 
+def test_a_result_too_large_for_the_format_of_the_input_is_a_png(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_image("long.webp", torch.rand(1, 3, 1, 4096))
+    enlarge = "given: [y, s]\nmodules: {U: {initializer: bicubic}}\nafter: ['x = U(y, s)']\n"
+    (tmp_path / "enlarge.yaml").write_text(f"{enlarge}return: [x]\n")
+    for scale, ending in {3: ".webp", 4: ".png"}.items():
+        command = ["run", "enlarge.yaml", "long.webp", "-o", "out", "--format", "same"]
+        assert main([*command, "-s", str(scale)]) == 0
+        x = read_image(tmp_path / "out" / f"long_x{scale}{ending}").pixels
+        assert x.shape == (1, 3, scale, scale * 4096)
+
+
 def test_two_images_never_have_the_same_results(photos, capsys):
     """Two folders with images of one name; endings that are kept in names."""
     for folder, names in {

@@ -321,6 +321,8 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     refused: list[tuple[str, torch.Tensor, dict[str, Any], str]] = [
         ("a.jpg", x, {"bits": 16}, "cannot hold 16 bits"),
         ("a.jpg", x, {"like": ImageFile(x, 8, torch.ones(1, 1, 4, 4))}, "alpha"),
+        ("a.webp", torch.rand(1, 3, 1, 16384), {}, "at most 16383 pixels.*1 x 16384"),
+        ("a.jpg", torch.rand(1, 1, 65501, 1), {}, "at most 65500 pixels.*65501 x 1"),
         ("a.xyz", x, {}, "images are not written as '.xyz'"),
         ("a.png", torch.rand(2, 3, 4, 4), {}, "shape"),
         ("a.png", x * torch.nan, {}, "NaN"),

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr
@@ -219,9 +219,8 @@ class Batch:
             if record is not None:
                 return f"{path}: restored already, to {record} (--overwrite repeats it)", ""
 
-            def check(target: Path) -> None:
-                ending = options.ending(path, image)
-                check_results({path: result_files(target, ending).values()}, self.given)
+            def check(files: Iterable[Path]) -> None:
+                check_results({path: files}, self.given)
 
             facts = {"identity": made, **self._facts(path)}
             return restore_file(restorer, path, image, stem, options, facts, check), ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from pnp.errors import PnpError, hint
 from pnp.files import together, write_json
-from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, write_image
+from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, longer, write_image
 from pnp.interfaces import Kind
 from pnp.kernel_files import file_of_kernel, kernel_picture, write_kernel
 from pnp.kspace import write_values
@@ -38,11 +38,11 @@ class Options:
     format: str = "png"
     compare: bool = False
 
-    def ending(self, path: str | Path, image: ImageFile) -> str:
-        """The ending of the restored image: that of the input for `same`, if it can be written."""
+    def ending(self, path: str | Path, image: ImageFile, x: Tensor) -> str:
+        """The ending of the result x: that of the input for `same`, if x can be written so."""
         own = Path(path).suffix.lower()
         able = own in WRITTEN and not (image.alpha is not None and own in WITHOUT_ALPHA)
-        return own if self.format == "same" and able else ".png"
+        return own if self.format == "same" and able and not longer(own, x) else ".png"
 
 
 def restore_file(
@@ -52,7 +52,7 @@ def restore_file(
     stem: str,
     options: Options | None = None,
     facts: Mapping[str, Any] | None = None,
-    check: Callable[[Path], None] = lambda target: None,
+    check: Callable[[Iterable[Path]], None] = lambda files: None,
 ) -> str:
     """Restore one file and write image, kernel, trace and record; returns a summary to print.
 
@@ -66,7 +66,7 @@ def restore_file(
         stem: Path of the results without the scale and their endings.
         options: What is compared, traced and written.
         facts: More for the record: the command, a hash of all that determines the result.
-        check: Called with the path of the results without endings, before they are written.
+        check: Called with the files that may be written, before they are.
     """
     options = options or Options()
     if image.note:
@@ -85,8 +85,8 @@ def restore_file(
     written = time.perf_counter()
     record = restored.record
     target = Path(f"{stem}_{multiple(record)}")
-    check(target)
-    named = result_files(target, options.ending(path, image))
+    named = result_files(target, options.ending(path, image, restored.image))
+    check(named.values())
     absent = {"kernel", "kernel picture"} if restored.kernel is None else set()
     absent |= {"trace", "trace picture"} if recorder is None else set()
     absent |= {"complex image"} if restored.values is None else set()
