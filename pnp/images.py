@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from pnp import deep_png
-from pnp.checks import FILE_VALUES
+from pnp.checks import FILE_CENTRED, FILE_VALUES
 from pnp.decoders import Decoded, decode
 from pnp.errors import PnpError
 from pnp.files import atomic
@@ -213,6 +213,11 @@ def _checked_floats(where: str, pixels: np.ndarray) -> np.ndarray:
         raise PnpError(
             f"{where}: floats should be on [0, 1], but reach from {low:g} to {high:g}; "
             "divide by 255 or 65535"
+        )
+    if low < FILE_CENTRED and high <= 1:
+        raise PnpError(
+            f"{where}: floats should be on [0, 1], but reach from {low:g} to {high:g}; "
+            "if they are on [-1, 1], take x / 2 + 0.5"
         )
     return pixels
 

@@ -146,6 +146,7 @@ IMAGES = (
         "a.tif",
     ),
     image("floats on 0-255", "divide by 255 or 65535", npy(PIXELS * 1.0), "a.npy"),
+    image("floats on [-1, 1]", "take x / 2 + 0.5", npy(PIXELS / 127.5 - 1), "a.npy"),
     image(
         "floats with NaN",
         "the image holds NaN or infinite values",
