@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pnp.decoders import first_line
+from pnp.downloads import check_downloaded
 from pnp.errors import Notice, PnpError
 from pnp.limits import check_zip
 
@@ -105,7 +106,8 @@ def _content(path: Path) -> Any:
     if not path.name.lower().endswith(SUFFIXES):
         raise PnpError(f"{path}: weights are read from files that end in {', '.join(SUFFIXES)}")
     try:
-        if path.suffix.lower() == ".safetensors":
+        check_downloaded(path)
+        if path.suffix.lower() == ".safetensors" or _is_safetensors(path):
             return safetensors.torch.load_file(path)
         check_zip(path)
         with warnings.catch_warnings():
@@ -120,9 +122,21 @@ def _content(path: Path) -> Any:
             "where it was made, save only the state_dict() of the network"
         ) from e
     except Exception as e:  # a damaged file can cause any exception
+        if "TorchScript" in str(e):
+            raise PnpError(
+                f"{path}: this is a program (TorchScript), not weights; "
+                "where it was made, save the state_dict() of the network"
+            ) from e
         raise PnpError(
             f"{path}: not a readable checkpoint ({first_line(e)}); is the file complete?"
         ) from e
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: the length of a header in JSON, the header."""
+    with path.open("rb") as file:
+        length, brace = file.read(8), file.read(1)
+    return brace == b"{" and 1 < int.from_bytes(length, "little") < path.stat().st_size
 
 
 def _unwrapped(

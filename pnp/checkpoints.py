@@ -95,6 +95,10 @@ def find_weights(source: str | Path, base: Path | None = None) -> tuple[Path, st
         return (base or Path()) / Path(text).expanduser(), part
     if is_name(text) and (ours := PRETRAINED / f"{text}.safetensors").is_file():
         return ours, part
+    if os.path.isfile((base or Path()) / text):
+        raise PnpError(
+            f"{text}: this is not read as weights; give a file that ends in {', '.join(SUFFIXES)}"
+        )
     raise PnpError(_unknown_weights(text))
 
 

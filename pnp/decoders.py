@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from pnp import deep_png
+from pnp.downloads import check_downloaded
 from pnp.errors import PnpError
 from pnp.limits import check_array, check_pixels
 from pnp.metadata import Metadata, read_metadata
@@ -65,6 +66,7 @@ def decode(path: Path) -> Decoded:
         if not head:
             raise PnpError(f"{path}: the file is empty")
         _refuse_raw(path, head)
+        check_downloaded(path)
         if path.suffix.lower() == ".npy":
             return _decode_npy(path)
         if deep_png.is_deep(head):

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from pnp.checks import FILE_NEGATIVE_TAPS, check_finite, check_form
 from pnp.decoders import first_line
+from pnp.downloads import check_downloaded
 from pnp.errors import Notice, PnpError
 from pnp.files import atomic
 from pnp.images import read_image
@@ -156,6 +157,7 @@ def _kernels_in(path: Path) -> dict[str, np.ndarray]:
         raise PnpError(
             f"{path}: {'this is a folder, not a kernel' if os.path.isdir(path) else missing}"
         )
+    check_downloaded(path)
     readers = {".npy": _from_npy, ".npz": _from_npz, ".mat": _from_mat}
     reader = readers.get(path.suffix.lower())
     if reader is None and path.suffix.lower() in TEXT:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from bad_files import (
+    PAGE,
     PIXELS,
+    POINTER,
     checkpoint,
     folder,
     picture,
@@ -12,6 +14,7 @@ from bad_files import (
     quantised,
     safetensors_header,
     tensors,
+    torchscript,
     zip_bomb,
     zipped,
 )
@@ -533,6 +536,9 @@ WEIGHTS: Area = Area(
             "not read: the file is damaged, or holds Python objects",
             "not read: the file is damaged, or holds Python objects",
         ),
+        weights("a pointer of Git LFS", "git lfs pull fetches it", POINTER),
+        weights("a web page", "this is a web page", PAGE, "a.safetensors"),
+        weights("a TorchScript archive", "this is a program (TorchScript)", torchscript()),
         weights("a picture", "not read: the file is damaged, or holds Python objects", picture()),
         weights("a file that is cut off", "not a readable checkpoint", checkpoint(RIGHT)[:500]),
         weights("a pickle that would run code", "which could run any code when read", program()),
@@ -624,6 +630,12 @@ WEIGHTS: Area = Area(
         ),
         loaded(
             "a name outside of the package", "give a file that ends in", None, "../../../etc/passwd"
+        ),
+        loaded(
+            "weights in a file whose ending is unknown",
+            "a.weights: this is not read as weights",
+            checkpoint(RIGHT),
+            "a.weights",
         ),
         loaded(
             "a part that the file has not",

@@ -22,6 +22,8 @@ from scipy.io import savemat
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
 DEEP = PIXELS.astype(np.uint16) * 257
 TAPS = np.full((3, 3), 1 / 9)
+POINTER = "version https://git-lfs.github.com/spec/v1\n"
+PAGE = "<!DOCTYPE html><html>404</html>"
 
 
 def picture(pixels: Any = PIXELS, form: str = "PNG", mode: str = "", **options: Any) -> bytes:
@@ -132,6 +134,15 @@ def checkpoint(value: Any) -> bytes:
     """A .pth file."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def torchscript() -> bytes:
+    """A network as a program."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch will remove it
+        torch.jit.save(torch.jit.trace(torch.nn.Identity(), torch.ones(1)), buffer)
     return buffer.getvalue()
 
 

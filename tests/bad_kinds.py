@@ -9,7 +9,9 @@ import numpy as np
 from bad_documents import COMPARISONS, DOCUMENTS, PLUGINS, RECIPES, WEIGHTS
 from bad_files import (
     DEEP,
+    PAGE,
     PIXELS,
+    POINTER,
     TAPS,
     animation,
     bmp_header,
@@ -90,8 +92,9 @@ IMAGES = (
     image("an archive of arrays", UNKNOWN, npz(a=PIXELS)),
     image("a photograph of an iPhone", UNKNOWN, b"\0\0\0\x18ftypheic" + bytes(99), "a.heic"),
     image("a film called .png", UNKNOWN, b"\0\0\0\x18ftypmp42" + bytes(99)),
-    image("a page of an error of a server", UNKNOWN, "<!DOCTYPE html><html>404</html>"),
-    image("a pointer of Git LFS", UNKNOWN, "version https://git-lfs.github.com/spec/v1\n"),
+    image("a page of an error of a server", "this is a web page", PAGE),
+    image("a pointer of Git LFS", "git lfs pull fetches it", POINTER),
+    image("a pointer of git-annex", "git annex get fetches it", "/annex/objects/MD5E-s9--0.png\n"),
     image("a PNG in a gzip archive", UNKNOWN, gzip.compress(picture(), mtime=0)),
     image("a width of 20 digits", "cannot be read", b"P6\n99999999999999999999 2\n255\n"),
     image(
@@ -309,6 +312,8 @@ KERNELS = (
     kernel("a file that is cut off", DAMAGED, npy(TAPS)[:-9]),
     kernel("random bytes", DAMAGED, np.random.default_rng(1).bytes(500)),
     kernel("a pickle", DAMAGED, program()),
+    kernel("a pointer of Git LFS", "git lfs pull fetches it", POINTER),
+    kernel("a web page", "this is a web page", PAGE, "a.mat"),
     kernel(
         "numbers as text", "kernels are read from .npy, .npz, .mat and pictures", "1 2 1", "a.txt"
     ),

@@ -103,6 +103,12 @@ def test_the_only_weights_are_found_in_any_wrapping(tmp_path, kind):
         assert equal(loaded(tmp_path / "w.pth"), RIGHT)
 
 
+@pytest.mark.parametrize("name", ["w.pth", "w.bin", "w.ckpt"])
+def test_safetensors_are_read_whatever_their_name(tmp_path, name):
+    save_file(RIGHT, tmp_path / name)
+    assert equal(loaded(tmp_path / name), RIGHT)
+
+
 @pytest.mark.parametrize("kind", AVERAGED)
 def test_averaged_weights_are_taken_and_it_is_said(tmp_path, kind):
     torch.save(AVERAGED[kind], tmp_path / "w.pth")
@@ -182,7 +188,7 @@ def test_usual_suffixes_and_folders_with_a_number_sign(tmp_path, monkeypatch, su
 @pytest.mark.parametrize("key", ["weights", "modules.P.weights"])
 def test_check_refuses_what_cannot_be_weights(capsys, source, key):
     assert main(["check", "usrnet-small", "--set", f"{key}={source!r}"]) == 1
-    assert "the package has no weights called" in capsys.readouterr().err
+    assert "give a file that ends in .safetensors" in capsys.readouterr().err
 
 
 def test_check_says_which_weights_are_not_there(capsys):
