@@ -190,10 +190,11 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
     check_zip(path)
     # Opened here, because NumPy does not close a damaged file.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        members = _arrays({member: file[member] for member in file.files})
         return {
             name: array
-            for member in file.files
-            for name, array in _unstack(member, file[member]).items()
+            for member, stack in members.items()
+            for name, array in _unstack(member, stack).items()
         }
 
 
@@ -208,7 +209,7 @@ def _from_mat(path: Path) -> dict[str, np.ndarray]:
     except NotImplementedError:  # MATLAB 7.3
         content = _from_hdf5(path)
     found: dict[str, np.ndarray] = {}
-    for name, value in content.items():
+    for name, value in _arrays(content).items():
         if value.dtype == object:
             cells = [np.asarray(cell) for cell in value.ravel(order="F")]
             found |= {
@@ -269,6 +270,16 @@ def _from_picture(path: Path) -> np.ndarray:
                 "give the .npy from which it was made"
             )
     return grey / (grey.sum() or 1)  # grey levels, of which no sum is expected
+
+
+def _arrays(content: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without words and single numbers, which are saved beside kernels, if anything else is left."""
+    arrays = {
+        name: value
+        for name, value in content.items()
+        if value.dtype == object or (value.dtype.kind not in "US" and value.size > 1)
+    }
+    return arrays or content
 
 
 def _unstack(name: str, array: np.ndarray) -> dict[str, np.ndarray]:

@@ -42,6 +42,8 @@ def test_every_format_gives_the_same_kernel(tmp_path):
     np.save(tmp_path / "one.npy", a)
     np.savez(tmp_path / "two.npz", first=b, second=a)
     savemat(tmp_path / "one.mat", {"kernel": a})
+    savemat(tmp_path / "noted.mat", {"kernel": a, "sigma": 2.0, "name": "wide"})
+    np.savez(tmp_path / "noted.npz", note="wide", kernel=a, sigma=np.float32(2))
     savemat(tmp_path / "cells.mat", {"kernels": cells(b, a)})
     savemat(tmp_path / "stack.mat", {"kernels": np.stack((a, a), -1)})
     np.save(tmp_path / "stack.npy", np.stack((a * 0 + 1, a)))
@@ -52,6 +54,8 @@ def test_every_format_gives_the_same_kernel(tmp_path):
         "two.npz#2",
         "two.npz#second",
         "one.mat",
+        "noted.mat",
+        "noted.npz",
         "cells.mat#2",
         "cells.mat#kernels2",
     ]:
