@@ -273,7 +273,7 @@ def _from_picture(path: Path) -> np.ndarray:
 
 
 def _arrays(content: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without words and single numbers, which are saved beside kernels, if anything else is left."""
+    """Without words and single numbers, which are saved beside kernels, if more is left."""
     arrays = {
         name: value
         for name, value in content.items()

@@ -35,6 +35,9 @@ LIBRARIES = 0.95e9
 constant, so that a run is repeated with the same tiles."""
 USUAL = 4e9
 """Bytes that a run may take if nothing else is said and tiles can achieve it."""
+RESERVE = 0.2
+"""The share of a limit that tiles leave free: the C library keeps a part of what is freed, and 24
+megapixels with tiles for 6 GB took 7.0 GB."""
 UNLIMITED = 2**20
 """Pixels of a result up to which nothing is measured and networks see all of it."""
 SMALLEST = 128
@@ -151,7 +154,7 @@ class Limit:
             if (s, boundary) not in self.known:
                 self.known[s, boundary] = memory_of(pipeline, s, boundary)
             memory = self.known[s, boundary]
-            tiles = memory.tiles_within(height, width, self.limit - LIBRARIES)
+            tiles = memory.tiles_within(height, width, for_tensors(self.limit))
             needed = LIBRARIES + memory.peak(height, width, tiles)
             if self.text is not None and needed > 1.01 * self.limit:
                 raise PnpError(
@@ -162,6 +165,11 @@ class Limit:
             if isinstance(module, NetworkPrior):
                 module.tile = tiles.get(symbol)
         return {symbol: side for symbol, side in tiles.items() if side is not None}
+
+
+def for_tensors(limit: float) -> float:
+    """Bytes that tensors may take within a limit for the whole process."""
+    return (1 - RESERVE) * limit - LIBRARIES
 
 
 def _state(pipeline: Pipeline) -> int:

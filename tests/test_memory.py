@@ -16,7 +16,17 @@ from pnp.cli import main
 from pnp.errors import PnpError
 from pnp.inference import run_image
 from pnp.language.reader import PIPELINES
-from pnp.memory import Limit, Line, NetworkMemory, example_inputs, memory_of, read_memory
+from pnp.memory import (
+    LIBRARIES,
+    Limit,
+    Line,
+    Memory,
+    NetworkMemory,
+    example_inputs,
+    for_tensors,
+    memory_of,
+    read_memory,
+)
 from pnp.tiles import spans
 
 ROOT = Path(__file__).parent.parent
@@ -139,6 +149,14 @@ def test_a_limit_chooses_tiles_within_it():
         and (network.peak(4000, 6000, side) <= 2e9 < network.peak(4000, 6000, side + 8))
     )
     assert network.tile(4000, 6000, 0) == network.least_tile() == 328
+
+
+def test_tiles_leave_a_fifth_of_a_limit_free():
+    network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 1, 100, 8)
+    memory = Memory(Line(0, 100), {"P": network}, 0, 0)
+    tiles = memory.tiles_within(4000, 6000, for_tensors(6e9))
+    assert tiles["P"] is not None
+    assert 4.7e9 < LIBRARIES + memory.peak(4000, 6000, tiles) <= 0.8 * 6e9
 
 
 def test_a_limited_run_gives_the_same_picture(tmp_path, capsys, monkeypatch):
