@@ -30,8 +30,6 @@ LARGEST_VALUE = 8.0
 """Of an image in memory: estimates may overshoot; what is larger was not divided by 255."""
 FILE_VALUES = (-1.0, 2.0)
 """Of an image file in floats: noise may leave [0, 1] a little."""
-FILE_CENTRED = -0.5
-"""Of an image file in floats: where they reach below this, but not above 1, they are on [-1, 1]."""
 LARGEST_SUM = 2.0
 """Of a kernel in a pipeline: estimates need not be normalised; what is larger is grey levels."""
 SUM_ERROR = 0.01

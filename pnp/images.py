@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from pnp import deep_png
-from pnp.checks import FILE_CENTRED, FILE_VALUES
+from pnp.checks import FILE_VALUES
 from pnp.decoders import Decoded, decode
 from pnp.errors import PnpError
 from pnp.files import atomic
@@ -31,6 +31,8 @@ from pnp.transparency import enlarge, extend_colours
 WRITTEN = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".npy")
 """Endings of the formats that are written."""
 WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
+CENTRED = -0.5
+"""Floats that reach below this, but not above 1, are on [-1, 1]."""
 LONGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
 """The most pixels in a row or column, where a format or its encoder has a limit."""
 
@@ -214,7 +216,7 @@ def _checked_floats(where: str, pixels: np.ndarray) -> np.ndarray:
             f"{where}: floats should be on [0, 1], but reach from {low:g} to {high:g}; "
             "divide by 255 or 65535"
         )
-    if low < FILE_CENTRED and high <= 1:
+    if low < CENTRED and high <= 1:
         raise PnpError(
             f"{where}: floats should be on [0, 1], but reach from {low:g} to {high:g}; "
             "if they are on [-1, 1], take x / 2 + 0.5"
