@@ -94,6 +94,13 @@ def _odd_kind(value: Tensor) -> str:
     )
 
 
+def other_ending(file: str | Path) -> PnpError:
+    """The error for a file whose name does not end as those of weights do."""
+    return PnpError(
+        f"{file}: this is not read as weights; give a file that ends in {', '.join(SUFFIXES)}"
+    )
+
+
 def is_averaged(name: str) -> bool:
     """True if a name tells of averaged weights."""
     return bool(_words(name) & AVERAGED)
@@ -104,7 +111,7 @@ def _content(path: Path) -> Any:
         reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
         raise PnpError(f"{path}: {reason}")
     if not path.name.lower().endswith(SUFFIXES):
-        raise PnpError(f"{path}: weights are read from files that end in {', '.join(SUFFIXES)}")
+        raise other_ending(path)
     try:
         check_downloaded(path)
         if path.suffix.lower() == ".safetensors" or _is_safetensors(path):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from pnp.checkpoint_files import (
     SUFFIXES,
     is_averaged,
+    other_ending,
     plain_name,
     read_part,
     say_averaged,
@@ -96,9 +97,7 @@ def find_weights(source: str | Path, base: Path | None = None) -> tuple[Path, st
     if is_name(text) and (ours := PRETRAINED / f"{text}.safetensors").is_file():
         return ours, part
     if os.path.isfile((base or Path()) / text):
-        raise PnpError(
-            f"{text}: this is not read as weights; give a file that ends in {', '.join(SUFFIXES)}"
-        )
+        raise other_ending(text)
     raise PnpError(_unknown_weights(text))
 
 

@@ -599,7 +599,7 @@ WEIGHTS: Area = Area(
         ),
         weights(
             "a suffix that is unknown",
-            "weights are read from files that end in",
+            "a.txt: this is not read as weights",
             checkpoint(RIGHT),
             "a.txt",
         ),
