@@ -27,13 +27,14 @@ def conjugate_gradients(
     d, r = torch.zeros_like(right), right
     direction = precondition(r)
     square = _product(r, direction)
-    active = square > target.square()
+    active = torch.ones_like(square, dtype=torch.bool)
     for i in range(iterations):
-        image = normal(direction)
-        curvature = _product(direction, image)
-        active = active & (square > target.square()) & (curvature > 0)
+        active = active & (square > target.square())
         if not concealed() and not bool(active.any()):
             return d, square.clamp(min=0).sqrt(), i
+        image = normal(direction)
+        curvature = _product(direction, image)
+        active = active & (curvature > 0)
         # The ones keep 0 / 0 out of the derivatives of images that are finished.
         length = torch.where(active, square / torch.where(active, curvature, 1), 0)
         d = d + length * direction

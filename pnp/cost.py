@@ -21,7 +21,7 @@ from pnp.boundaries import Assumption
 from pnp.equal_steps import Shortened, shortened
 from pnp.errors import PnpError
 from pnp.machine import resident
-from pnp.memory import USUAL, Memory, Probe, fitted, for_tensors, probe_sides, scale_of
+from pnp.memory import Memory, Probe, fitted, probe_sides, scale_of
 from pnp.pipeline import Pipeline
 from pnp.precision import DTYPES
 
@@ -45,7 +45,7 @@ class Cost:
 
     def peak(self) -> float:
         """Bytes that the run needs, in the tiles that `pnp run` takes by itself."""
-        tiles = self.memory.tiles_within(self.height, self.width, for_tensors(USUAL))
+        tiles = self.memory.tiles_within(self.height, self.width, None)
         return self.base + self.memory.peak(self.height, self.width, tiles)
 
     def per_megapixel(self) -> float:

@@ -41,7 +41,10 @@ megapixels with tiles for 6 GB took 7.0 GB."""
 UNLIMITED = 2**20
 """Pixels of a result up to which nothing is measured and networks see all of it."""
 SMALLEST = 128
-"""Least side of what is kept of a tile."""
+"""Least side of what is kept of a tile within a limit that was given."""
+COMFORTABLE = 768
+"""The same if none was given: with an overlap of 97, tiles of which 128 pixels are kept would take
+six times as long as the whole image, these one and a half times."""
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
@@ -70,11 +73,11 @@ class NetworkMemory:
     overlap: int | None
     multiple: int
 
-    def least_tile(self) -> int | None:
-        """The smallest side of its tiles; None if it is never tiled."""
+    def least_tile(self, kept: int = SMALLEST) -> int | None:
+        """The smallest side of its tiles, of which `kept` is kept; None if it is never tiled."""
         if self.overlap is None:
             return None
-        return padded(SMALLEST + 2 * self.overlap, self.multiple)
+        return padded(kept + 2 * self.overlap, self.multiple)
 
     def peak(self, height: int, width: int, tile: int | None) -> float:
         """Bytes alive at once during its call on so many pixels, in tiles of a side or whole."""
@@ -83,9 +86,9 @@ class NetworkMemory:
             return self.before.at(pixels) + self.inside.at(seen)
         return self.before.at(pixels) + self.output * seen + self.inside.at(tile**2)
 
-    def tile(self, height: int, width: int, limit: float) -> int | None:
+    def tile(self, height: int, width: int, limit: float, kept: int = SMALLEST) -> int | None:
         """The largest side of tiles within a limit, or the smallest; None if none are needed."""
-        least, pixels, seen = self.least_tile(), height * width, self._seen(height, width)
+        least, pixels, seen = self.least_tile(kept), height * width, self._seen(height, width)
         if least is None or self.peak(height, width, None) <= limit:
             return None
         left = limit - self.before.at(pixels) - self.output * seen - self.inside.fixed
@@ -120,11 +123,13 @@ class Memory:
         """The size with the pixels around the image."""
         return height + self.frame, width + self.frame
 
-    def tiles_within(self, height: int, width: int, limit: float) -> dict[str, int | None]:
-        """The side of the tiles of each network with which a run stays within a limit, in bytes;
-        the smallest ones if none do."""
-        size, left = self.framed(height, width), limit - self.state
-        return {symbol: n.tile(*size, left) for symbol, n in self.networks.items()}
+    def tiles_within(self, height: int, width: int, limit: float | None) -> dict[str, int | None]:
+        """The side of the tiles of each network with which a run stays within a limit in bytes, the
+        smallest ones if none do; without a limit (None), within the usual one."""
+        kept = COMFORTABLE if limit is None else SMALLEST
+        size = self.framed(height, width)
+        left = (1 - RESERVE) * (USUAL if limit is None else limit) - LIBRARIES - self.state
+        return {symbol: n.tile(*size, left, kept) for symbol, n in self.networks.items()}
 
 
 class Limit:
@@ -137,7 +142,7 @@ class Limit:
 
     def __init__(self, text: str | None, argument: str = "max_memory"):
         self.text, self.argument = text, argument
-        self.limit = USUAL if text is None else read_memory(text, argument)
+        self.limit = None if text is None else read_memory(text, argument)
         self.known: dict[tuple[int, Assumption], Memory] = {}
 
     def apply(
@@ -150,13 +155,13 @@ class Limit:
         """
         tiles: dict[str, int | None] = {}
         height, width = s * height, s * width
-        if self.text is not None or height * width > UNLIMITED:
+        if self.limit is not None or height * width > UNLIMITED:
             if (s, boundary) not in self.known:
                 self.known[s, boundary] = memory_of(pipeline, s, boundary)
             memory = self.known[s, boundary]
-            tiles = memory.tiles_within(height, width, for_tensors(self.limit))
+            tiles = memory.tiles_within(height, width, self.limit)
             needed = LIBRARIES + memory.peak(height, width, tiles)
-            if self.text is not None and needed > 1.01 * self.limit:
+            if self.limit is not None and needed > 1.01 * self.limit:
                 raise PnpError(
                     f"{self.argument} {self.text}: a result of {height} x {width} needs about "
                     f"{needed / 1e9:.2g} GB; allow more memory, or cut the image into parts"
@@ -165,11 +170,6 @@ class Limit:
             if isinstance(module, NetworkPrior):
                 module.tile = tiles.get(symbol)
         return {symbol: side for symbol, side in tiles.items() if side is not None}
-
-
-def for_tensors(limit: float) -> float:
-    """Bytes that tensors may take within a limit for the whole process."""
-    return (1 - RESERVE) * limit - LIBRARIES
 
 
 def _state(pipeline: Pipeline) -> int:

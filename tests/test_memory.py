@@ -18,12 +18,12 @@ from pnp.inference import run_image
 from pnp.language.reader import PIPELINES
 from pnp.memory import (
     LIBRARIES,
+    USUAL,
     Limit,
     Line,
     Memory,
     NetworkMemory,
     example_inputs,
-    for_tensors,
     memory_of,
     read_memory,
 )
@@ -154,9 +154,18 @@ def test_a_limit_chooses_tiles_within_it():
 def test_tiles_leave_a_fifth_of_a_limit_free():
     network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 1, 100, 8)
     memory = Memory(Line(0, 100), {"P": network}, 0, 0)
-    tiles = memory.tiles_within(4000, 6000, for_tensors(6e9))
+    tiles = memory.tiles_within(4000, 6000, 6e9)
     assert tiles["P"] is not None
     assert 4.7e9 < LIBRARIES + memory.peak(4000, 6000, tiles) <= 0.8 * 6e9
+
+
+def test_without_a_limit_tiles_are_not_so_small_that_a_run_takes_several_times_as_long():
+    network = NetworkMemory(Line(0, 110), Line(0, 800), 12.0, 1, 97, 8)
+    memory = Memory(Line(0, 100), {"P": network}, 0, 0)
+    assert memory.tiles_within(4000, 6000, 4e9)["P"] == network.least_tile() == 328
+    side = memory.tiles_within(4000, 6000, None)["P"]
+    assert side is not None and (side / (side - 2 * 97)) ** 2 < 1.6
+    assert LIBRARIES + memory.peak(4000, 6000, {"P": side}) < 1.5 * USUAL
 
 
 def test_a_limited_run_gives_the_same_picture(tmp_path, capsys, monkeypatch):
