@@ -18,10 +18,13 @@ import numpy as np
 from PIL import Image as Pillow
 from torch import Tensor
 
+from pnp.checkpoints import PRETRAINED
 from pnp.errors import PnpError
 from pnp.files import atomic
 
 ENDING = ".images.txt"
+SHARED = PRETRAINED / "images.txt"
+"""The images of the folders on which the weights that come with pnp were trained."""
 CLOSE = 3
 """Perceptual hashes that differ in so many of their 64 bits are of one image."""
 HEAD = "# images that these weights were trained on: hash of the pixels, perceptual hash\n"
@@ -60,6 +63,18 @@ def fingerprint(pixels: Tensor) -> Fingerprint:
 def beside(weights: Path) -> Path:
     """The file of fingerprints of a file of weights."""
     return weights.with_name(weights.name.removesuffix(".safetensors") + ENDING)
+
+
+def trained_with(weights: Path) -> list[Fingerprint]:
+    """The fingerprints of the images that weights were trained on; none if they are not known.
+
+    Weights that come with pnp and were trained before such files were written have `SHARED`, with
+    the images that were held back for validation.
+    """
+    own = beside(weights)
+    if weights.parent == PRETRAINED and not own.is_file():
+        return read_fingerprints(SHARED)
+    return read_fingerprints(own)
 
 
 def write_fingerprints(path: Path, found: Iterable[Fingerprint]) -> None:

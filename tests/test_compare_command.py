@@ -16,6 +16,8 @@ import torch
 import pnp
 from pnp.cli import main
 from pnp.comparing.reader import read_comparison
+from pnp.comparing.reproduction import command_of
+from pnp.comparing.rows import Results
 from pnp.images import write_image
 
 BICUBIC = Path(__file__).parent.parent / "benchmarks" / "pipelines" / "bicubic.yaml"
@@ -152,6 +154,23 @@ def test_processes_of_torchrun_share_the_observations(here, monkeypatch):
     assert rows_in("shared") == rows  # one process finds the rows of all
 
 
+def test_processes_of_torchrun_wait_for_each_other_if_one_could_not_measure_all(here):
+    (here / "photos" / "a.png").write_bytes(b"no image")
+    (here / "photos" / "b.png").write_bytes(b"no image")
+    words = "-m torch.distributed.run --standalone --nproc-per-node 2 -m pnp compare hqs-tv my.yaml"
+    done = subprocess.run(
+        [sys.executable, *words.split(), *WORDS[2:], "--out", "both", "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 1 and "2 results could not be measured" in done.stderr
+    assert sorted((r["image"], r["method"]) for r in rows_in("both")) == [
+        (image, method) for image in "cd" for method in ("hqs-tv", "my")
+    ]
+    assert "(2 rows)" in done.stdout and "rows.csv (4)" in done.stdout
+
+
 def test_an_unreadable_image_is_reported_and_the_others_are_measured(here, capsys):
     (here / "photos" / "bb.png").write_bytes(b"no image")
     compare("my.yaml", *WORDS[2:], status=1)
@@ -231,6 +250,46 @@ def test_all_problems_of_a_file_are_told_at_once(here, capsys):
     said = capsys.readouterr().err
     for line in (3, 5, 6, 8, 10, 11):
         assert f"wrong.yaml:{line}: " in said
+
+
+def test_the_problems_of_all_methods_and_kernels_are_told_at_once(here, capsys):
+    text = (
+        "about: Wrong\ndata: {folder: photos}\nscales: [2]\nsigmas: [0]\n"
+        "kernels: {groups: {all: [gaussian:1]}}\nmethods:\n"
+        "  one: {pipeline: hqs-tw}\n  two: {pipeline: hqs-tv, set: {repeet: 3}}\n"
+        "  three: {external: nowhere}\n  four: {pipeline: hqs-tv, given: [k, sigma]}\n"
+    )
+    for kernel, lines in (("gaussian:1", (7, 8, 9)), ("gaussan:1", (5, 7, 8, 9))):
+        (here / "wrong.yaml").write_text(text.replace("gaussian:1", kernel))
+        compare("wrong.yaml", status=1)
+        said = capsys.readouterr().err
+        assert all(f"wrong.yaml:{line}: " in said for line in lines), said
+        assert not (here / "comparisons").exists()
+    (here / "wrong.yaml").write_text(text)
+    compare("wrong.yaml", "--only", "four")
+
+
+@pytest.mark.parametrize("method", ["call: f.py:f", "external: photos, pattern: '{image}.png'"])
+def test_methods_from_elsewhere_are_not_stale_at_once(here, capsys, method):
+    (here / "f.py").write_text("def f(y, s):\n    return y\n")
+    (here / "mine.yaml").write_text(
+        "about: Mine\ndata: {folder: photos}\nscales: [1]\nsigmas: [2%]\n"
+        f"methods: {{a: {{{method}}}, b: {{pipeline: my.yaml}}}}\n"
+    )
+    compare("mine.yaml", "--limit", "2")
+    assert main(["report", "comparisons/mine", "--format", "markdown"]) == 0
+    assert "stale" not in "".join(capsys.readouterr())
+    compare("comparisons/mine/comparison.yaml", "--out", "comparisons/mine")
+    assert len(rows_in("comparisons/mine")) == 8
+
+
+def test_the_command_of_a_report_measures_the_same_rows(here):
+    compare(*WORDS, "--out", "first", "--only", "my", "--limit", "2")
+    for options in (" --limit 2 --only my", ""):
+        comparison = read_comparison("first/comparison.yaml")
+        command = command_of(comparison, Path("first"), Results("first"))
+        assert command == "pnp compare first/comparison.yaml -o first" + options
+        compare("first/comparison.yaml", "--out", "first")
 
 
 def test_a_function_takes_part_and_its_failure_is_one_message(here, capsys):

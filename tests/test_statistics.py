@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pnp.checkpoints import PRETRAINED
 from pnp.commands.compare import _tell
 from pnp.comparing.page import section
 from pnp.comparing.reader import read_comparison
@@ -15,7 +16,13 @@ from pnp.comparing.run import Compared
 from pnp.comparing.statistics import difference, differences, interval, trained_on
 from pnp.comparing.tables import Table, check_protocol, overview
 from pnp.errors import PnpError
-from pnp.fingerprints import beside, fingerprint, read_fingerprints, write_fingerprints
+from pnp.fingerprints import (
+    beside,
+    fingerprint,
+    read_fingerprints,
+    trained_with,
+    write_fingerprints,
+)
 from pnp.images import read_image, write_image
 
 
@@ -128,7 +135,7 @@ def test_only_rows_of_the_comparison_count(tmp_path, capsys):
     text = "\n".join(section(comparison, results, tmp_path))
     assert "(1 images)" in text and "Not in the tables" not in text
     assert "| 1 |" in text and "| 1e+02 |" not in text and "100" not in text
-    _tell(Compared(comparison, tmp_path / "c", results))
+    _tell(Compared(comparison, tmp_path / "c", results), 0)
     said = capsys.readouterr().out
     assert "20.00 dB  x (1 rows)" in said and "21.00 dB  y (1 rows)" in said
 
@@ -172,6 +179,12 @@ def test_a_fingerprint_survives_format_size_and_loss_of_colour(tmp_path):
     for other in (skimage.data.astronaut(), skimage.data.coffee(), pixels[::-1], pixels[:, ::-1]):
         tensor = torch.from_numpy(np.ascontiguousarray(other)).permute(2, 0, 1)
         assert not first.matches(fingerprint(tensor))
+
+
+def test_weights_that_come_with_pnp_tell_what_they_were_trained_on():
+    """Those that have no list of their own have that of the folders they were trained on."""
+    shipped = sorted(PRETRAINED.glob("*.safetensors"))
+    assert shipped and all(len(trained_with(file)) > 600 for file in shipped)
 
 
 def test_images_that_weights_were_trained_on_are_found(tmp_path):

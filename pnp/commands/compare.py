@@ -10,7 +10,9 @@ from typing import Any
 
 from pnp.comparing.adhoc import comparison_of_pipelines, is_comparison
 from pnp.comparing.comparison import Comparison
+from pnp.comparing.processes import over_all
 from pnp.comparing.reader import read_comparison
+from pnp.comparing.rows import Results
 from pnp.comparing.run import Compared, compare
 from pnp.errors import PnpError
 from pnp.kernel_files import read_kernels
@@ -31,15 +33,17 @@ def compare_files(args: argparse.Namespace) -> int:
         keep=args.keep,
         reuse=args.reuse,
     )
+    failures = over_all(len(compared.failures))
     if os.environ.get("RANK", "0") == "0":
-        _tell(compared)
+        compared.results = Results(compared.folder)  # with the rows of the other processes
+        _tell(compared, failures)
     wanted = set(args.only or comparison.methods)
     if wanted <= set(compared.without_weights):
         raise PnpError(
             f"nothing was measured: no method has weights ({_missing(comparison, wanted)}); "
             "name files of weights that exist, or make them with pnp train"
         )
-    return 1 if compared.failures else 0
+    return 1 if failures else 0
 
 
 def _missing(comparison: Comparison, names: set[str]) -> str:
@@ -54,13 +58,12 @@ def _missing(comparison: Comparison, names: set[str]) -> str:
     return ", ".join(found)
 
 
-def _tell(compared: Compared) -> None:
+def _tell(compared: Compared, failures: int) -> None:
     comparison, folder = compared.comparison, compared.folder
     if compared.without_weights:
         print(f"no weights yet: {', '.join(compared.without_weights)}", file=sys.stderr)
-    if compared.failures:
-        count = len(compared.failures)
-        print(f"{count} result{'s' * (count > 1)} could not be measured", file=sys.stderr)
+    if failures:
+        print(f"{failures} result{'s' * (failures > 1)} could not be measured", file=sys.stderr)
     print(f"comparison  {folder / 'comparison.yaml'}")
     print(f"rows        {compared.results.path} ({len(compared.results.rows)})")
     results = compared.results.within(comparison)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pnp.checkpoints import find_weights
 from pnp.comparing.places import expand
 from pnp.document import Node
-from pnp.errors import PnpError
+from pnp.errors import PipelineError, PnpError, Problem
 from pnp.headers import tensors_digest
 from pnp.language.reader import spec_within
 from pnp.language.spec import Spec
@@ -70,6 +70,22 @@ class Method:
             for node in map(self.document.value.get, ("first", "then"))
         ]
         return [*around[0], self.spec(), *around[1]]
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with it, but for weights that do not exist; a function is not imported."""
+        if self.call is not None:
+            return []
+        if self.external is not None:
+            node = self.document.value["external"]
+            if expand(node).is_dir():
+                return []
+            message = f"{self.name}: external {self.external}: there is no such folder"
+            return [Problem(node.origin, message)]
+        try:
+            self.specs()
+        except PipelineError as e:
+            return list(e.problems)
+        return []
 
     def spec(self) -> Spec:
         """The pipeline, checked."""
@@ -141,9 +157,9 @@ class Method:
         files = self.files()
         if self.external is not None or self.call is not None:
             document: Any = {
-                "external": self.external,
+                "external": self.external and Path(self.external).name,
                 "pattern": self.pattern,
-                "call": self.call,
+                "call": self.call and Path(self.call).name,
             }
         else:
             plain = [spec.document.plain() for spec in self.specs()]
@@ -151,7 +167,7 @@ class Method:
             document = documents[0] if len(documents) == 1 else documents
         return {
             "method": self.name,
-            "pipeline": self.shown,
+            "pipeline": self.shown if self.external is None else Path(self.external).name,
             "set": json.dumps(_named(self.set), sort_keys=True) if self.set else "",
             "document": _sha256(json.dumps(document, sort_keys=True).encode())[:DIGITS],
             "given": " ".join(n if v is True else f"{n}={v:g}" for n, v in told.items()),

@@ -54,13 +54,8 @@ class Observer:
         """The kernel (1, 1, K, L) of a number or of words."""
         if self.comparison.kernels is None:
             return torch.ones(1, 1, 1, 1)
-        word, _, number = name.partition(":")
-        if word == "dan-setting1" and number in map(str, range(1, 9)):
-            return dan_setting1_kernels()[int(number) - 1][None]
-        if word == "dan-setting2" and number.isdecimal():
-            return dan_setting2_kernels(1, s, torch.Generator().manual_seed(int(number)))
         if not name.isdecimal():
-            return make_kernel(name, "kernels:")
+            return named_kernel(name, s)
         if not 1 <= int(name) <= len(self.kernels):
             raise PnpError(
                 f"kernels: there is no kernel {name} in {self.comparison.kernel_file()}; "
@@ -85,6 +80,16 @@ class Observer:
             "periodic" if self.protocol.boundary == "periodic" else "unknown",
             self.protocol.offset(case.scale),
         )
+
+
+def named_kernel(name: str, s: int) -> Tensor:
+    """The kernel (1, 1, K, L) of words or of a file."""
+    word, _, number = name.partition(":")
+    if word == "dan-setting1" and number in map(str, range(1, 9)):
+        return dan_setting1_kernels()[int(number) - 1][None]
+    if word == "dan-setting2" and number.isdecimal():
+        return dan_setting2_kernels(1, s, torch.Generator().manual_seed(int(number)))
+    return make_kernel(name, "kernels:")
 
 
 def image_digests(cases: Iterable[Case]) -> dict[str, str]:

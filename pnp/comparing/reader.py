@@ -10,6 +10,7 @@ from typing import Any
 from pnp.checkpoints import split_source
 from pnp.comparing.comparison import METRICS, Comparison
 from pnp.comparing.methods import BASE, Method
+from pnp.comparing.observing import named_kernel
 from pnp.comparing.places import FOLDERS
 from pnp.document import Node, from_python
 from pnp.errors import Findings, Origin, PipelineError, PnpError, hint
@@ -111,6 +112,9 @@ def comparison_of(document: Node, path: Path, name: str) -> Comparison:
     values["published"] = _read_published(known.get("published"), columns, findings)
     values["reference"] = _read_references(known.get("reference"), findings)
     _check_kernels(known.get("kernels"), findings)
+    if findings.problems:  # else the methods that are measured are checked by `compare`
+        for method in values["methods"].values():
+            findings.problems += method.problems()
     findings.raise_all()
     return Comparison(path, document, **values, name=name)
 
@@ -212,11 +216,18 @@ def _check_kernels(node: Node | None, findings: Findings) -> None:
         if group.is_list and not group.value:
             cure = "write its kernels, for example gaussian:1.6, or leave it out"
             findings.say(group.origin, f"kernels: the group '{name}' is empty", cure)
+    named = [k for g in groups.value.values() if g.is_list for k in g.value]
+    for kernel in named:
+        if not isinstance(kernel.value, str) or kernel.value.isdecimal():
+            continue
+        try:
+            named_kernel(kernel.value, 2)
+        except PnpError as e:
+            message, _, cure = str(e).partition("; ")
+            findings.say(kernel.origin, message, cure)
     if "file" in node.value:
         return
-    numbers = [
-        k for g in groups.value.values() if g.is_list for k in g.plain() if isinstance(k, int)
-    ]
+    numbers = [kernel.value for kernel in named if isinstance(kernel.value, int)]
     if numbers:
         message = f"kernel {numbers[0]} is a number, but no file of kernels is named"
         findings.say(groups.origin, message, "add 'file', or write words such as gaussian:1.6")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -16,12 +15,12 @@ from typing import Any
 from PIL import Image as Pillow
 
 import pnp
-from pnp.citations import bibtex, keys_of
 from pnp.comparing import page, tables
 from pnp.comparing.comparison import METRICS, Comparison
 from pnp.comparing.curves import curves
 from pnp.comparing.pictures import file_name
 from pnp.comparing.reader import read_comparison
+from pnp.comparing.reproduction import bibtex_of, command_of
 from pnp.comparing.rows import Results
 from pnp.comparing.statistics import differences
 from pnp.comparing.tables import Table, noise
@@ -174,8 +173,8 @@ def _html(measured: Measured) -> str:
         missing=[m for m in comparison.methods if m not in measured.done],
         cases=cases,
         pictures=json.dumps({case.label: case.pictures for case in cases}).replace("<", "\\u003c"),
-        command=_command(measured),
-        bibtex=_bibtex(comparison),
+        command=command_of(measured.comparison, measured.folder, measured.results),
+        bibtex=bibtex_of(comparison),
         version=pnp.__version__,
     )
 
@@ -314,32 +313,3 @@ def _encoded(pixels: Pillow.Image) -> str:
 def _kernel(path: Path) -> str:
     levels = (kernel_picture(read_kernel(path), 96)[0, 0] * 255).round().byte().numpy()
     return _encoded(Pillow.fromarray(levels))
-
-
-def _command(measured: Measured) -> str:
-    """The command that measures the same rows; one for each precision, if they have several."""
-    first = (measured.folder / "comparison.yaml").read_text(encoding="utf-8").splitlines()[0]
-    command = f"pnp compare {measured.folder / 'comparison.yaml'} -o {measured.folder}"
-    if first.startswith("# pnp "):
-        command = first.removeprefix("# ")
-    of: dict[str, list[str]] = {}
-    for method in measured.comparison.methods:
-        for row in measured.results.of(method)[:1]:
-            of.setdefault(row["dtype"] or "fp32", []).append(method)
-    return "\n".join(
-        " ".join(
-            [command]
-            + ([f"--dtype {dtype}"] if dtype != "fp32" else [])
-            + ([f"--only {shlex.join(methods)}"] if len(of) > 1 else [])
-        )
-        for dtype, methods in (of or {"fp32": []}).items()
-    )
-
-
-def _bibtex(comparison: Comparison) -> str:
-    keys = dict.fromkeys(comparison.cite)
-    for method in comparison.methods.values():
-        if method.external is None and method.call is None:
-            for spec in method.specs():
-                keys.update(dict.fromkeys(keys_of(spec)))
-    return bibtex(keys) if keys else ""

@@ -23,7 +23,7 @@ from pnp.comparing.reader import portable, read_comparison
 from pnp.comparing.reused import Reused
 from pnp.comparing.rows import IDENTITY, Results
 from pnp.comparing.runners import runner_of
-from pnp.errors import PnpError, hint
+from pnp.errors import Findings, PnpError, hint
 from pnp.files import atomic, make_folder
 from pnp.inference import choose_device
 from pnp.language.emit import emit
@@ -80,26 +80,25 @@ def compare(
     _check_counts(keep=keep, limit=limit)
     comparison = _read(comparison, changes)
     say = say or (lambda message: tqdm.write(message, file=sys.stderr))
-    rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     folder = Path(out) if out is not None else Path("comparisons") / comparison.name
     place = choose_device(_device_of_process(device))
     methods = [_method(comparison, name) for name in only or comparison.methods]
+    Findings([problem for m in methods for problem in m.problems()]).raise_all()
     ready = [m for m in methods if m.has_weights()]
     facts = {m.name: _facts(comparison, m, dtype, place) for m in ready}
-    observe = Observer(comparison)
-    cases = list(comparison.cases(limit))
-    reused = Reused(reuse)
+    observe, reused, cases = Observer(comparison), Reused(reuse), list(comparison.cases(limit))
     results = Results(make_folder(folder), rank)
     images = image_digests(c for c in cases if any(results.has(m.name, c) for m in ready))
     for method in ready:
         _check_rows(results, facts[method.name], images, cases, again, say)
+    share = [c for i, c in enumerate(cases) if i % world == rank]
+    todo = [(c, left) for c in share if (left := [m for m in ready if not results.has(m.name, c)])]
+    runners = {m.name: runner_of(m, dtype, place) for m in ready if todo}
     if rank == 0:
         _write_description(comparison, folder)
     compared = Compared(comparison, folder, results, [m.name for m in methods if m not in ready])
-    share = [c for i, c in enumerate(cases) if i % world == rank]
-    todo = [(c, left) for c in share if (left := [m for m in ready if not results.has(m.name, c)])]
     if todo:
-        runners = {m.name: runner_of(m, dtype, place) for m in ready}
         pictures = Pictures(folder, comparison, keep)
         _measure(compared, todo, observe, runners, facts, pictures, reused, say, quiet=rank > 0)
     return compared

@@ -16,7 +16,7 @@ import numpy as np
 from pnp.comparing.comparison import LOWER_IS_BETTER, WITHOUT_BEST, Comparison
 from pnp.comparing.rows import Results
 from pnp.errors import PnpError
-from pnp.fingerprints import Fingerprint, beside, read_fingerprints
+from pnp.fingerprints import Fingerprint, trained_with
 
 CONFIDENCE = 0.95
 FEWEST = 5
@@ -125,9 +125,7 @@ def trained_on(comparison: Comparison, results: Results, method: str) -> list[st
     fingerprints are known.
     """
     try:
-        known = [
-            f for w in comparison.methods[method].files() for f in read_fingerprints(beside(w))
-        ]
+        known = [f for weights in comparison.methods[method].files() for f in trained_with(weights)]
     except PnpError:
         return []
     if not known:
