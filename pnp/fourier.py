@@ -28,6 +28,17 @@ from torch.nn.functional import pad
 
 from pnp.gradients import concealed
 
+LARGE = 2**22
+"""Pixels from which the channels of an image are transformed one after the other: FFT libraries
+copy what they transform, and 24 megapixels in three channels are 0.3 GB a copy."""
+
+
+def channel_groups(image: Tensor) -> list[slice]:
+    """The channels that are transformed at once: all, or one of a large image (B, C, H, W)."""
+    channels, pixels = image.shape[1], image.shape[-2] * image.shape[-1]
+    size = 1 if pixels >= LARGE and not concealed() else max(channels, 1)
+    return [slice(c, min(c + size, channels)) for c in range(0, max(channels, 1), size)]
+
 
 def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
     """Rows (K, 1) and columns (K') of the taps of k in r, which is as large as the image."""

@@ -18,6 +18,7 @@ from pnp.checks import (
 )
 from pnp.fourier import (
     blur_down,
+    channel_groups,
     gram,
     kernel_spectra,
     mirrored_taps,
@@ -117,14 +118,19 @@ class _Solve(torch.autograd.Function):
     ) -> Tensor:
         Y, R, AAt = known
         s, size = R.shape[1], y.shape[-2:]
-        U = Y - blur_down(row_spectra(x, s), R)
-        check_result(name, U[..., 0, 0])
         inverse = 1 / (AAt + weight)
-        U *= inverse
         z = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for p in range(s):
-            z[:, :, p::s] = x[:, :, p::s] + rows_of(torch.fft.irfft2(R[:, p] * U[:, None], s=size))
-        ctx.save_for_backward(z, k, weight, U, R, inverse)
+        parts = []
+        for c in channel_groups(x):
+            U = Y[:, c] - blur_down(row_spectra(x[:, c], s), R)
+            check_result(name, U[..., 0, 0])
+            U *= inverse
+            for p in range(s):
+                step = torch.fft.irfft2(R[:, p] * U[:, None], s=size)
+                z[:, c, p::s] = x[:, c, p::s] + rows_of(step)
+            parts.append(U)
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(z, k, weight, torch.cat(parts, 1), R, inverse)
         return z
 
     @staticmethod

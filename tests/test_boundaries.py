@@ -242,3 +242,25 @@ def test_names_of_the_release_before_are_read_with_a_warning(old, new):
         spec = read_spec(old)
     assert spec.document.plain() == read_spec(new).document.plain()
     assert old not in PIPELINES.names()
+
+
+def test_large_images_go_channel_by_channel_to_the_same_result(monkeypatch):
+    """In the frame within the tolerance of the search, of D itself up to rounding."""
+    y, _ = window(KERNELS["gaussian"], 2, side=96)
+    k, weight = KERNELS["gaussian"], torch.full((1, 1, 1, 1), 0.01)
+    frame = frame_of(y, k, 2)
+    x = frame.times(2).bridged(torch.nn.functional.interpolate(y, scale_factor=2.0))
+    D = pnp.solvers.build("fft-image")
+    wide = frame.padded(y)
+    whole = D(wide, x, k, weight), D(completed(y, x, k, weight, frame), x, k, weight)
+    monkeypatch.setattr("pnp.fourier.LARGE", 1)
+    parts = D(wide, x, k, weight), D(completed(y, x, k, weight, frame), x, k, weight)
+    assert (whole[0] - parts[0]).abs().max() < 1e-6
+    assert (whole[1] - parts[1]).square().mean().sqrt() < 2 * TOLERANCE
+    x.requires_grad_(True)
+    D(wide, x, k, weight).square().sum().backward()
+    found = x.grad
+    monkeypatch.undo()
+    x.grad = None
+    D(wide, x, k, weight).square().sum().backward()
+    assert torch.allclose(found, x.grad, rtol=1e-4, atol=1e-5)
