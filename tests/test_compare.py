@@ -276,7 +276,7 @@ def test_without_kernels_there_is_no_blur_and_published_figures_stand_beside_our
         (
             "  bicubic: {",
             "  bicubic: {given: [k], ",
-            r"bicubic: k cannot be given; the pipeline .* takes y, s",
+            r"bicubic: k cannot be given(.|\n)*the pipeline .* takes y, s",
         ),
         ("folder: images", "folder: nowhere", r"there are no images in .*nowhere"),
         (

@@ -258,8 +258,10 @@ def test_the_problems_of_all_methods_and_kernels_are_told_at_once(here, capsys):
         "kernels: {groups: {all: [gaussian:1]}}\nmethods:\n"
         "  one: {pipeline: hqs-tw}\n  two: {pipeline: hqs-tv, set: {repeet: 3}}\n"
         "  three: {external: nowhere}\n  four: {pipeline: hqs-tv, given: [k, sigma]}\n"
+        "  five: {pipeline: my.yaml, given: [k]}\n  six: {call: none.py:f}\n"
     )
-    for kernel, lines in (("gaussian:1", (7, 8, 9)), ("gaussan:1", (5, 7, 8, 9))):
+    for kernel, more in (("gaussian:1", []), ("gaussan:1", [5])):
+        lines = [*more, 7, 8, 9, 11, 12]
         (here / "wrong.yaml").write_text(text.replace("gaussian:1", kernel))
         compare("wrong.yaml", status=1)
         said = capsys.readouterr().err

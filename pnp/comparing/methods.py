@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,7 +75,10 @@ class Method:
     def problems(self) -> list[Problem]:
         """What is wrong with it, but for weights that do not exist; a function is not imported."""
         if self.call is not None:
-            return []
+            if not self.call.rpartition(":")[0].endswith(".py") or self.files():
+                return []
+            message = f"{self.name}: call {self.call}: there is no such file"
+            return [Problem(self.document.value["call"].origin, message)]
         if self.external is not None:
             node = self.document.value["external"]
             if expand(node).is_dir():
@@ -85,7 +89,21 @@ class Method:
             self.specs()
         except PipelineError as e:
             return list(e.problems)
-        return []
+        return list(self._wrongly_told())
+
+    def _wrongly_told(self) -> Iterator[Problem]:
+        """Values that the pipeline does not take, or needs and does not get."""
+        takes, told = {g.name: g.default is None for g in self.spec().given}, self.told()
+        origin = self.document.value.get("given", self.document).origin
+        for name in told:
+            if name not in takes:
+                cure = f"the pipeline {self.shown} takes {', '.join(takes)}"
+                yield Problem(origin, f"{self.name}: {name} cannot be given", cure)
+        needed = [n for n, must in takes.items() if must and n not in ("y", "s", *told)]
+        if needed:
+            message = f"{self.name}: the pipeline {self.shown} needs {' and '.join(needed)}"
+            cure = f"write 'given: [{', '.join([*told, *needed])}]' to give the true values"
+            yield Problem(origin, message, cure)
 
     def spec(self) -> Spec:
         """The pipeline, checked."""

@@ -53,23 +53,11 @@ class _Pipeline:
         self.first = made.pop(0) if method.first is not None else None
         self.then = made.pop() if method.then is not None else None
         self.pipeline = made[0]
-        self.takes = {g.name: g.default is None for g in self.pipeline.spec.given}
-        for name in self.told:
-            if name not in self.takes:
-                raise PnpError(
-                    f"{method.name}: {name} cannot be given; "
-                    f"the pipeline {method.shown} takes {', '.join(self.takes)}"
-                )
-        needed = [n for n, must in self.takes.items() if must and n not in ("y", "s", *self.told)]
-        if needed:
-            raise PnpError(
-                f"{method.name}: the pipeline {method.shown} needs {' and '.join(needed)}; "
-                f"write 'given: [{', '.join([*self.told, *needed])}]' to give the true values"
-            )
+        self.takes_scale = any(g.name == "s" for g in self.pipeline.spec.given)
 
     def __call__(self, case: Case, seen: Observation, curves: bool) -> Outcome:
         true = {"k": seen.k.to(self.device), "sigma": case.sigma}
-        given: dict[str, Any] = {"s": case.scale} if "s" in self.takes else {}
+        given: dict[str, Any] = {"s": case.scale} if self.takes_scale else {}
         given |= {n: true[n] if v is True else v for n, v in self.told.items() if v is not False}
         y = seen.y.to(self.device)
 
