@@ -208,8 +208,8 @@ def test_the_command_of_the_report_has_precision_and_plugins(here):
     )
     words = ("mine.yaml", "-o", "out", "--plugin", "as_it_is.py", "--limit", "1")
     assert compare(*words, "--only", "one", "--dtype", "bf16") == 0
-    again = f"pnp compare out/comparison.yaml -o out --plugin {here / 'as_it_is.py'}"
-    assert f"<pre>{again} --dtype bf16</pre>" in page()
+    again = f"pnp compare out/comparison.yaml -o out --plugin {here / 'as_it_is.py'} --limit 1"
+    assert f"<pre>{again} --dtype bf16 --only one</pre>" in page()
     assert compare(*words, "--only", "two") == 0
     assert f"<pre>{again} --dtype bf16 --only one\n{again} --only two</pre>" in page()
 
