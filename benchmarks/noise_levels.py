@@ -23,7 +23,7 @@ QUANTILES = torch.tensor([0.1, 0.5, 0.9])
 
 
 def observations(folders: list[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """A crop of each image, whose observation at scale s is cropped to 256 x 256, and a kernel."""
+    """An image and a kernel for each observation."""
     images = split(read_images(folders, channels=3, crop=CROP, quiet=True), 64)[1][:: 64 // IMAGES]
     kernels = random_kernels(IMAGES, 25, generator=torch.Generator().manual_seed(0))
     return [(image[None] / 255, k[None]) for image, k in zip(images, kernels, strict=True)]

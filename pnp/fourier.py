@@ -40,6 +40,11 @@ def channel_groups(image: Tensor) -> list[slice]:
     return [slice(c, min(c + size, channels)) for c in range(0, max(channels, 1), size)]
 
 
+def joined(parts: list[Tensor]) -> Tensor:
+    """The channels in the order of `channel_groups`; a single part is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
 def mirrored_taps(k: Tensor, s: int, h: int, w: int) -> tuple[Tensor, Tensor]:
     """Rows (K, 1) and columns (K') of the taps of k in r, which is as large as the image."""
     kh, kw = k.shape[-2:]

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from pnp.checks import LARGEST_VALUE, compute_dtype
 from pnp.conjugate_gradients import conjugate_gradients
-from pnp.fourier import blur_down, channel_groups, gram, kernel_spectra, row_spectra
+from pnp.fourier import blur_down, channel_groups, gram, joined, kernel_spectra, row_spectra
 
 SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
@@ -109,8 +109,7 @@ def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> 
         weight: Weight of the pull (B or 1, 1, 1, 1).
         frame: The frame, in pixels of y.
     """
-    parts = [_completed(y[:, c], x[:, c], k, weight, frame) for c in channel_groups(x)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    return joined([_completed(y[:, c], x[:, c], k, weight, frame) for c in channel_groups(x)])
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from pnp.fourier import (
     blur_down,
     channel_groups,
     gram,
+    joined,
     kernel_spectra,
     mirrored_taps,
     row_spectra,
@@ -130,7 +131,7 @@ class _Solve(torch.autograd.Function):
                 z[:, c, p::s] = x[:, c, p::s] + rows_of(step)
             parts.append(U)
         if any(ctx.needs_input_grad):
-            ctx.save_for_backward(z, k, weight, torch.cat(parts, 1), R, inverse)
+            ctx.save_for_backward(z, k, weight, joined(parts), R, inverse)
         return z
 
     @staticmethod
