@@ -33,10 +33,16 @@ LARGE = 2**22
 copy what they transform, and 24 megapixels in three channels are 0.3 GB a copy."""
 
 
+def large(image: Tensor) -> bool:
+    """Whether an image has so many pixels that its channels are transformed one by one; never
+    within vmap and in exported programs."""
+    return image.shape[-2] * image.shape[-1] >= LARGE and not concealed()
+
+
 def channel_groups(image: Tensor) -> list[slice]:
     """The channels that are transformed at once: all, or one of a large image (B, C, H, W)."""
-    channels, pixels = image.shape[1], image.shape[-2] * image.shape[-1]
-    size = 1 if pixels >= LARGE and not concealed() else max(channels, 1)
+    channels = image.shape[1]
+    size = 1 if large(image) else max(channels, 1)
     return [slice(c, min(c + size, channels)) for c in range(0, max(channels, 1), size)]
 
 

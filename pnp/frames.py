@@ -12,7 +12,8 @@ smallest in the frame around it:
 since for fixed y_e the minimum over z of |y_e - A z|^2 + weight |z - x|^2 is <r, Q r>.  Q is a
 convolution at the size of y, and so is its inverse, which is the preconditioner: an iteration of
 conjugate gradients over the pixels of the frame costs two FFTs and their inverses.  The search
-starts from y_e = A x in the frame, whatever the kernel was before.
+starts from y_e = A x in the frame, whatever the kernel was before; on a large image, from searches
+in strips along its borders, which are a tenth of its pixels and mostly leave nothing to do.
 
 Where it stops, with the gradient g over the frame, <r, Q r> is at most <g, Q^-1 g> above its
 minimum, and what is minimised above grows by weight |z - z*|^2 or more around its minimiser z*:
@@ -32,7 +33,15 @@ from torch.nn import functional as F
 
 from pnp.checks import LARGEST_VALUE, compute_dtype
 from pnp.conjugate_gradients import conjugate_gradients
-from pnp.fourier import blur_down, channel_groups, gram, joined, kernel_spectra, row_spectra
+from pnp.fourier import (
+    blur_down,
+    channel_groups,
+    gram,
+    joined,
+    kernel_spectra,
+    large,
+    row_spectra,
+)
 
 SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
@@ -43,6 +52,10 @@ TOLERANCE = 2 / 255
 """Largest error of z that an unfinished search leaves, its root mean square over all pixels."""
 ITERATIONS = 20
 """Largest number of iterations of one search."""
+STRIP = 96
+"""Pixels of a large y beside its border in which the search begins."""
+STRIP_ITERATIONS = 80
+"""Largest number of iterations there."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,7 @@ def frame_of(y: Tensor, k: Tensor, s: int, least: int = 0) -> Frame:
     return Frame(*sides)
 
 
+@torch.no_grad()
 def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> Tensor:
     """The observation y_e with which the closed form of D is the minimiser over the known pixels.
 
@@ -109,37 +123,72 @@ def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> 
         weight: Weight of the pull (B or 1, 1, 1, 1).
         frame: The frame, in pixels of y.
     """
-    return joined([_completed(y[:, c], x[:, c], k, weight, frame) for c in channel_groups(x)])
-
-
-@torch.no_grad()
-def _completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> Tensor:
-    dtype = compute_dtype(x)
-    size = frame.size_around(y)
-    s = x.shape[-2] // size[0]
-    R = kernel_spectra(k.to(dtype), s, *size)
+    size, dtype = frame.size_around(y), compute_dtype(x)
+    s, k = x.shape[-2] // size[0], k.to(dtype)
+    R = kernel_spectra(k, s, *size)
     Q = weight / (gram(R) + weight)
-    Ax = torch.fft.irfft2(blur_down(row_spectra(x.to(dtype), s), R), s=size)
-    place = frame.padded(torch.zeros_like(y[0, 0]), 1.0).flatten().nonzero()[:, 0]
+    unknown = frame.padded(torch.zeros_like(y[0, 0]), 1.0)
+    parts = []
+    for c in channel_groups(x):
+        Ax = torch.fft.irfft2(blur_down(row_spectra(x[:, c].to(dtype), s), R), s=size)
+        r = frame.padded(y[:, c].to(dtype) - frame.inside(Ax))
+        target = TOLERANCE * (weight * x[:1, c].numel()).sqrt()
+        if large(r):
+            start = _on_strips(r, k, s, weight, frame, target)
+            r += start
+            Ax += start
+        Ax += _search(r, Q, unknown, target, ITERATIONS)
+        parts.append(frame.around(y[:, c], Ax.to(y.dtype)))
+    return joined(parts)
+
+
+def _search(r: Tensor, Q: Tensor, unknown: Tensor, target: Tensor, iterations: int) -> Tensor:
+    """What to add to the unknown pixels of r (B, C, h, w) to make <r, Q r> smallest; zero at all
+    others."""
+    place, size = unknown.flatten().nonzero()[:, 0], r.shape[-2:]
 
     def spread(u: Tensor) -> Tensor:
-        wide = u.new_zeros(*u.shape[:2], size[0] * size[1])
+        wide = u.new_zeros(*u.shape[:2], size.numel())
         return wide.index_copy_(-1, place, u[:, :, 0]).unflatten(-1, size)
 
     def filtered(wide: Tensor, inverse: bool = False) -> Tensor:
-        """The frame of Q, or of its inverse, applied to an image."""
+        """The unknown pixels (B, C, 1, pixels) of Q, or of its inverse, applied to an image."""
         spectrum = torch.fft.rfft2(wide)
         spectrum = spectrum.div_(Q) if inverse else spectrum.mul_(Q)
         wide = torch.fft.irfft2(spectrum, s=size)
         return wide.flatten(-2).index_select(-1, place)[:, :, None]
 
-    right = -filtered(frame.padded(y.to(dtype) - frame.inside(Ax)))  # of frames, (B, C, 1, pixels)
-    target = TOLERANCE * (weight * x[:1].numel()).sqrt()
     step, _, _ = conjugate_gradients(
         lambda u: filtered(spread(u)),
-        right,
+        -filtered(r),
         target,
-        ITERATIONS,
+        iterations,
         lambda u: filtered(spread(u), inverse=True),
     )
-    return frame.around(y, Ax.add_(spread(step)).to(y.dtype))
+    return spread(step)
+
+
+def _on_strips(
+    r: Tensor, k: Tensor, s: int, weight: Tensor, frame: Frame, target: Tensor
+) -> Tensor:
+    """A start for the search on a large image: searches on two strips alone, each of which joins
+    two opposite borders across the frame.  The whole image costs ten times as much."""
+    unknown = frame.padded(torch.zeros_like(frame.inside(r)[:1, :1]), 1.0)
+    start = torch.zeros_like(r)
+    for dim, before, after in ((-1, frame.left, frame.right), (-2, frame.top, frame.bottom)):
+        length = r.shape[dim]
+        width = min(next_fast_len(before + after + 2 * STRIP, real=True), length)
+        tail = after + min(STRIP, (length - before - after) // 2)
+        part = _ends(r, dim, tail, width - tail)
+        Q = weight / (gram(kernel_spectra(k, s, *part.shape[-2:])) + weight)
+        within = math.sqrt(part[0, 0].numel() / r[0, 0].numel()) * target
+        place = _ends(unknown, dim, tail, width - tail)
+        found = _search(part, Q, place, within, STRIP_ITERATIONS)
+        start.narrow(dim, length - after, after).copy_(found.narrow(dim, tail - after, after))
+        start.narrow(dim, 0, before).copy_(found.narrow(dim, tail, before))
+    return start
+
+
+def _ends(image: Tensor, dim: int, tail: int, head: int) -> Tensor:
+    """The last `tail` pixels along an axis, then the first `head` ones."""
+    return torch.cat((image.narrow(dim, -tail, tail), image.narrow(dim, 0, head)), dim)

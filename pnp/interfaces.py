@@ -217,9 +217,15 @@ class Module(nn.Module, ABC):
         state = self.run_state()
         last, result = state.get("cached", ((), None))
         if len(last) != len(inputs) or any(a is not b for a, b in zip(last, inputs, strict=True)):
+            self.forget()
+            del last, result  # freed before the new one needs memory
             result = compute(*inputs)
             state["cached"] = (inputs, result)
         return result
+
+    def forget(self) -> None:
+        """Free what `cached` holds."""
+        self.run_state().pop("cached", None)
 
 
 class DataSolver(Module):

@@ -23,6 +23,7 @@ from pnp.checks import as_given
 from pnp.errors import PipelineError, PnpError, Problem
 from pnp.gradients import reason
 from pnp.interfaces import Module, Prior, is_image_network, takes_image
+from pnp.language.needed import needed_after
 from pnp.language.reader import read_spec
 from pnp.language.spec import ModuleSpec, Spec, Step
 from pnp.language.trained import contradictions
@@ -100,7 +101,9 @@ class Pipeline(nn.Module):
         Args:
             boundary: What lies beyond the border of y: its period, as the equations assume, or
                 "unknown", for photographs (`pnp.boundaries`).
-            trace: Called with a `State` after every iteration.
+            trace: Called with a `State` after every iteration.  If it has an attribute `variables`,
+                the names of those that it reads, then all others are dropped when no step needs
+                them any more, which saves memory.
             seed: Of the noise that its steps draw (`pnp.runs`).
             resume: Where an earlier run is continued (`pnp.read_state`).
             given: The variables of `given:` by name.
@@ -116,6 +119,10 @@ class Pipeline(nn.Module):
         with pipeline_run(seed) as run:
             run.positions = {id(step): number for number, step in enumerate(spec.steps())}
             variables = self._given(border, given)
+            seen = () if trace is None else getattr(trace, "variables", None)
+            if seen is not None:
+                kept = {*variables, *seen}
+                run.needed = {step: names | kept for step, names in needed_after(spec).items()}
             saver = Saver(spec, run, boundary, variables, border.frames)
             first = skipped = 0
             if resume is None:
@@ -131,8 +138,8 @@ class Pipeline(nn.Module):
                 if resume is None or number > first:
                     self._run(border, stage.start, variables, "start", {"n": stage.repeat})
                 if trace is not None:
-                    seen, saved = border.shown(variables), saver.at(done)
-                    trace(State(number, None, spec.iterations, None, seen, {}, {}, saved))
+                    begun = (number, None, spec.iterations, None)
+                    trace(State(*begun, border.shown(variables), {}, {}, saver.at(done)))
                 for i in range(begin, stage.repeat):
                     active = {step.module: stage.active(step.module, i) for step in stage.steps}
                     where = f"iteration {done + 1} of {spec.iterations}"
@@ -140,10 +147,9 @@ class Pipeline(nn.Module):
                     self._iterate(border, stage.steps, variables, where, loop, active)
                     done += 1
                     if trace is not None:
-                        reports = self._reports(active)
-                        shown = border.shown(variables)
+                        reports, saved = self._reports(active), saver.at(done)
                         place = (number, done - 1, spec.iterations, i)
-                        trace(State(*place, shown, active, reports, saver.at(done)))
+                        trace(State(*place, border.shown(variables), active, reports, saved))
             self._run(border, spec.after, variables, "after")
             return Result(border.shown({name: variables[name] for name in spec.returns}))
 
@@ -161,7 +167,7 @@ class Pipeline(nn.Module):
         def again(before: dict[str, Any]) -> dict[str, Any]:
             after = dict(before)
             with pipeline_run(run.seed) as second:
-                second.positions = run.positions
+                second.positions, second.needed = run.positions, run.needed
                 self._run(border, steps, after, *where)
             return after
 
@@ -187,6 +193,9 @@ class Pipeline(nn.Module):
                 run.place = (run.positions[id(step)], loop.get("i"))
             try:
                 inputs += (read(i, variables, loop) for i in step.inputs)
+                if run is not None and id(step) in run.needed:
+                    for name in variables.keys() - (run.needed[id(step)] - {*step.outputs}):
+                        del variables[name]
                 module = getattr(self, active.get(step.module, step.module))
                 values = border.run(step, module, inputs, self._checked)
                 variables.update(outputs_of(step, values))
@@ -221,8 +230,10 @@ class Pipeline(nn.Module):
             if self.precision is not None
             else nullcontext()
         )
+        if getattr(module, "tile", None) is None:  # else each tile, which needs less memory
+            image = image.contiguous(memory_format=torch.channels_last)
         with low:
-            output = module(image.contiguous(memory_format=torch.channels_last), *inputs[1:])
+            output = module(image, *inputs[1:])
         return output.to(image.dtype)
 
     def _given(self, border: Border, values: dict[str, Any]) -> dict[str, Any]:

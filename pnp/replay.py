@@ -27,7 +27,8 @@ from torch import Tensor
 from pnp.decoders import first_line
 from pnp.errors import PnpError
 from pnp.frames import Frame
-from pnp.language.spec import Spec, Step, Variable
+from pnp.language.needed import needed_by
+from pnp.language.spec import Spec, Step
 from pnp.limits import check_zip
 from pnp.runs import Run
 
@@ -120,7 +121,7 @@ class Saver:
 
         def save() -> Saved:
             total = self.spec.iterations
-            names = needed_from(self.spec, iteration) if iteration < total else set()
+            names = needed_from(self.spec, iteration) if iteration < total else frozenset()
             values = {n: v for n, v in self.variables.items() if n in names}
             frames = {n: f for n, f in self.frames.items() if n in names}
             keeps = [
@@ -157,20 +158,10 @@ def place_of(spec: Spec, iteration: int) -> tuple[int, int]:
     raise IndexError(iteration)
 
 
-def needed_from(spec: Spec, iteration: int) -> set[str]:
+def needed_from(spec: Spec, iteration: int) -> frozenset[str]:
     """The variables that are read from an iteration on and that steps before it have assigned."""
     stage, _ = place_of(spec, iteration)
-    loop, *later = spec.stages[stage:]
-    following = [*loop.steps]
-    for other in later:
-        following += [*other.start, *other.steps]
-    found: set[str] = set()
-    known = {"i", "n"}
-    for step in (*following, *spec.after):
-        found |= {v.name for v in step.inputs if isinstance(v, Variable)} - known
-        known |= set(step.outputs)
-    found |= set(spec.returns) - known
-    return found & _assigned(spec)
+    return needed_by(spec, stage) & _assigned(spec)
 
 
 def _assigned(spec: Spec) -> set[str]:

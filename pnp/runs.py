@@ -7,7 +7,7 @@ what was drawn before nor on other images of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ class Run:
     """Position of the present step among the pipeline's steps, and its iteration in its loop."""
     positions: dict[int, int] = field(default_factory=dict)
     """The position of each step of the pipeline, by its `id`."""
+    needed: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """The variables that are kept after each step, by its `id`; all of them without an entry."""
     states: dict[Any, dict[str, Any]] = field(default_factory=dict)
     """What each module keeps between its calls."""
 

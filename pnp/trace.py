@@ -44,6 +44,11 @@ class Recorder:
         self.rows: list[dict[str, np.ndarray]] = []
         self.active: list[dict[str, str]] = []
 
+    @property
+    def variables(self) -> tuple[str, ...] | None:
+        """The variables that it reads; None for all."""
+        return None if self.full else self.names
+
     def __call__(self, state: State) -> None:
         """Record the variables of this state."""
         if self.full and state.saved is not None:

@@ -51,9 +51,11 @@ class NetworkPrior(Prior):
         check_channels(self.registered, "x", x, self.channels)
         if self.tile is None or self.overlap is None or max(x.shape[-2:]) <= self.tile:
             return self._restored(x, level)
-        return tiled(
-            lambda part: self._restored(part, level), x, self.tile, self.overlap, self.multiple
-        )
+
+        def restored(part: Tensor) -> Tensor:
+            return self._restored(part.contiguous(memory_format=torch.channels_last), level)
+
+        return tiled(restored, x, self.tile, self.overlap, self.multiple)
 
     def _restored(self, x: Tensor, level: Tensor | float | None) -> Tensor:
         """The body on an image or a tile of any size."""

@@ -8,6 +8,7 @@ from skimage import data
 
 import pnp
 from pnp.boundaries import Unknown
+from pnp.conjugate_gradients import conjugate_gradients
 from pnp.errors import OldSpelling
 from pnp.frames import TOLERANCE, completed, frame_of
 from pnp.kernels import delta_kernel, gaussian_kernels
@@ -69,7 +70,11 @@ def masked_minimiser(y, x, k, weight, frame):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("s", [1, 2])
 @pytest.mark.parametrize("weight", [3e-4, 0.02, 1.0])
-def test_D_is_the_minimiser_over_the_known_pixels_for_any_kernel(seed, s, weight):
+@pytest.mark.parametrize("large", [2**22, 1])
+def test_D_is_the_minimiser_over_the_known_pixels_for_any_kernel(
+    seed, s, weight, large, monkeypatch
+):
+    monkeypatch.setattr("pnp.fourier.LARGE", large)
     g = torch.Generator().manual_seed(seed)
     y, k = torch.rand(2, 1, 22, 31, generator=g), random_kernel(seed)
     frame = frame_of(y, k, s)
@@ -257,6 +262,32 @@ def test_large_images_go_channel_by_channel_to_the_same_result(monkeypatch):
     parts = D(wide, x, k, weight), D(completed(y, x, k, weight, frame), x, k, weight)
     assert (whole[0] - parts[0]).abs().max() < 1e-6
     assert (whole[1] - parts[1]).square().mean().sqrt() < 2 * TOLERANCE
+
+
+@pytest.mark.parametrize("weight", [1e-4, 1e-3])
+def test_the_search_in_a_large_image_hardly_goes_beyond_its_borders(weight, monkeypatch):
+    """On the whole image, one iteration or none is left of the up to twenty of the plain search."""
+    done = []
+
+    def noted(normal, right, *rest):
+        found = conjugate_gradients(normal, right, *rest)
+        done.append((right.shape[-1], found[2]))
+        return found
+
+    monkeypatch.setattr("pnp.frames.conjugate_gradients", noted)
+    y, _ = window(KERNELS["gaussian"], 1, side=288)
+    frame = frame_of(y, KERNELS["gaussian"], 1)
+    level = torch.full((1, 1, 1, 1), weight)
+    inputs = (y, frame.bridged(y), KERNELS["gaussian"], level, frame)
+    plain = completed(*inputs)
+    ((pixels, iterations),) = done
+    monkeypatch.setattr("pnp.fourier.LARGE", 1)
+    from_strips = completed(*inputs)
+    left = [count for size, count in done[1:] if size == pixels]
+    assert len(left) == y.shape[1] and max(left) <= 1 < 4 <= iterations
+    D = pnp.solvers.build("fft-image")
+    z, other = (D(wide, *inputs[1:4]) for wide in (from_strips, plain))
+    assert (z - other).square().mean().sqrt() < 2 * TOLERANCE
 
 
 @pytest.mark.parametrize("large", [1, 2**22])

@@ -133,6 +133,47 @@ def test_the_list_gives_one_line_to_each(monkeypatch):
 
 
 @every_pipeline
+def test_what_no_later_step_needs_is_dropped_and_the_result_is_the_same(name):
+    pipeline = load(name).eval()
+    seen = []
+
+    class Hook:
+        variables = ("x",)
+
+        def __call__(self, state):
+            seen.append(set(state.variables))
+
+    with torch.no_grad():
+        y = given(pipeline, scale_of(name, 2))
+        result = pipeline(**y, trace=Hook())
+        everything = pipeline(**y, trace=lambda state: seen.append(set(state.variables)))
+        again = pipeline(**y)
+    assert all(torch.equal(value, result[n]) for n, value in everything.items())
+    assert all(torch.equal(value, result[n]) for n, value in again.items())
+    half = len(seen) // 2
+    assert all(fewer <= more for fewer, more in zip(seen[:half], seen[half:], strict=True))
+
+
+def test_images_are_freed_when_their_last_step_has_run():
+    alive = []
+
+    class Hook:
+        variables = ()
+
+        def __call__(self, state):
+            alive.append((state.stage, set(state.variables)))
+
+    pipeline = pnp.load("ikrnet-small")
+    images = {n for n, kind in pipeline.spec.kinds.items() if kind.name == "image"}
+    assert images >= {"b", "u", "x", "y", "z"}
+    with torch.no_grad():
+        pipeline(y=torch.rand(1, 3, 32, 32), s=1, trace=Hook())
+    for stage, variables in alive[1:]:  # z and x of an iteration; u in the last loop alone
+        last = stage == len(pipeline.spec.stages) - 2
+        assert variables & images <= {"x", "y", "z"} | ({"u"} if last else set())
+
+
+@every_pipeline
 @pytest.mark.parametrize("s", [1, 2, 3, 4])
 def test_it_returns_what_it_says_with_one_set_of_weights_for_all_scales(name, s):
     if s != scale_of(name, s):

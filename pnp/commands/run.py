@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,14 +72,7 @@ def restore_file(
         tqdm.write(f"{path}: {image.note}", file=sys.stderr)
     recorder = None if options.also is None else Recorder(options.also, options.full)
     begin = 0 if restorer.resume is None else restorer.resume.iteration
-    with _progress(restorer.pipeline.spec.iterations - begin, Path(path).name) as bar:
-
-        def trace(state: State) -> None:
-            if state.iteration is not None:
-                bar.update()
-            if recorder is not None:
-                recorder(state)
-
+    with _Progress(restorer.pipeline.spec.iterations - begin, Path(path).name, recorder) as trace:
         restored = restorer(image, reference=options.reference, trace=trace, name=str(path))
     written = time.perf_counter()
     record = restored.record
@@ -205,7 +197,25 @@ def silent() -> bool:
     return not sys.stderr.isatty()
 
 
-@contextmanager
-def _progress(iterations: int, name: str) -> Iterator[Any]:
-    with tqdm(total=iterations, desc=name, unit="iteration", leave=False, disable=silent()) as bar:
-        yield bar
+class _Progress:
+    """A `trace` hook that shows the progress, and hands on to a recorder."""
+
+    def __init__(self, iterations: int, name: str, recorder: Recorder | None):
+        self.recorder = recorder
+        self.variables = () if recorder is None else recorder.variables
+        self.bar: tqdm = tqdm(
+            total=iterations, desc=name, unit="iteration", leave=False, disable=silent()
+        )
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def __call__(self, state: State) -> None:
+        """One more iteration, or a start."""
+        if state.iteration is not None:
+            self.bar.update()
+        if self.recorder is not None:
+            self.recorder(state)
