@@ -31,9 +31,14 @@ def observations(folders: list[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 @torch.no_grad()
 def main(folders: list[str], weights: str) -> None:
-    changes: dict[str, Any] = {"modules.F": {"estimator": "spectral-noise", "weights": weights}}
+    def spectral(limited: bool) -> Any:
+        module = {"estimator": "spectral-noise", "weights": weights, "limited": limited}
+        changes: dict[str, Any] = {"modules.F": module}
+        return pnp.load("ikrnet-small", **changes).parts["F"]
+
     modules = {
-        "spectral-noise": pnp.load("ikrnet-small", **changes).parts["F"],
+        "spectral-noise": spectral(False),
+        "spectral-noise, limited": spectral(True),
         "wavelet-noise": pnp.estimators.build("wavelet-noise"),
     }
     pairs = observations(folders)

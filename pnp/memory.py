@@ -45,6 +45,8 @@ SMALLEST = 128
 COMFORTABLE = 768
 """The same if none was given: with an overlap of 97, tiles of which 128 pixels are kept would take
 six times as long as the whole image, these one and a half times."""
+LARGEST = 1024
+"""Largest side of what is kept: with more, tiles take as long, and more memory."""
 _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
@@ -89,11 +91,12 @@ class NetworkMemory:
     def tile(self, height: int, width: int, limit: float, kept: int = SMALLEST) -> int | None:
         """The largest side of tiles within a limit, or the smallest; None if none are needed."""
         least, pixels, seen = self.least_tile(kept), height * width, self._seen(height, width)
-        if least is None or self.peak(height, width, None) <= limit:
+        if self.overlap is None or least is None or self.peak(height, width, None) <= limit:
             return None
         left = limit - self.before.at(pixels) - self.output * seen - self.inside.fixed
         side = math.isqrt(int(max(left, 0) / self.inside.per_pixel))
-        return max(side // self.multiple * self.multiple, least)
+        most = padded(LARGEST + 2 * self.overlap, self.multiple)
+        return max(min(side // self.multiple * self.multiple, most), least)
 
     def _seen(self, height: int, width: int) -> int:
         """The pixels that it sees of a result with its frame."""

@@ -12,6 +12,8 @@ from pnp.options import Count, Range
 from pnp.power_spectrum import LEAST, log_power_spectrum, standardised
 from pnp.registry import estimator
 
+from .wavelet_noise import WaveletNoise
+
 
 @estimator("spectral-noise")
 class SpectralNoise(Estimator):
@@ -25,6 +27,8 @@ class SpectralNoise(Estimator):
     Args:
         window: Side of the windows of the spectrum, in pixels of y.
         width: Width of the network's hidden layers.
+        limited: Give no more than `wavelet-noise` finds: it is exact where y is hardly downsampled,
+            and otherwise takes detail for noise, hence too much.
 
     Returns:
         The standard deviation of the noise on [0, 1], (B, 1, 1, 1).
@@ -39,10 +43,13 @@ class SpectralNoise(Estimator):
     cite: ClassVar = ("welch1967",)
 
     def __init__(
-        self, window: Annotated[int, Range(at_least=LEAST)] = 32, width: Count = 256
+        self,
+        window: Annotated[int, Range(at_least=LEAST)] = 32,
+        width: Count = 256,
+        limited: bool = False,
     ) -> None:
         super().__init__()
-        self.window = window
+        self.window, self.limited = window, limited
         inputs = window * (window // 2 + 1)
         self.norm = nn.LayerNorm(inputs)
         self.spectrum = nn.Linear(inputs, width)
@@ -65,5 +72,7 @@ class SpectralNoise(Estimator):
             scales = torch.cat([(contrast + 1e-3).log().flatten(1), power.amin(1, keepdim=True)], 1)
             hidden = self.spectrum(self.norm(power)) + self.contrast(scales)
             relative = (self.rest(hidden) - 3.0).clamp(max=0.0).exp()
-        level: Level = (contrast * relative[..., None, None]).to(y.dtype)
+        level = (contrast * relative[..., None, None]).to(y.dtype)
+        if self.limited:
+            level = torch.minimum(level, torch.as_tensor(WaveletNoise()(y)))
         return level

@@ -77,12 +77,13 @@ class Objective(nn.Module):
         own = loss.target not in batch or "." in loss.target
         target = self.values[loss.target] if own else batch[loss.target]
         total = sum(
-            w * _distance(v, target, loss) for w, v in zip(weights, values, strict=True) if w
+            w * distance_of(v, target, loss) for w, v in zip(weights, values, strict=True) if w
         )
         return loss.weight * torch.as_tensor(total)
 
 
-def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
+def distance_of(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
+    """The loss between an output and its target, without its weight."""
     if value.shape != target.shape:
         raise PnpError(
             f"{loss.origin}: '{loss.output}' is {tuple(value.shape)}, "
@@ -95,7 +96,8 @@ def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
             error = torch.minimum(error, kernel_distance(value, mirror_kernel(target)))
         return error.mean()
     if loss.measure == "log":
-        return ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log().abs().mean()
+        ratio = ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log()
+        return 2 * torch.maximum((1 - loss.quantile) * ratio, -loss.quantile * ratio).mean()
     error = value - target
     return error.abs().mean() if loss.measure == "l1" else error.square().mean()
 
