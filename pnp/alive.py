@@ -11,6 +11,8 @@ from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pnp.runs import present_run
+
 _aten = torch.ops.aten
 _POINTWISE = (_aten.add, _aten.sub, _aten.mul, _aten.div)
 
@@ -24,13 +26,19 @@ class Alive(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.peak = 0.0
-        """The largest sum outside of networks."""
+        self.peaks: dict[tuple[int | None, Any], float] = {}
+        """The largest sum outside of networks, for each operation in each step of a pipeline: some
+        grow with the image and others do not, such as a matrix of the taps of a kernel."""
         self.within: list[float] = []
         """Inside of a network: the sum at its start and the largest one since."""
         self.weights: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
         """Those of parameters."""
         self.storages: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
+
+    @property
+    def peak(self) -> float:
+        """The largest sum outside of networks."""
+        return max(self.peaks.values(), default=0.0)
 
     def now(self) -> float:
         """Bytes of the tensors that are alive."""
@@ -69,5 +77,7 @@ class Alive(TorchDispatchMode):
         if self.within:
             self.within[1] = max(self.within[1], total)
         else:
-            self.peak = max(self.peak, total)
+            run = present_run()
+            place = (None if run is None else run.place[0], func)
+            self.peaks[place] = max(self.peaks.get(place, 0.0), total)
         return out

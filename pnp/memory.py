@@ -36,8 +36,10 @@ constant, so that a run is repeated with the same tiles."""
 USUAL = 4e9
 """Bytes that a run may take if nothing else is said and tiles can achieve it."""
 RESERVE = 0.2
-"""The share of a limit that tiles leave free: the C library keeps a part of what is freed, and 24
-megapixels with tiles for 6 GB took 7.0 GB."""
+"""The share of a limit that tiles leave free, because networks take more than their tensors."""
+KEPT = 0.1
+"""What the C library keeps in addition, as a share of the tensors: 24 megapixels of `ikrnet-small`
+took 5.2 GB, of which tensors and libraries were 4.85."""
 UNLIMITED = 2**20
 """Pixels of a result up to which nothing is measured and networks see all of it."""
 SMALLEST = 128
@@ -108,8 +110,8 @@ class NetworkMemory:
 class Memory:
     """The memory of one run of a pipeline, as a function of the size of its result."""
 
-    outside: Line
-    """Outside of networks."""
+    outside: tuple[Line, ...]
+    """Outside of networks, for each operation in each step."""
     networks: Mapping[str, NetworkMemory]
     state: int
     """Bytes of the parameters."""
@@ -120,7 +122,8 @@ class Memory:
         """Bytes of the tensors that are alive at once, for a result of height x width."""
         tiles, size = tiles or {}, self.framed(height, width)
         inside = (n.peak(*size, tiles.get(symbol)) for symbol, n in self.networks.items())
-        return self.state + max(self.outside.at(math.prod(size)), *inside, 0.0)
+        outside = (line.at(math.prod(size)) for line in self.outside)
+        return self.state + max(*outside, *inside, 0.0)
 
     def framed(self, height: int, width: int) -> tuple[int, int]:
         """The size with the pixels around the image."""
@@ -163,8 +166,8 @@ class Limit:
                 self.known[s, boundary] = memory_of(pipeline, s, boundary)
             memory = self.known[s, boundary]
             tiles = memory.tiles_within(height, width, self.limit)
-            needed = LIBRARIES + memory.peak(height, width, tiles)
-            if self.limit is not None and needed > 1.01 * self.limit:
+            needed = LIBRARIES + (1 + KEPT) * memory.peak(height, width, tiles)
+            if self.limit is not None and needed > self.limit:
                 raise PnpError(
                     f"{self.argument} {self.text}: a result of {height} x {width} needs about "
                     f"{needed / 1e9:.2g} GB; allow more memory, or cut the image into parts"
@@ -233,8 +236,9 @@ def fitted(pipeline: Pipeline, small: Probe, large: Probe) -> Memory:
                 getattr(module, "overlap", None),
                 multiple,
             )
-    outside = line([probe.outside for probe in probes], framed)
-    return Memory(outside, networks, _state(pipeline), framed[1] - large.side)
+    places = small.outside.keys() & large.outside.keys()
+    outside = {line([probe.outside[place] for probe in probes], framed) for place in places}
+    return Memory(tuple(outside), networks, _state(pipeline), framed[1] - large.side)
 
 
 class Probe:
@@ -277,7 +281,7 @@ class Probe:
         finally:
             for handle in handles:
                 handle.remove()
-        self.outside = float(alive.peak)
+        self.outside = alive.peaks
 
     def framed(self) -> int:
         """The width of the image with the pixels around it, in which the run computed."""

@@ -16,6 +16,7 @@ from PIL import Image
 import pnp
 from pnp.alive import Alive
 from pnp.cli import main
+from pnp.equal_steps import shortened
 from pnp.errors import PnpError
 from pnp.inference import run_image
 from pnp.language.reader import PIPELINES
@@ -106,7 +107,9 @@ def test_tiles_have_gradients():
     assert torch.allclose(whole, tiled, atol=1e-12)
 
 
-@pytest.mark.parametrize("name, side", [("usrnet-mini", 256), ("hqs-tv", 256), ("denoise", 256)])
+@pytest.mark.parametrize(
+    "name, side", [("usrnet-mini", 256), ("hqs-tv", 256), ("denoise", 256), ("ikrnet-small", 320)]
+)
 @pytest.mark.parametrize("boundary", ["periodic", "unknown"])
 def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
     """Extrapolated from results of 64 and 128 pixels; the tensors of a larger run are counted."""
@@ -115,7 +118,7 @@ def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):
     pipeline = pnp.load(name, **changes).prepare()
     said = memory_of(pipeline, 1, boundary)
     given = example_inputs(pipeline, side, 1)
-    with Alive() as alive:
+    with shortened(), Alive() as alive:
         run_image(pipeline, given.pop("y"), given, boundary=boundary)
     held = alive.peak + said.state
     assert abs(said.peak(side, side) / held - 1) < 0.1
@@ -157,7 +160,7 @@ def test_a_limit_chooses_tiles_within_it():
 
 def test_tiles_leave_a_fifth_of_a_limit_free():
     network = NetworkMemory(Line(0, 24), Line(0, 800), 12.0, 1, 100, 8)
-    memory = Memory(Line(0, 60), {"P": network}, 0, 0)
+    memory = Memory((Line(0, 60),), {"P": network}, 0, 0)
     tiles = memory.tiles_within(4000, 6000, 3.6e9)
     assert tiles["P"] is not None
     assert 2.8e9 < LIBRARIES + memory.peak(4000, 6000, tiles) <= 0.8 * 3.6e9
@@ -167,7 +170,7 @@ def test_tiles_leave_a_fifth_of_a_limit_free():
 
 def test_without_a_limit_tiles_are_not_so_small_that_a_run_takes_several_times_as_long():
     network = NetworkMemory(Line(0, 110), Line(0, 800), 12.0, 1, 97, 8)
-    memory = Memory(Line(0, 100), {"P": network}, 0, 0)
+    memory = Memory((Line(0, 100),), {"P": network}, 0, 0)
     assert memory.tiles_within(4000, 6000, 4e9)["P"] == network.least_tile() == 328
     side = memory.tiles_within(4000, 6000, None)["P"]
     assert side is not None and (side / (side - 2 * 97)) ** 2 < 1.6
