@@ -3,18 +3,18 @@
     python benchmarks/verdict_rate.py FOLDER ... --scale 1 --count 96 -o verdict.csv
 
 FOLDER: the training images.  Crops of those that training holds back for validation are blurred
-beyond their border, decimated, and get noise; every fourth is stored as JPEG.  `ikrnet-small`
-restores each, and `usrnet-mini` is told the kernel and the noise level.  An estimate is wrong if
-the first is more than 2 dB below the second after registration.  The rows hold all scores of the
-verdicts, for the choice of thresholds.
+beyond their border, decimated, and get noise; two of seven are stored as JPEG, the others as PNG.
+`ikrnet-small` restores each, and `usrnet-mini` is told the kernel and the noise level.  An estimate
+is wrong if the first is more than 2 dB below the second after registration.  The rows hold all
+scores of the verdicts, for the choice of thresholds.
 """
 
 import argparse
 import csv
-import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -43,15 +43,16 @@ def kernel(kind: str, generator: torch.Generator) -> Tensor:
     return random_kernels(1, TAPS, kind, std=(0.4, 3.5), generator=generator)
 
 
-def as_jpeg(y: Tensor, quality: int = 92) -> Tensor:
-    """The observation after a file of JPEG."""
+def written(y: Tensor, folder: str, jpeg: bool) -> Path:
+    """The observation as a file, PNG or JPEG."""
     pixels = (y[0].permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=0)
-    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255
+    path = Path(folder) / ("y.jpg" if jpeg else "y.png")
+    options: dict[str, Any] = {"quality": 92, "subsampling": 0} if jpeg else {}
+    Image.fromarray(pixels).save(path, **options)
+    return path
 
 
-def row(i: int, image: Tensor, s: int, restorers: dict[str, Any]) -> dict[str, Any]:
+def row(i: int, image: Tensor, s: int, restorer: pnp.Restorer) -> dict[str, Any]:
     """The scores and figures of one observation."""
     generator = torch.Generator().manual_seed(1000 * s + i)
     kind = ("isotropic", "anisotropic", "motion", "disc")[i % 4]
@@ -62,9 +63,10 @@ def row(i: int, image: Tensor, s: int, restorers: dict[str, Any]) -> dict[str, A
     scene, truth = scene[..., :side, :side], image[..., margin:, margin:][..., :side, :side]
     y = downsample(scene, s)
     y = (y + sigma * torch.randn(y.shape, generator=generator)).clamp(0, 1)
-    y = as_jpeg(y) if jpeg else y
-    blind = restorers["blind"](y)
-    told = pnp.restore(y, "usrnet-mini", scale=s, kernel=k, sigma=max(sigma, 0.003))
+    with TemporaryDirectory() as folder:
+        path = written(y, folder, jpeg)
+        blind = restorer(path)
+        told = pnp.restore(path, "usrnet-mini", scale=s, kernel=k, sigma=max(sigma, 0.003))
 
     def quality(x: Tensor) -> float:
         return float(psnr_registered(x, truth, border=s * s))
@@ -86,10 +88,10 @@ def row(i: int, image: Tensor, s: int, restorers: dict[str, Any]) -> dict[str, A
 def main(folders: list[str], s: int, count: int, out: str) -> None:
     """Measure, write the rows, and print the rates."""
     images = split(read_images(folders, channels=3, crop=CROP, quiet=True), 64)[1]
-    restorers = {"blind": pnp.Restorer("ikrnet-small", scale=s)}
+    restorer = pnp.Restorer("ikrnet-small", scale=s)
     rows = []
     for i in tqdm(range(count)):
-        rows.append(row(i, images[i % len(images)][None] / 255, s, restorers))
+        rows.append(row(i, images[i % len(images)][None] / 255, s, restorer))
         fields = list(dict.fromkeys(name for r in rows for name in r))
         with open(out, "w", newline="") as file:
             writer = csv.DictWriter(file, fields)

@@ -30,6 +30,8 @@ from pnp.transparency import unpremultiplied, with_colour_key
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 """What Pillow may read; its names."""
+LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000", "AVIF")
+"""Those that mostly change the pixels when they are written."""
 LISTED = "PNG, TIFF, JPEG, WebP, BMP, GIF, PPM, JPEG 2000, AVIF, .npy"
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -56,6 +58,8 @@ class Decoded:
     orientation: int = 1
     note: str = ""
     metadata: Metadata = field(default_factory=Metadata)
+    lossy: bool = False
+    """Whether the file's format changes pixels when it is written."""
 
 
 def decode(path: Path) -> Decoded:
@@ -159,8 +163,9 @@ def _decode_with_pillow(path: Path) -> Decoded:
             pixels = with_colour_key(pixels, ((key & top) * (255 // top),))
         else:
             pixels = from_pillow(file, str(path))
+        lossy = file.format in LOSSY
     note = f"the first of {frames} frames is used" if frames > 1 else ""
-    return Decoded(pixels, profile, orientation, note, metadata)
+    return Decoded(pixels, profile, orientation, note, metadata, lossy)
 
 
 def _decode_npy(path: Path) -> Decoded:

@@ -53,6 +53,8 @@ class ImageFile:
     """A remark for the user about how the file was read, or an empty string."""
     metadata: Metadata = field(default_factory=Metadata)
     """EXIF and XMP."""
+    lossy: bool = False
+    """Whether the file was compressed with losses, as JPEG does."""
 
     def visible(self) -> Tensor:
         """The pixels to compute with: the colours of transparent ones come from the visible part.
@@ -195,7 +197,7 @@ def as_image(where: str, decoded: Decoded) -> ImageFile:
     tensor = torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
     colours = 1 if tensor.shape[1] < 3 else 3
     alpha = tensor[:, colours:].contiguous() if colours < tensor.shape[1] else None
-    beside = (decoded.profile, decoded.note, decoded.metadata)
+    beside = (decoded.profile, decoded.note, decoded.metadata, decoded.lossy)
     return ImageFile(tensor[:, :colours].contiguous(), bits, alpha, *beside)
 
 

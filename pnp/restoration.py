@@ -223,7 +223,7 @@ class Restorer:
             "quality": quality,
             "notes": notes,
             "warnings": self._warnings(y, levels),
-            "kernel": self._verdict(x, result, y, levels),
+            "kernel": self._verdict(x, result, y, file.lossy, levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
@@ -320,7 +320,7 @@ class Restorer:
         return told
 
     def _verdict(
-        self, x: Tensor, result: Result, y: Tensor, levels: Mapping[str, list[float]]
+        self, x: Tensor, result: Result, y: Tensor, lossy: bool, levels: Mapping[str, list[float]]
     ) -> dict[str, Any] | None:
         """The verdict on an estimated kernel; None if the pipeline estimates none."""
         if "k" not in result or self.kernel is not None or scale_of(x, y) != self.scale:
@@ -328,7 +328,8 @@ class Restorer:
         sigma = levels["sigma"][-1] if "sigma" in levels else self.given.get("sigma")
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))
         k = result["k"][:1].float().cpu()
-        return judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain).plain()
+        said = judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain, lossy=lossy)
+        return said.plain()
 
 
 def _given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | Tensor:

@@ -30,6 +30,8 @@ from pnp.registry import estimator, initializer
 
 RESIDUAL = 1.5
 """Largest residual, as a multiple of the noise level (of 0.2 % if that is smaller)."""
+RESIDUAL_LOSSY = 3.0
+"""The same for JPEG and the like, whose errors lie where the detail is, not in the noise level."""
 BORDER = 0.005
 """Largest share of the taps' sum in the two outermost rows and columns."""
 RINGING = 0.12
@@ -81,6 +83,7 @@ def judge(
     *,
     margin: float | None = None,
     ringing: float | None = None,
+    lossy: bool = False,
 ) -> Verdict:
     """The verdict on a kernel and the image restored with it.
 
@@ -100,6 +103,7 @@ def judge(
             is denoised first) estimates it from y by `wavelet-noise`.
         margin: By how much the kernel won against its rival (`better`).
         ringing: Excess of the total variation of x over that of a cautious restoration (`better`).
+        lossy: Whether y was compressed with losses.
     """
     k = k[:1]
     sigma = sigma or float(estimator.build("wavelet-noise")(y))
@@ -109,7 +113,7 @@ def judge(
     if r is not None:
         scores["whiteness"] = whiteness(r)
         scores["residual"] = float(r.std(unbiased=False)) / max(sigma, 0.002)
-        if scores["residual"] > RESIDUAL:
+        if scores["residual"] > (RESIDUAL_LOSSY if lossy else RESIDUAL):
             reasons.append(
                 "the result, blurred again, misses the observation by "
                 f"{scores['residual']:.1f} times the noise"

@@ -7,7 +7,7 @@ import torch
 
 import pnp
 from pnp.cli import main
-from pnp.images import write_image
+from pnp.images import read_image, write_image
 from pnp.kernels import delta_kernel, gaussian_kernels, resize_kernel
 from pnp.observation import observe
 from pnp.verdict import border_mass, judge, whiteness
@@ -68,6 +68,20 @@ def test_wrong_kernels_are_doubtful(change, reason):
     y = observe(x, k, 1, 0.005, torch.Generator().manual_seed(3))
     verdict = judge(y, x, change(k), 1, 0.005)
     assert not verdict.reliable and reason in str(verdict)
+
+
+def test_jpeg_files_may_miss_the_observation_by_more_than_the_noise(tmp_path):
+    """The errors of JPEG lie at edges, where the estimate of the noise level does not look."""
+    x, k = scene(192, 192), gaussian(1.5)
+    y = observe(x, k, 1, 0.002, torch.Generator().manual_seed(3))
+    write_image(tmp_path / "y.jpg", y)
+    photo = read_image(tmp_path / "y.jpg")
+    assert photo.lossy
+    plain, lossy = (judge(photo.pixels, x, k, 1, 0.002, lossy=told) for told in (False, True))
+    assert 1.5 < plain.scores["residual"] < 3 and plain.scores == lossy.scores
+    assert "misses the observation" in str(plain) and lossy.reliable
+    write_image(tmp_path / "y.png", y)
+    assert not read_image(tmp_path / "y.png").lossy
 
 
 @pytest.mark.parametrize(
