@@ -27,7 +27,7 @@ from pnp.quality import enlarged
 from pnp.random_blur import random_kernels
 from pnp.training.data import read_images, split
 
-CROP, TAPS = 224, 25
+CROP, TAPS = 256, 25
 LEVELS = (0.0, 0.005, 0.01, 0.02, 0.03)
 WRONG = 2.0
 """dB below the result with the true kernel."""
@@ -54,6 +54,8 @@ def written(y: Tensor, folder: str, jpeg: bool) -> Path:
 
 def row(i: int, image: Tensor, s: int, restorer: pnp.Restorer) -> dict[str, Any]:
     """The scores and figures of one observation."""
+    top, left = ((side - CROP) // 2 for side in image.shape[-2:])
+    image = image[..., top : top + CROP, left : left + CROP]
     generator = torch.Generator().manual_seed(1000 * s + i)
     kind = ("isotropic", "anisotropic", "motion", "disc")[i % 4]
     sigma, jpeg = LEVELS[(i // 4) % len(LEVELS)], i % 7 < 2

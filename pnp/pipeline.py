@@ -230,7 +230,8 @@ class Pipeline(nn.Module):
             if self.precision is not None
             else nullcontext()
         )
-        if getattr(module, "tile", None) is None:  # else each tile, which needs less memory
+        tile = getattr(module, "tile", None)
+        if tile is None or max(image.shape[-2:]) <= tile:  # else each tile: less memory
             image = image.contiguous(memory_format=torch.channels_last)
         with low:
             output = module(image, *inputs[1:])
