@@ -41,6 +41,7 @@ class SpectralNoise(Estimator):
     """
 
     cite: ClassVar = ("welch1967",)
+    free: ClassVar = ("limited",)
 
     def __init__(
         self,
