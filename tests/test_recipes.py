@@ -131,6 +131,8 @@ CASES = {
     "train: [P, H]|train: [P, H]\nset: {modules.P.nx: 3}": "P: there is no option 'nx'",
     "{l1: x}|{l1: x, target: k}": "'x' is image, but the target 'k' is kernel",
     "{l1: x}|{l1: x, iterations: [1, 2]}": "2 weights, but usrnet-tiny has 6 iterations",
+    "{l1: x}|{l1: x, quantile: 0.6}": "'quantile' belongs to a loss of logarithms",
+    "{l1: x}|{l1: x, quantile: 1}": "quantile",
     "{l1: x}|{l1: x, iterations: some}": "a loss: iterations is 'some', but should be one of last, all or a list",
     "{l1: x}|{l1: x}\ndegradations: {scales: {4: much}}": "scales should be a list, or shares by scale",
     "{l1: x}|{l1: x}\ndegradations: {kinds: round}": "there is no kind of kernels called 'round'",
