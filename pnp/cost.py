@@ -21,7 +21,7 @@ from pnp.boundaries import Assumption
 from pnp.equal_steps import Shortened, shortened
 from pnp.errors import PnpError
 from pnp.machine import resident
-from pnp.memory import KEPT, Memory, Probe, fitted, probe_sides, scale_of
+from pnp.memory import Memory, Probe, fitted, probe_sides, scale_of
 from pnp.pipeline import Pipeline
 from pnp.precision import DTYPES
 
@@ -46,13 +46,12 @@ class Cost:
     def peak(self) -> float:
         """Bytes that the run needs, in the tiles that `pnp run` takes by itself."""
         tiles = self.memory.tiles_within(self.height, self.width, None)
-        return self.base + (1 + KEPT) * self.memory.peak(self.height, self.width, tiles)
+        return self.base + self.memory.held(self.height, self.width, tiles)
 
     def per_megapixel(self) -> float:
         """Bytes for each million pixels of a large result, without tiles."""
         side = 8192
-        tensors = self.memory.peak(side, side) - self.memory.state
-        return (1 + KEPT) * tensors / side**2 * 1e6
+        return (self.memory.peak(side, side) - self.memory.state) / side**2 * 1e6
 
     def __str__(self) -> str:
         lines = []

@@ -27,6 +27,7 @@ from pnp.frames import SPARE
 from pnp.inference import run_image
 from pnp.interfaces import is_image_network
 from pnp.kspace import takes_kspace
+from pnp.machine import keep_freed_memory
 from pnp.pipeline import Pipeline
 from pnp.priors.network import NetworkPrior
 
@@ -38,7 +39,8 @@ USUAL = 4e9
 RESERVE = 0.2
 """The share of a limit that tiles leave free, because networks take more than their tensors."""
 KEPT = 0.15
-"""What the C library keeps in addition, as a share of the tensors, in `pnp run`, which lets it."""
+"""What the C library keeps in addition in a run in tiles, as a share of the tensors, where it may
+(`pnp.machine.keep_freed_memory`)."""
 UNLIMITED = 2**20
 """Pixels of a result up to which nothing is measured and networks see all of it."""
 SMALLEST = 128
@@ -124,6 +126,11 @@ class Memory:
         outside = (line.at(math.prod(size)) for line in self.outside)
         return self.state + max(*outside, *inside, 0.0)
 
+    def held(self, height: int, width: int, tiles: Mapping[str, int | None]) -> float:
+        """The same with what the C library keeps."""
+        kept = KEPT if any(side is not None for side in tiles.values()) else 0.0
+        return (1 + kept) * self.peak(height, width, tiles)
+
     def framed(self, height: int, width: int) -> tuple[int, int]:
         """The size with the pixels around the image."""
         return height + self.frame, width + self.frame
@@ -149,6 +156,8 @@ class Limit:
         self.text, self.argument = text, argument
         self.limit = None if text is None else read_memory(text, argument)
         self.known: dict[tuple[int, Assumption], Memory] = {}
+        self.keeps_freed = False
+        """Whether the process may keep freed memory for the next tile (`pnp run` sets it)."""
 
     def apply(
         self, pipeline: Pipeline, height: int, width: int, s: int, boundary: Assumption
@@ -165,7 +174,7 @@ class Limit:
                 self.known[s, boundary] = memory_of(pipeline, s, boundary)
             memory = self.known[s, boundary]
             tiles = memory.tiles_within(height, width, self.limit)
-            needed = LIBRARIES + (1 + KEPT) * memory.peak(height, width, tiles)
+            needed = LIBRARIES + memory.held(height, width, tiles)
             if self.limit is not None and needed > self.limit:
                 raise PnpError(
                     f"{self.argument} {self.text}: a result of {height} x {width} needs about "
@@ -174,7 +183,10 @@ class Limit:
         for symbol, module in pipeline.parts.items():
             if isinstance(module, NetworkPrior):
                 module.tile = tiles.get(symbol)
-        return {symbol: side for symbol, side in tiles.items() if side is not None}
+        chosen = {symbol: side for symbol, side in tiles.items() if side is not None}
+        if chosen and self.keeps_freed:
+            keep_freed_memory()
+        return chosen
 
 
 def _state(pipeline: Pipeline) -> int:

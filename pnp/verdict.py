@@ -115,12 +115,10 @@ def judge(
     r = _valid_residual(y, x, k, s)
     if r is not None:
         scores["whiteness"] = whiteness(r)
-        scores["residual"] = float(r.std(unbiased=False)) / max(sigma, 0.002)
-        if scores["residual"] > (RESIDUAL_LOSSY if lossy else RESIDUAL):
-            reasons.append(
-                "the result, blurred again, misses the observation by "
-                f"{scores['residual']:.1f} times the noise"
-            )
+        scores["residual"] = misfit = float(r.std(unbiased=False)) / max(sigma, 0.002)
+        if misfit > (RESIDUAL_LOSSY if lossy else RESIDUAL):
+            misses = "the result, blurred again, misses the observation by"
+            reasons.append(f"{misses} {misfit:.1f} times the noise")
     if scores["border"] > BORDER:
         reasons.append(
             f"{100 * scores['border']:.1f} % of the kernel lies at its border, so the blur may be "

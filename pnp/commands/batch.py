@@ -34,7 +34,6 @@ from pnp.commands.run import Options, check_traced, given_files, restore_file, r
 from pnp.errors import PnpError, fitted, printable
 from pnp.files import check_results, make_folder
 from pnp.kspace import observation
-from pnp.machine import keep_freed_memory
 from pnp.provenance import checksums
 from pnp.replay import read_state
 from pnp.restoration import Restorer
@@ -42,7 +41,6 @@ from pnp.restoration import Restorer
 
 def restore_files(args: argparse.Namespace) -> int:
     """Restore images and folders of images; the exit status is 1 if one of them failed."""
-    keep_freed_memory()
     batch = Batch(args)
     failed = 0
     several = len(batch.images) > 1
@@ -91,6 +89,7 @@ class Batch:
             )
         self._check_continued()
         self.restorer = self._restorer()
+        self.restorer.limit.keeps_freed = True
         self.pipeline = hash_of(self.restorer)
         self.scales = SCALES if self.plain and args.scale is None else (self.restorer.scale,)
         traced = args.trace or args.trace_also or args.trace_full
@@ -243,7 +242,6 @@ def _prepare_worker(args: argparse.Namespace, threads: int) -> None:
     from pnp.commands.actions import load_plugins
 
     torch.set_num_threads(threads)
-    keep_freed_memory()
     load_plugins(args)
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
         _worker = Batch(args)
