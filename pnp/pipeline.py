@@ -101,9 +101,8 @@ class Pipeline(nn.Module):
         Args:
             boundary: What lies beyond the border of y: its period, as the equations assume, or
                 "unknown", for photographs (`pnp.boundaries`).
-            trace: Called with a `State` after every iteration.  If it has an attribute `variables`,
-                the names of those that it reads, then all others are dropped when no step needs
-                them any more, which saves memory.
+            trace: Called with a `State` after every iteration.  If its attribute `variables` names
+                those that it reads, others are dropped when no step needs them: less memory.
             seed: Of the noise that its steps draw (`pnp.runs`).
             resume: Where an earlier run is continued (`pnp.read_state`).
             given: The variables of `given:` by name.
@@ -119,10 +118,7 @@ class Pipeline(nn.Module):
         with pipeline_run(seed) as run:
             run.positions = {id(step): number for number, step in enumerate(spec.steps())}
             variables = self._given(border, given)
-            seen = () if trace is None else getattr(trace, "variables", None)
-            if seen is not None:
-                kept = {*variables, *seen}
-                run.needed = {step: names | kept for step, names in needed_after(spec).items()}
+            run.needed = self._needed(trace, variables)
             saver = Saver(spec, run, boundary, variables, border.frames)
             first = skipped = 0
             if resume is None:
@@ -133,8 +129,7 @@ class Pipeline(nn.Module):
                 first, skipped = place_of(spec, resume.iteration)
                 done = resume.iteration - skipped
             for number, stage in enumerate(spec.stages[first:], first):
-                begin = skipped if number == first else 0
-                done += begin
+                done += (begin := skipped if number == first else 0)
                 if resume is None or number > first:
                     self._run(border, stage.start, variables, "start", {"n": stage.repeat})
                 if trace is not None:
@@ -152,6 +147,14 @@ class Pipeline(nn.Module):
                         trace(State(*place, border.shown(variables), active, reports, saved))
             self._run(border, spec.after, variables, "after")
             return Result(border.shown({name: variables[name] for name in spec.returns}))
+
+    def _needed(self, trace: Any, given: Iterable[str]) -> dict[int, frozenset[str]]:
+        """What is kept after each step, by its `id`; empty if the hook may read all variables."""
+        seen = () if trace is None else getattr(trace, "variables", None)
+        if seen is None:
+            return {}
+        kept = frozenset((*given, *seen))
+        return {step: names | kept for step, names in needed_after(self.spec).items()}
 
     def _iterate(
         self, border: Border, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any
