@@ -15,8 +15,8 @@ from pnp.registry import prior
 from pnp.tiles import tiled
 
 LARGE = 2**20
-"""Pixels from which an image is taken in tiles, which gives the same result in less time and memory:
-there are six dual variables."""
+"""Pixels from which an image is taken in tiles, which gives the same result in less time and
+memory: there are six dual variables."""
 TILE = 256
 """Pixels of a tile that are kept along each axis."""
 
