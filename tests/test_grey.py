@@ -42,8 +42,10 @@ def gain(name: str, kind: str, s: int) -> float:
     """PSNR of a restoration with the true kernel and noise level."""
     x, noise = kinds()[kind]
     y = downsample(blur(x, KERNEL), s) + SIGMA * noise[..., ::s, ::s]
-    given = {"kernel": KERNEL, "sigma": SIGMA, "scale": s, "boundary": "periodic"}
-    return float(psnr(pnp.restore(y.clamp(0, 1), name, **given).image, x, border=s * s))
+    result = pnp.restore(
+        y.clamp(0, 1), name, kernel=KERNEL, sigma=SIGMA, scale=s, boundary="periodic"
+    )
+    return float(psnr(result.image, x, border=s * s))
 
 
 @pytest.mark.parametrize("s", [1, 2])
@@ -60,6 +62,6 @@ def test_it_is_as_good_as_independent_noise_and_not_below_total_variation(kind, 
 def test_denoisers_are_not_below_total_variation(kind, name):
     x, noise = kinds()[kind]
     y, level = x + 15 / 255 * noise, torch.full((1, 1, 1, 1), 15 / 255)
-    given = {"sigma": 15 / 255} if name == "denoise" else {}
-    reached = float(psnr(pnp.restore(y, name, **given).image, x))
+    sigma = 15 / 255 if name == "denoise" else None
+    reached = float(psnr(pnp.restore(y, name, sigma=sigma).image, x))
     assert reached > float(psnr(pnp.priors.build("tv")(y, level), x))
