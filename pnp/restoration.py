@@ -149,6 +149,8 @@ class Restorer:
         resume: Saved | None = None,
         say: Callable[[str], str] = str,
     ):
+        if not isinstance(pipeline, str | Path):
+            raise PnpError(f"pipeline is a {type(pipeline).__name__}; give its name or its file")
         spec = read_spec(str(pipeline), assignments=assignments, overlays=overlays)
         self.say, self.resume = say, resume
         self.facts: dict[str, Any] = {

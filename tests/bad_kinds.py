@@ -847,6 +847,11 @@ PYTHON = (
         "pnp.restore(None, 'bicubic', scale=2)",
         "an image is a path, a PIL image, a NumPy array or a tensor, not NoneType",
     ),
+    Kind(
+        "a Pipeline in place of its name",
+        "pnp.restore(torch.rand(3, 9, 9), pnp.load('bicubic'), scale=2)",
+        "pipeline is a Pipeline; give its name or its file",
+    ),
     Kind("an empty name", "pnp.restore('', 'bicubic', scale=2)", "the name of the image is empty"),
     Kind("a list of lists", "pnp.restore([[0.5]], 'bicubic', scale=2)", "not list"),
     Kind(

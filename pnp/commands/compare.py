@@ -20,7 +20,7 @@ from pnp.options import read_noise
 
 
 def compare_files(args: argparse.Namespace) -> int:
-    """Run `pnp compare`; the exit status is 1 if something could not be measured."""
+    """Run `pnp compare`; the exit status is 1 if something could not be measured or kept."""
     comparison = _comparison(args)
     compared = compare(
         comparison,
@@ -63,7 +63,8 @@ def _tell(compared: Compared, failures: int) -> None:
     if compared.without_weights:
         print(f"no weights yet: {', '.join(compared.without_weights)}", file=sys.stderr)
     if failures:
-        print(f"{failures} result{'s' * (failures > 1)} could not be measured", file=sys.stderr)
+        said = f"{failures} result{'s' * (failures > 1)}"
+        print(f"{said} could not be measured or kept", file=sys.stderr)
     print(f"comparison  {folder / 'comparison.yaml'}")
     print(f"rows        {compared.results.path} ({len(compared.results.rows)})")
     results = compared.results.within(comparison)

@@ -40,7 +40,7 @@ class Compared:
     without_weights: list[str] = field(default_factory=list)
     """Methods that have no weights yet, and were left out."""
     failures: list[str] = field(default_factory=list)
-    """What could not be measured, one message each."""
+    """What could not be measured, or not be kept as a picture, one message each."""
 
 
 def compare(
@@ -168,7 +168,7 @@ def _measure(
                 try:
                     pictures.keep(method.name, case, seen, outcome, values)
                 except (PnpError, OSError) as e:  # the row is worth more
-                    say(f"{method.name}, {case.image.name} at x{case.scale}: no picture: {e}")
+                    fail(f"{method.name}, {case.image.name} at x{case.scale}: no picture: {e}")
                 values |= {"seconds": outcome.seconds, "peak_mb": outcome.peak_mb}
                 more = {
                     "image_sha256": image.pixels,
