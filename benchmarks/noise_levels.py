@@ -31,14 +31,9 @@ def observations(folders: list[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 @torch.no_grad()
 def main(folders: list[str], weights: str) -> None:
-    def spectral(limited: bool) -> Any:
-        module = {"estimator": "spectral-noise", "weights": weights, "limited": limited}
-        changes: dict[str, Any] = {"modules.F": module}
-        return pnp.load("ikrnet-small", **changes).parts["F"]
-
+    change: dict[str, Any] = {"modules.F": {"estimator": "local-noise", "weights": weights}}
     modules = {
-        "spectral-noise": spectral(False),
-        "spectral-noise, limited": spectral(True),
+        "local-noise": pnp.load("ikrnet-small", **change).parts["F"],
         "wavelet-noise": pnp.estimators.build("wavelet-noise"),
     }
     pairs = observations(folders)
@@ -64,6 +59,6 @@ def main(folders: list[str], weights: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+")
-    parser.add_argument("--weights", default="spectral-noise")
+    parser.add_argument("--weights", default="local-noise")
     arguments = parser.parse_args()
     main(arguments.folders, arguments.weights)

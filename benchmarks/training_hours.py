@@ -58,7 +58,7 @@ SHIPPED = {
     "image-prior-mini": "usrnet-mini",
     "image-prior-small": "usrnet-small",
     "spectral-kernel": "spectral-kernel",
-    "spectral-noise": "spectral-noise",
+    "local-noise": "local-noise",
     "kernel-doubt": "kernel-doubt",
     "estimated-kernels-mini": "usrnet-mini-estimated",
     "ikrnet-small-rounds": "ikrnet-small",

@@ -1,7 +1,5 @@
 """The classical estimators: known and measured noise, and the schedule of half quadratic splitting."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -115,22 +113,6 @@ def test_too_few_varying_pixels_are_said():
     y[..., 30:36, 30:36] += 0.1 * torch.randn(6, 6, generator=torch.Generator().manual_seed(3))
     with pytest.warns(Notice, match="few pixels vary"):
         assert float(pnp.estimators.build("wavelet-noise")(y)) < 0.01
-
-
-def test_spectral_noise_limited_is_the_smaller_of_both():
-    module = {"estimator": "spectral-noise", "weights": "spectral-noise"}
-    changes: list[dict[str, Any]] = [
-        {"modules.F": {**module, "limited": on}} for on in (False, True)
-    ]
-    plain, limited = (pnp.load("ikrnet-small", **change).parts["F"] for change in changes)
-    image = torch.from_numpy(astronaut()[:256, :256]).permute(2, 0, 1)[None] / 255
-    image = torch.nn.functional.avg_pool2d(image, 3)
-    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
-    y = torch.cat([image + level * noise for level in (0, 0.005, 0.02)])
-    other = pnp.estimators.build("wavelet-noise")(y)
-    with torch.no_grad():
-        assert torch.equal(limited(y), torch.minimum(plain(y), other))
-        assert bool((plain(y) < other).any()), (plain(y), other)
 
 
 @pytest.mark.filterwarnings("error")

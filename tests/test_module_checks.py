@@ -31,7 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "hypanet": {"n": 3, "width": 4},
     "kernel-doubt": {"size": 5, "window": 8, "width": 4},
     "residual-noise": {"features": 4},
-    "spectral-noise": {"window": 8, "width": 4},
+    "local-noise": {"width": 4, "depth": 2},
     "fixed-noise": {"sigma": 0.02},
     "crop": {"size": 3},
     "flow-kernel": {"size": 5, "width": 4, "steps": 1},

@@ -15,8 +15,6 @@ from pnp.errors import PipelineError, PnpError
 from pnp.language.reader import read_spec
 from pnp.random_blur import random_kernels
 from pnp.trained_options import described
-from pnp.training.objective import distance_of
-from pnp.training.recipe import Loss
 from pnp.training.recipe_reader import KEYS, RECIPES, load_recipe
 from pnp.training.shipping import read_manifest
 from pnp.training.validation import draw
@@ -131,8 +129,6 @@ CASES = {
     "train: [P, H]|train: [P, H]\nset: {modules.P.nx: 3}": "P: there is no option 'nx'",
     "{l1: x}|{l1: x, target: k}": "'x' is image, but the target 'k' is kernel",
     "{l1: x}|{l1: x, iterations: [1, 2]}": "2 weights, but usrnet-tiny has 6 iterations",
-    "{l1: x}|{l1: x, quantile: 0.6}": "'quantile' belongs to a loss of logarithms",
-    "{l1: x}|{l1: x, quantile: 1}": "quantile",
     "{l1: x}|{l1: x, iterations: some}": "a loss: iterations is 'some', but should be one of last, all or a list",
     "{l1: x}|{l1: x}\ndegradations: {scales: {4: much}}": "scales should be a list, or shares by scale",
     "{l1: x}|{l1: x}\ndegradations: {kinds: round}": "there is no kind of kernels called 'round'",
@@ -243,15 +239,6 @@ def test_assignments_reach_into_lists_and_sections(tmp_path):
         load_recipe(path, ["losses.1.weight=2"])
     with pytest.raises(PipelineError, match=r"'pipeline' is a single value without 'a'"):
         load_recipe(path, ["pipeline.a=2"])
-
-
-def test_a_loss_of_logarithms_is_smallest_at_its_quantile():
-    levels = torch.linspace(0.01, 0.09, 81)
-    for quantile in (0.25, 0.5, 0.75):
-        loss = Loss("log", "level", "sigma", quantile=quantile)
-        costs = [float(distance_of(torch.full_like(levels, v), levels, loss)) for v in levels]
-        assert costs.index(min(costs)) == pytest.approx(80 * quantile, abs=1)
-    assert Loss("log", "level", "sigma").quantile == 0.5
 
 
 def test_set_in_the_file_and_on_the_command_line_follow_the_same_rules(tmp_path):

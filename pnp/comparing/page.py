@@ -92,7 +92,7 @@ def section(comparison: Comparison, results: Results, beside: Path) -> list[str]
     for scale in comparison.scales if comparison.kernels else ():
         for sigma in comparison.sigmas:
             border = protocol(comparison.protocol).border(scale)
-            for metric in comparison.metrics[:1]:
+            for metric in comparison.metrics:
                 columns = tables.groups_and_average(comparison), tables.single_kernels(comparison)
                 made = [tables.by_kernels(results, done, scale, sigma, metric, c) for c in columns]
                 parts += [

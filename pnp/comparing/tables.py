@@ -153,13 +153,14 @@ def by_kernels(
     metric: str,
     columns: dict[str, list[str]],
 ) -> Table:
-    """A column for each group of kernels, or each kernel."""
+    """A column for each group of kernels, or each kernel; without methods that lack the metric."""
     check_protocol(results, methods)
     rows = {
         m: [mean(results, m, scale, sigma, kernels, metric) for kernels in columns.values()]
         for m in methods
     }
-    return Table([*columns], rows, metric)
+    measured = {m: row for m, row in rows.items() if any(v is not None for v in row)}
+    return Table([*columns], measured, metric)
 
 
 def groups_and_average(comparison: Comparison) -> dict[str, list[str]]:

@@ -97,7 +97,7 @@ def distance_of(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
         return error.mean()
     if loss.measure == "log":
         ratio = ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log()
-        return 2 * torch.maximum((1 - loss.quantile) * ratio, -loss.quantile * ratio).mean()
+        return ratio.abs().mean()
     error = value - target
     return error.abs().mean() if loss.measure == "l1" else error.square().mean()
 

@@ -68,8 +68,7 @@ class Loss:
     relative error counts), or the distance of kernels `objective.kernel_distance`.
 
     At the end, in every iteration (their mean), or weighted by iteration; with `mirror`, to the
-    nearer of a kernel and its mirror image.  With `quantile` q, log counts levels that are too
-    small 2 q times, others 2 (1 - q) times: what may as well be zero is not drawn to zero.
+    nearer of a kernel and its mirror image.
     """
 
     measure: Measure
@@ -79,7 +78,6 @@ class Loss:
     iterations: Literal["last", "all"] | tuple[float, ...] = "last"
     weight: float = 1.0
     mirror: bool = False
-    quantile: Annotated[float, Range(above=0, below=1)] = 0.5
     origin: Origin = field(default=Origin(""))
 
 
@@ -171,7 +169,6 @@ class Recipe:
             "losses": [
                 f"{loss.measure} {loss.output} {loss.target} {loss.iterations}"
                 + " mirror" * loss.mirror
-                + f" quantile {loss.quantile:g}" * (loss.quantile != 0.5)
                 for loss in self.losses
             ],
         }

@@ -250,9 +250,6 @@ class _Reader:
         if loss.mirror and loss.measure != "kernel":
             cure = "write {kernel: k, mirror: true}"
             self.say(loss.origin, "'mirror' belongs to a loss of kernels", cure)
-        if loss.quantile != 0.5 and loss.measure != "log":
-            cure = "write {log: sigma, quantile: 0.6}"
-            self.say(loss.origin, "'quantile' belongs to a loss of logarithms", cure)
         self.check_iterations(loss, spec)
 
     def check_iterations(self, loss: Loss, spec: Spec) -> None:
