@@ -311,8 +311,11 @@ def _unknown_weights(name: str) -> str:
     recipe = manifest().get(name, {}).get("recipe")
     files = PRETRAINED.rglob("*.safetensors")
     known_names = sorted(p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in files)
+    small = f"{name.partition('/')[0]}-small"
+    instead = f"{small} has weights, and takes overlays (pnp run {small} --with NAME); "
     return (
         f"the package has no weights called '{name}' (it has: {', '.join(known_names) or 'none'}); "
+        + instead * (small in known_names and "/" in name)
         + (f"train them with `pnp train {recipe}`, or " if recipe else "")
         + f"give a file that ends in {', '.join(SUFFIXES)}, "
         "in YAML or with --set modules.NAME.weights=FILE"
