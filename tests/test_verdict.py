@@ -144,6 +144,7 @@ def test_the_verdict_is_printed_and_recorded_only_if_a_kernel_is_estimated(tmp_p
     assert "\n  kernel: " in printed and "explains the observation" not in printed
     record = json.loads((out / "y_x1.json").read_text())
     assert f"kernel: {record['kernel']['verdict']}" in printed
+    assert f"(residual {record['kernel']['scores']['residual']:.1f} x noise, " in printed
     told = ["run", "hqs-tv", str(tmp_path / "y.png"), "-s", "1", "-k", "gaussian:1", "-o", str(out)]
     assert main(told) == 0
     assert "kernel: " not in capsys.readouterr().out

@@ -26,6 +26,16 @@ from pnp.result import State
 from pnp.trace import Recorder
 from pnp.transparency import enlarge
 
+SCORES = {
+    "residual": "residual {:.1f} x noise",
+    "whiteness": "its autocorrelation {:.2f}",
+    "border": "{:.1%} at the border",
+    "width": "width {:.1f} of the spectrum's",
+    "margin": "margin {:.2f}",
+    "ringing": "ringing {:.2f}",
+}
+"""How the numbers behind a verdict are printed."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -168,7 +178,7 @@ def check_traced(names: list[str], kinds: Mapping[str, Kind]) -> None:
 
 
 def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -> str:
-    """Two or three lines for the user."""
+    """The lines for the user."""
     height, width = record["size"]
     size = f"{width} x {height}"
     if record["scale"] is None:
@@ -182,6 +192,9 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     lines = [f"{path}: {', '.join(parts)}"]
     if record["kernel"] is not None:
         lines.append(f"  kernel: {record['kernel']['verdict']}")
+        scores = record["kernel"]["scores"]
+        shown = [how.format(scores[name]) for name, how in SCORES.items() if name in scores]
+        lines.append(f"    ({', '.join(shown)})")
     if "psnr_after" in quality:
         how = "zero-filled" if "complex image" in paths else "bicubic"
         gained = f"{quality['psnr_before']:.2f} dB ({how}) -> {quality['psnr_after']:.2f} dB"

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from pnp.comparing import tables
-from pnp.comparing.comparison import Comparison
+from pnp.comparing.comparison import METRICS_OF_KERNELS, Comparison
 from pnp.comparing.identity import identity_of, stale_column
 from pnp.comparing.reader import read_comparison
 from pnp.comparing.rows import IDENTITY, Results
@@ -95,11 +95,10 @@ def section(comparison: Comparison, results: Results, beside: Path) -> list[str]
             for metric in comparison.metrics:
                 columns = tables.groups_and_average(comparison), tables.single_kernels(comparison)
                 made = [tables.by_kernels(results, done, scale, sigma, metric, c) for c in columns]
-                parts += [
-                    f"### {tables.TITLES[metric]} at x{scale}, noise {noise(sigma)}",
-                    f"Without a border of {border} pixels.",
-                    *(shown(table) for table in made),
-                ]
+                parts.append(f"### {tables.TITLES[metric]} at x{scale}, noise {noise(sigma)}")
+                if metric not in METRICS_OF_KERNELS:
+                    parts.append(f"Without a border of {border} pixels.")
+                parts += [shown(table) for table in made]
     return [*parts, *_differences(comparison, results, done), *_references(comparison)]
 
 

@@ -111,14 +111,15 @@ def escaped(text: str) -> str:
 def overview(
     comparison: Comparison, results: Results, methods: Sequence[str], metric: str
 ) -> Table:
-    """A column for each scale and noise level: means over all kernels and images."""
+    """A column for each scale and noise level: means over all kernels and images; without methods
+    that lack the metric."""
     check_protocol(results, methods)
     columns = [(s, sigma) for s in comparison.scales for sigma in comparison.sigmas]
     everything = [k for group in comparison.groups.values() for k in group]
     rows = {
         m: [mean(results, m, s, sigma, everything, metric) for s, sigma in columns] for m in methods
     }
-    return Table(conditions(comparison), rows, metric)
+    return Table(conditions(comparison), _measured(rows), metric)
 
 
 def conditions(comparison: Comparison) -> list[str]:
@@ -159,8 +160,12 @@ def by_kernels(
         m: [mean(results, m, scale, sigma, kernels, metric) for kernels in columns.values()]
         for m in methods
     }
-    measured = {m: row for m, row in rows.items() if any(v is not None for v in row)}
-    return Table([*columns], measured, metric)
+    return Table([*columns], _measured(rows), metric)
+
+
+def _measured(rows: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    """The rows that hold a number."""
+    return {m: row for m, row in rows.items() if any(v is not None for v in row)}
 
 
 def groups_and_average(comparison: Comparison) -> dict[str, list[str]]:

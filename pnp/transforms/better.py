@@ -23,8 +23,10 @@ class Better(Transform):
 
     A wrong kernel leaves ringing and doubled edges, which have more total variation than the image.
     A step decides between two; further steps with the winner decide between any number (a
-    tournament).  Every image of a batch decides for itself.  The scores of the last call are in the
-    report.
+    tournament).  It suits candidates of the same width, such as a kernel and its mirror image: too
+    narrow a kernel leaves the blur in the image, which lowers its total variation as well, so that
+    of a narrow and a wide candidate the narrow one tends to win.  Every image of a batch decides
+    for itself.  The scores of the last call are in the report.
 
     Args:
         handicap: Share by which the total variation of the rival must be smaller for it to win:
