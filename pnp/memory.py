@@ -32,18 +32,18 @@ from pnp.pipeline import Pipeline
 from pnp.priors.network import NetworkPrior
 
 LIBRARIES = 0.95e9
-"""Bytes that Python, PyTorch and the other libraries take, and what the C library keeps; a
-constant, so that a run is repeated with the same tiles."""
+"""Bytes of Python, PyTorch and other libraries; constant, so that a run repeats its tiles."""
 USUAL = 4e9
 """Bytes that a run may take if nothing else is said and tiles can achieve it."""
 RESERVE = 0.25
-"""The share of a limit that tiles leave free, because networks take more than their tensors: 4
-megapixels of `ikrnet-small`, planned for 1.6 GB, took 2.03 GB."""
+"""The share of a limit that tiles leave free: `ikrnet-small` took 1.3 times what it had planned."""
 KEPT = 0.15
 """What the C library keeps in addition in a run in tiles, as a share of the tensors, where it may
 (`pnp.machine.keep_freed_memory`)."""
 UNLIMITED = 2**20
 """Pixels of a result up to which nothing is measured and networks see all of it."""
+WORKSPACE = 2.0
+"""What a network takes in a tile, relative to its tensors: SCUNet twice, for its attention."""
 SMALLEST = 128
 """Least side of what is kept of a tile within a limit that was given."""
 COMFORTABLE = 768
@@ -98,7 +98,7 @@ class NetworkMemory:
         if self.overlap is None or least is None or self.peak(height, width, None) <= limit:
             return None
         left = limit - self.before.at(pixels) - self.output * seen - self.inside.fixed
-        side = math.isqrt(int(max(left, 0) / self.inside.per_pixel))
+        side = math.isqrt(int(max(left, 0) / (WORKSPACE * self.inside.per_pixel)))
         most = padded(LARGEST + 2 * self.overlap, self.multiple)
         return max(min(side // self.multiple * self.multiple, most), least)
 

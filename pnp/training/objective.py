@@ -77,12 +77,12 @@ class Objective(nn.Module):
         own = loss.target not in batch or "." in loss.target
         target = self.values[loss.target] if own else batch[loss.target]
         total = sum(
-            w * distance_of(v, target, loss) for w, v in zip(weights, values, strict=True) if w
+            w * _distance(v, target, loss) for w, v in zip(weights, values, strict=True) if w
         )
         return loss.weight * torch.as_tensor(total)
 
 
-def distance_of(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
+def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
     """The loss between an output and its target, without its weight."""
     if value.shape != target.shape:
         raise PnpError(
@@ -96,8 +96,7 @@ def distance_of(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
             error = torch.minimum(error, kernel_distance(value, mirror_kernel(target)))
         return error.mean()
     if loss.measure == "log":
-        ratio = ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log()
-        return ratio.abs().mean()
+        return ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log().abs().mean()
     error = value - target
     return error.abs().mean() if loss.measure == "l1" else error.square().mean()
 
