@@ -29,7 +29,7 @@ from pnp.transparency import enlarge
 SCORES = {
     "residual": "residual {:.1f} x noise",
     "whiteness": "its autocorrelation {:.2f}",
-    "border": "{:.1%} at the border",
+    "border": "{:.1f} % at the border",
     "width": "width {:.1f} of the spectrum's",
     "margin": "margin {:.2f}",
     "ringing": "ringing {:.2f}",
@@ -193,6 +193,7 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     if record["kernel"] is not None:
         lines.append(f"  kernel: {record['kernel']['verdict']}")
         scores = record["kernel"]["scores"]
+        scores = scores | {"border": 100 * scores["border"]}
         shown = [how.format(scores[name]) for name, how in SCORES.items() if name in scores]
         lines.append(f"    ({', '.join(shown)})")
     if "psnr_after" in quality:
