@@ -222,6 +222,12 @@ DOCUMENTS: Area = Area(
             "there is no pipeline called 'joint'",
             {"a.yaml": "extends: joint\n"},
         ),
+        line("variants that are no map", "variants: 3", "'variants' should state for each overlay"),
+        line(
+            "variants of an overlay that does not exist",
+            "variants: {nothing: {repeat: 8}}",
+            "there is no pipeline called 'nothing'",
+        ),
         Kind("a folder", "run a.yaml photo.png", "a.yaml", {"a.yaml": folder}),
         Kind(
             "weights outside of the package",

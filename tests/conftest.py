@@ -1,6 +1,8 @@
 """Shared set-up: one thread per worker, hypothesis profiles."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,13 @@ def data() -> Path:
 def parity() -> Path:
     """Folder of public weights and reference outputs (environment variable PNP_PARITY)."""
     return _folder("PNP_PARITY", "parity")
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins_of_other_tests() -> Iterator[None]:
+    """Plugin files that a test loads are not loaded for the next one."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("pnp_plugin_"):
+            del sys.modules[name]

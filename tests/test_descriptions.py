@@ -4,7 +4,6 @@ repeats a comparison from anywhere.
 
 import csv
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,9 +199,7 @@ def test_a_comparison_without_any_weights_is_no_success(here, capsys):
     )
 
 
-def test_the_command_of_the_report_has_precision_and_plugins(here, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("pnp_plugin_")]:
-        monkeypatch.delitem(sys.modules, name)  # those that other tests have loaded
+def test_the_command_of_the_report_has_precision_and_plugins(here):
     Path("as_it_is.py").write_text(PLUGIN)
     Path("mine.yaml").write_text(
         HEAD.replace("scales: [2]", "scales: [1]")

@@ -266,7 +266,7 @@ def test_all_problems_of_a_file_at_once(write):
         """\
         bad.yaml:1: a pipeline has no key 'abuot'
             1 | abuot: two letters swapped
-              = did you mean 'about'? keys: about, after, before, cite, extends, freeze, given, modules, repeat, return, stages, start, steps, swap, weights
+              = did you mean 'about'? keys: about, after, before, cite, extends, freeze, given, modules, repeat, return, stages, start, steps, swap, variants, weights
         bad.yaml:2: the kind of 't' is not known
             2 | given: [y, s, t]
               = write 't: image'; kinds: image, complex, kernel, level, levels, number; names with a known kind: y, x, z, mask, k, w, sigma, alpha, beta, s
@@ -489,6 +489,46 @@ def test_a_list_of_extends_is_a_base_and_overlays(write):
     assert load("good.yaml", "twice.yaml")(y=Y).x.flatten()[0] == ((0 + 1) * 2 + 2) * 2 * 2 + 3 * 2
     assert load("good.yaml", "twice.yaml", "short.yaml")(y=Y).x.flatten()[0] == 2
     assert read_spec("short.yaml", overlays=["blind.yaml"]).name == "short.yaml with blind.yaml"
+
+
+VARIANTS = TIMES + "variants:\n  short.yaml: {stages.1.times: 1}\n  whole.yaml: {stages.1: null}\n"
+
+
+def test_variants_stand_for_overlays_that_are_written_for_another_structure(write):
+    """Of a base with several loops, for overlays of a single loop or whole pipelines."""
+    write("short.yaml", "repeat: 8\n")
+    write("whole.yaml", GOOD)
+    write("loops.yaml", VARIANTS)
+    plain = load("loops.yaml").spec.iterations
+    for name, iterations in (("short.yaml", 2), ("whole.yaml", 0)):
+        assert iterations < plain
+        assert load("loops.yaml", name).spec.iterations == iterations
+        child = write("child.yaml", "extends: loops.yaml\nmodules: {T: {factor: 2}}\n")
+        assert load(child, name).spec.iterations == iterations
+        assert (
+            load(write("list.yaml", f"extends: [loops.yaml, {name}]\n")).spec.iterations
+            == iterations
+        )
+    for given_up in ("null", "{whole.yaml: null}"):
+        child = write("child.yaml", f"extends: loops.yaml\nvariants: {given_up}\n")
+        assert "is a whole pipeline" in message(child, "whole.yaml")
+
+
+@pytest.mark.parametrize(
+    ("variants", "overlay", "expected"),
+    [
+        ("3", (), "'variants' should state for each overlay which values it changes here"),
+        ("{}", (), "'variants' should state for each overlay"),
+        ("{short.yaml: 8}", (), "'variants' should state for each overlay"),
+        ("{shrot.yaml: {repeat: 1}}", (), "loops.yaml:16: shrot.yaml: there is no such file"),
+        ("{short.yaml: {repaet: 1}}", ("short.yaml",), "a pipeline has no key 'repaet' to set"),
+        ("{short.yaml: {stages.9: null}}", ("short.yaml",), "'stages' is a list of 2; '9' is not"),
+    ],
+)
+def test_variants_that_are_wrong_are_told_with_their_line(write, variants, overlay, expected):
+    write("short.yaml", "repeat: 8\n")
+    said = message(write("loops.yaml", TIMES + f"variants: {variants}\n"), *overlay)
+    assert said.startswith("loops.yaml:16: ") and expected in said
 
 
 OVERLAYS = [

@@ -84,6 +84,7 @@ def test_all_documents_of_the_package_validate_as_written_and_merged(kind):
         ("pipeline", {"swap": {"late 4": {"P": "S"}}}),
         ("pipeline", {"repeat": 0}),
         ("pipeline", {"wights": "a.pth"}),
+        ("pipeline", {"variants": {"ikrnet-8": 8}}),
         ("recipe", {"optimiser": {"method": "sgd"}}),
         ("recipe", {"batch": 0}),
         ("recipe", {"losses": [{"weight": 2}]}),

@@ -11,14 +11,15 @@ VARIANTS = (
     *("ikrnet-known-noise", "ikrnet-zero-noise", "ikrnet-max-noise", "ikrnet-fixed-kernel"),
     *("ikrnet-scunet", "ikrnet-support", "denoise-ikrnet", "ikrnet-denoise"),
 )
+LOOPS = ("ikrnet-8", "ikrnet-authors")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS + LOOPS)
 def test_it_restores_with_the_weights_of_ikrnet_small(variant):
     sigma = 0.02 if variant == "ikrnet-known-noise" else None
     image = torch.from_numpy(astronaut()[64:192, 160:288]).permute(2, 0, 1) / 255
     y = torch.nn.functional.avg_pool2d(image, 4)
-    fewer = ("stages.1.times=1",)
+    fewer = () if variant in LOOPS else ("stages.1.times=1",)
     plain = pnp.restore(y, "ikrnet-small", scale=2, assignments=fewer)
     varied = pnp.restore(
         y, "ikrnet-small", scale=2, sigma=sigma, overlays=(variant,), assignments=fewer
@@ -27,16 +28,19 @@ def test_it_restores_with_the_weights_of_ikrnet_small(variant):
     assert not torch.equal(varied.image, plain.image)
 
 
-@pytest.mark.parametrize(
-    "variant, message",
-    [
-        ("ikrnet-8", "'repeat' is written next to 'stages'"),  # its equivalent: stages.1.times=1
-        ("ikrnet-authors", "is a whole pipeline, not an overlay"),
-    ],
-)
-def test_those_of_another_structure_are_refused(variant, message):
-    with pytest.raises(PnpError, match=message):
-        pnp.load("ikrnet-small", variant)
+def test_half_of_the_iterations():
+    whole, half = pnp.load("ikrnet-small").spec, pnp.load("ikrnet-small", "ikrnet-8").spec
+    assert 2 * half.iterations == whole.iterations
+
+
+def test_of_the_authors_code_the_one_update_of_the_kernel():
+    updates = [
+        step
+        for stage in pnp.load("ikrnet-small", "ikrnet-authors").spec.stages
+        for step in stage.start
+        if step.module == "Dk"
+    ]
+    assert len(updates) == 1
 
 
 @pytest.mark.parametrize("name", ["ikrnet", "denoise-ikrnet"])

@@ -13,8 +13,8 @@ from pnp.comparing.reader import COMPARISONS, comparison_of, portable
 from pnp.document import Node, from_python, read_file, read_text
 from pnp.errors import Origin, PipelineError, PnpError, Problem
 from pnp.language.emit import emit
-from pnp.language.layers import read_assignment
 from pnp.language.reader import PIPELINES, read_spec, spec_within
+from pnp.language.values import read_assignment
 
 
 def is_comparison(name: str, below: tuple[Path, ...] = ()) -> bool:

@@ -14,8 +14,9 @@ from pnp.comparing.observing import named_kernel
 from pnp.comparing.places import FOLDERS
 from pnp.document import Node, from_python
 from pnp.errors import Findings, Origin, PipelineError, PnpError, hint
-from pnp.language.layers import Dialect, Merge, merge_maps, read_assignment
+from pnp.language.layers import Dialect, Merge, merge_maps
 from pnp.language.reader import PIPELINES
+from pnp.language.values import read_assignment
 from pnp.options import convert, read_fields
 from pnp.protocols import protocol
 

@@ -8,7 +8,8 @@ Layers, each over the ones before:
     single values: `set`, `--set key=value`, keyword arguments of `pnp.load`
 
 Each file is a layer once.  So an overlay may itself extend a file that is a layer already:
-`ikrnet-8` with `ikrnet-scunet` is `ikrnet`, then the changes of each of the two.
+`ikrnet-8` with `ikrnet-scunet` is `ikrnet`, then the changes of each of the two.  A layer may say
+in `variants` what an overlay that is written for another structure changes in its own.
 
 Pipelines, recipes and comparisons are three `Dialect`s.
 """
@@ -19,13 +20,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from importlib.resources import as_file
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pnp.document import Node, from_python, read_file, read_text, relocated, scalar
+from pnp.document import Node, from_python, read_file
 from pnp.errors import Origin, PipelineError, PnpError, Problem, hint
+from pnp.language.values import put, read_assignment
 from pnp.plugins import missing, packages
 
 Merge: TypeAlias = Callable[[Node, Node], Node]
@@ -34,8 +35,13 @@ FOLDER_FILE = "pipeline.yaml"
 """A folder with this file, such as that of a training run, is a pipeline."""
 _LONGEST = 50
 """Files from a document to its base."""
+_VARIANTS = "variants"
 _SYMBOL = re.compile(r"[A-Z]\w*")
-_INDEX = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class _Variant(Node):
+    """The values by dotted key that stand for an overlay, as `variants` of a layer says."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ class Dialect:
         A whole key, and a map for one entry of a key, are merged like those of an overlay.
         """
         first, _, rest = key.partition(".")
-        settable = [k for k in self.keys if k != "extends"]
+        settable = [k for k in self.keys if k not in ("extends", _VARIANTS)]
         if first not in settable:
             if self.inner is not None and first in self.inner.keys and first != "extends":
                 return self.override(document, f"set.{key}", value)
@@ -159,7 +165,7 @@ class Dialect:
         if first in self.dotted or ("." not in rest and whole and not of_a_list):
             layer = Node({rest: value}, value.origin)
             return self.merge(document, Node({first: layer}, value.origin))
-        return _put(document, key.split("."), value, "")
+        return put(document, key.split("."), value, "")
 
     def unknown_keys(self, document: Node) -> list[Problem]:
         """A problem for each key that is unknown in this kind of document."""
@@ -229,10 +235,31 @@ class Dialect:
         if not document.is_map:
             message, cure = f"a {self.noun} is a map of keys", f"keys: {', '.join(self.keys)}"
             raise PipelineError([Problem(document.origin, message, cure)])
+        if stack and path in (variants := self._variants(stack.values())):
+            stack[path] = variants[path]
+            return
         if stack and "extends" not in document.value:
             self._check_overlay(shown, document, stack, here, overlay)
         self._stack_parents(document, stack, (*chain, path))
+        self._variants([document])
         stack[path] = document
+
+    def _variants(self, layers: Iterable[Node]) -> dict[Path, _Variant]:
+        """What stands for an overlay by `variants` of the layers, by the file of the overlay."""
+        found: dict[Path, _Variant] = {}
+        for layer in layers:
+            node = layer.value.get(_VARIANTS) if _VARIANTS in self.keys else None
+            if node is None:
+                continue
+            if node.value is None:
+                found.clear()
+                continue
+            for name, changes in _changes_by_name(node).items():
+                path = self._find(name, changes.origin)[0].resolve()
+                found.pop(path, None)
+                if changes.value is not None:
+                    found[path] = _Variant(changes.value, changes.origin)
+        return found
 
     def _check_overlay(
         self, shown: str, document: Node, stack: dict[Path, Node], here: Origin, overlay: bool
@@ -265,11 +292,28 @@ class Dialect:
             self._stack(overlay.value, overlay.origin, stack, chain, overlay=True)
 
     def _merged(self, layers: Iterable[Node]) -> Node:
-        own = [
-            Node({k: v for k, v in layer.value.items() if k != "extends"}, layer.origin)
-            for layer in layers
-        ]
-        return reduce(self.merge, own)
+        used_up = {"extends", _VARIANTS} & {*self.keys}
+        document = None
+        for layer in layers:
+            if document is not None and isinstance(layer, _Variant):
+                for key, value in layer.value.items():
+                    document = self.override(document, key, value)
+                continue
+            own = Node({k: v for k, v in layer.value.items() if k not in used_up}, layer.origin)
+            document = own if document is None else self.merge(document, own)
+        assert document is not None
+        return document
+
+
+def _changes_by_name(node: Node) -> dict[str, Node]:
+    """The entries of `variants`; PipelineError if they are not maps of values, or null."""
+    if node.is_map and node.value:
+        entries: dict[str, Node] = node.value
+        if all((v.is_map and v.value) or v.value is None for v in entries.values()):
+            return entries
+    message = "'variants' should state for each overlay which values it changes here"
+    cure = "for example 'variants: {ikrnet-8: {stages.1.times: 1}}'"
+    raise PipelineError([Problem(node.origin, message, cure)])
 
 
 def is_run(path: Path) -> bool:
@@ -296,50 +340,3 @@ def merge_maps(
         else:
             merged[key] = node
     return Node(merged, base.origin)
-
-
-def read_assignment(text: str) -> tuple[str, Node]:
-    """Key and value of 'key.key=value'; the value is YAML, so it may be a list or a map."""
-    key, equals, value = (part.strip() for part in text.partition("="))
-    origin = Origin(f"--set {text}")
-    if not equals or not key:
-        raise PnpError(
-            f"--set {text}: write it as key=value, "
-            "for example --set repeat=8 or --set modules.P.weights=FILE"
-        )
-    if not value:
-        raise PnpError(f"--set {text}: the value is missing; {key}=null removes what is there")
-    if not value.startswith(("[", "{", '"', "'")):
-        return key, Node(scalar(value), origin)
-    try:
-        return key, relocated(read_text(value, origin.file), origin)
-    except PipelineError as e:
-        raise PipelineError([Problem(origin, p.message, p.cure) for p in e.problems]) from None
-
-
-def _put(node: Node | None, path: list[str], value: Node, done: str) -> Node:
-    """The node with `value` at a path inside it; `done` is the path to the node itself."""
-    key, *rest = path
-    here = f"{done}.{key}" if done else key
-    if node is not None and node.is_list:
-        if not _INDEX.fullmatch(key) or int(key) >= len(node.value):
-            size = len(node.value)
-            message = f"'{done}' is a list of {size}; '{key}' is not an index"
-            raise PipelineError([Problem(value.origin, message, "the first is 0")])
-        items = list(node.value)
-        if rest:
-            items[int(key)] = _put(items[int(key)], rest, value, here)
-        else:
-            items[int(key) : int(key) + 1] = [value] if value.value is not None else []
-        return Node(items, node.origin)
-    if node is not None and not node.is_map:
-        message = f"'{done}' is a single value without '{key}'"
-        raise PipelineError([Problem(value.origin, message)])
-    inner = dict(node.value) if node is not None else {}
-    if rest:
-        inner[key] = _put(inner.get(key), rest, value, here)
-    elif value.value is None:
-        inner.pop(key, None)
-    else:
-        inner[key] = value
-    return Node(inner, node.origin if node is not None else value.origin)

@@ -14,6 +14,7 @@ KEYS = (
     "about",
     "cite",
     "extends",
+    "variants",
     "given",
     "modules",
     "weights",
