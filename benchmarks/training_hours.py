@@ -61,11 +61,12 @@ SHIPPED = {
     "local-noise": "local-noise",
     "kernel-doubt": "kernel-doubt",
     "estimated-kernels-mini": "usrnet-mini-estimated",
+    "estimated-kernels-small": "usrnet-small-estimated",
     "ikrnet-small-rounds": "ikrnet-small",
 }
 """The pretrained weights that a recipe has made."""
 EARLIER = {"ikrnet-small": 5467 + 4195}
-"""Steps of recipes whose weights a later recipe has continued."""
+"""Steps of recipes whose weights the recipe ikrnet-small-rounds has continued."""
 KAIR = ("image-prior", "denoise-drunet", "denoise-resunet", "denoise-scunet")
 """Trained for 400 000 steps, as many as KAIR's options for USRNet and DRUNet halve the rate in."""
 STAGES = (
@@ -175,7 +176,8 @@ def with_random_weights(recipe: Recipe) -> Pipeline:
 def schedule(name: str, batch: int) -> tuple[int, str]:
     """The number of steps of a recipe, and whose number it is."""
     if name in SHIPPED:
-        return int(read_entries(MANIFEST)[SHIPPED[name]]["steps"]), "our run"
+        steps = int(read_entries(MANIFEST)[SHIPPED[name]]["steps"])
+        return steps - EARLIER.get(SHIPPED[name], 0), "our run"
     if name in EARLIER:
         return EARLIER[name], "our run"
     if name in KAIR:

@@ -9,7 +9,7 @@ from pnp.errors import PnpError
 
 VARIANTS = (
     *("ikrnet-known-noise", "ikrnet-zero-noise", "ikrnet-max-noise", "ikrnet-fixed-kernel"),
-    *("ikrnet-scunet", "ikrnet-support", "denoise-ikrnet", "ikrnet-denoise"),
+    *("ikrnet-scunet", "denoise-ikrnet", "ikrnet-denoise"),
 )
 LOOPS = ("ikrnet-8", "ikrnet-authors")
 
@@ -26,6 +26,11 @@ def test_it_restores_with_the_weights_of_ikrnet_small(variant):
     )
     assert torch.isfinite(varied.image).all() and varied.image.shape == plain.image.shape
     assert not torch.equal(varied.image, plain.image)
+
+
+def test_the_exact_dk_stays_as_its_pk_was_trained_for():
+    plain, exact = pnp.load("ikrnet-small"), pnp.load("ikrnet-small", "ikrnet-support")
+    assert exact.spec.document.plain() == plain.spec.document.plain()
 
 
 def test_half_of_the_iterations():
