@@ -9,6 +9,7 @@ interrupted; 141 the program that reads the output stopped before the work was c
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import os
@@ -37,11 +38,12 @@ from pnp.commands.arguments import (
     add_train,
 )
 from pnp.commands.parsing import Parser
-from pnp.errors import Notice, OldSpelling, PnpError, fitted
+from pnp.errors import Notice, OldSpelling, PnpError, tell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    _open_streams()
     parser = _parser()
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -63,21 +65,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PnpError as e:
         return _fail(e, args.debug)
     except KeyboardInterrupt:
+        if arguments is None:  # the program ends; a second Ctrl-C would only add a stack trace
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         goes_on = ", and the same command goes on" if args.command in ("run", "compare") else ""
-        print(f"\ninterrupted; files already written are complete{goes_on}", file=sys.stderr)
+        tell(f"\ninterrupted; files already written are complete{goes_on}")
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has stopped
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         unfinished = args.command in ("run", "degrade", "train", "demo", "compare", "figure")
         return 141 if unfinished else 0
     except (Exception, SystemExit) as e:
         if args.debug:
             raise
+        if isinstance(e, OSError) and e.errno == errno.ENOSPC:
+            _drop_output()
         return _fail(PnpError(_unexpected(e)), False)
+
+
+def _open_streams() -> None:
+    """Where a stream is closed (`2>&-`, some daemons), what is printed on it is lost."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """What is still to be printed is lost, since nobody can take it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(error: BaseException) -> str:
     """What is said of an error that no part of pnp has a message for."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{error.filename or 'output'}: cannot be written: {error.strerror}; make room"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}; look at the name, the disk and permissions"
     if isinstance(error, SystemExit):
@@ -88,10 +109,10 @@ def _unexpected(error: BaseException) -> str:
 
 
 class _OnStderr(logging.Handler):
-    """Writes messages of the library as they are, to what stderr is at the moment."""
+    """Writes messages of the library to what stderr is at the moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(record.getMessage(), file=sys.stderr, flush=True)
+        tell(record.getMessage())
 
 
 @contextmanager
@@ -132,7 +153,7 @@ def _warnings_on_stderr() -> Iterator[None]:
                 show(message, category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(fitted(f"{words[category]}: {message}"), file=sys.stderr)
+                tell(f"{words[category]}: {message}")
 
         warnings.showwarning = show_ours
         yield
@@ -141,7 +162,7 @@ def _warnings_on_stderr() -> Iterator[None]:
 def _fail(error: PnpError, debug: bool) -> int:
     if debug:
         raise error
-    print(fitted(str(error)), file=sys.stderr)
+    tell(str(error))
     return 1
 
 

@@ -146,12 +146,20 @@ def _opened(path: Path) -> Iterator[Any]:
             yield image
 
 
+def _orientation(image: Pillow.Image) -> int:
+    """The camera's orientation, 1 to 8; 1 for damaged EXIF, which is not worth losing the image."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # Pillow and struct have many errors
+        return 1
+
+
 def _decode_with_pillow(path: Path) -> Decoded:
     with _opened(path) as file:
         # The further frames of MPO files are previews made by the camera.
         frames = getattr(file, "n_frames", 1) if file.format != "MPO" else 1
         file.load()
-        orientation = file.getexif().get(_ORIENTATION, 1)
+        orientation = _orientation(file)
         metadata = read_metadata(file)
         keeps_colours = file.mode in ("RGB", "RGBA", "RGBa", "L", "LA", "La", "P", "PA")
         profile = file.info.get("icc_profile") if keeps_colours else None
@@ -179,7 +187,7 @@ def _decode_npy(path: Path) -> Decoded:
 def _decode_deep_png(path: Path) -> Decoded:
     with _opened(path) as image:
         profile = image.info.get("icc_profile")
-        orientation, metadata = image.getexif().get(_ORIENTATION, 1), read_metadata(image)
+        orientation, metadata = _orientation(image), read_metadata(image)
     pixels = deep_png.decode(path.read_bytes())
     return Decoded(pixels, profile, orientation, metadata=metadata)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +95,17 @@ def fitted(text: str, widest: int = 200) -> str:
             rest, indent = rest[end + 1 :], deeper
         lines.append(indent + rest)
     return "\n".join(lines)
+
+
+def tell(text: str) -> None:
+    """Print a message on stderr, above a progress bar, in lines of limited width.
+
+    Where stderr cannot be written (`2>/dev/full`), the message is lost, and nothing else.
+    """
+    from tqdm import tqdm
+
+    with suppress(OSError):
+        tqdm.write(fitted(text), file=sys.stderr)
 
 
 def printable(text: str) -> str:

@@ -20,6 +20,7 @@ from pnp.checks import check_finite, check_form
 from pnp.errors import PnpError
 from pnp.kernels import resize_kernel
 from pnp.operators import Blur
+from pnp.tensors import as_float64
 
 REACH = 8
 """In pixels; larger shifts are treated as no match."""
@@ -42,9 +43,9 @@ def psnr_y(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = True) -> Ten
     _check(x, ref, border)
     if x.shape[1] not in (1, 3):
         raise PnpError(f"psnr_y: images should have 1 or 3 channels, but these have {x.shape[1]}")
-    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x.device) / 255
-    weights = weights[:, None, None]
-    luma = [(weights * _levels(image, rounded)).sum(1, keepdim=True) for image in (x, ref)]
+    levels = [_levels(image, rounded) for image in (x, ref)]
+    weights = levels[0].new_tensor([65.481, 128.553, 24.966])[:, None, None] / 255
+    luma = [(weights * level).sum(1, keepdim=True) for level in levels]
     return _decibels(_error(luma[0], luma[1], border))
 
 
@@ -57,7 +58,7 @@ def psnr_registered(x: Tensor, ref: Tensor, border: int = 0, rounded: bool = Tru
     """
     scores = []
     for one, other, plain in zip(
-        x.double(), ref.double(), psnr(x, ref, border, rounded), strict=True
+        as_float64(x), as_float64(ref), psnr(x, ref, border, rounded), strict=True
     ):
         shift = best_shift(one.mean(0), other.mean(0))
         wide = border + math.ceil(max(abs(v) for v in shift))
@@ -193,7 +194,8 @@ def _check(x: Tensor, ref: Tensor, border: int) -> None:
 
 def _levels(image: Tensor, rounded: bool) -> Tensor:
     """The image in float64 on 0-255, clamped and rounded as in an 8-bit file if `rounded`."""
-    return (image.double().clamp(0, 1) * 255).round() if rounded else image.double() * 255
+    exact = as_float64(image)
+    return (exact.clamp(0, 1) * 255).round() if rounded else exact * 255
 
 
 def _inside(image: Tensor, border: int) -> Tensor:
@@ -218,7 +220,7 @@ def _kernel_pair(k: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
     rows, columns = max(k.shape[-2], ref.shape[-2]), max(k.shape[-1], ref.shape[-1])
     count = max(len(k), len(ref))
     k, ref = (
-        resize_kernel(kernel.double(), rows, columns).expand(count, -1, -1, -1)
+        resize_kernel(as_float64(kernel), rows, columns).expand(count, -1, -1, -1)
         for kernel in (k, ref)
     )
     return k, ref.to(k.device)

@@ -13,6 +13,7 @@ bit, and another one is tried without the iterations before.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -200,6 +201,9 @@ def read_state(path: str | Path, iteration: int) -> Saved:
         PnpError: There is no such file, or it has no such state.
     """
     place = f"{PREFIX}{iteration}/"
+    if not os.path.isfile(path):
+        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
+        raise PnpError(f"{path}: {reason}; name the trace (.npz) of a run")
     try:
         check_zip(Path(path))
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:

@@ -114,7 +114,7 @@ class Restorer:
     Args:
         assignments: Changes of the pipeline, "key=value" as of `--set`.
         overlays: Pipelines that are put over it, as of `--with`.
-        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "xpu", "mps".
         dtype: The precision of the image networks: "fp32", "bf16", or "auto", which is bf16 where
             the device has it and it is known to change little (`pnp.precision`), else fp32.
         compile: Compile the image networks.

@@ -460,6 +460,11 @@ RECIPES: Area = Area(
         ),
         training("NaN minutes", "--minutes nan --data images", "the time is 'nan'"),
         training(
+            "a device without float64",
+            "--steps 1 --data images --device mps",
+            "--device mps: the random data of training need float64",
+        ),
+        training(
             "a device that does not exist",
             "--steps 1 --data images --device gpu7",
             "--device gpu7: cannot be used here",

@@ -1086,7 +1086,25 @@ KSPACE = (
 CONTINUED = (
     option("a trace without an iteration", "--from t.npz", "--from needs --iteration N"),
     option("an iteration without a trace", "--iteration 3", "--iteration needs --from TRACE"),
-    option("no such trace", "--from t.npz --iteration 0", "t.npz: cannot be read: No such file"),
+    option("no such trace", "--from t.npz --iteration 0", "t.npz: there is no such file"),
+    Kind(
+        "a result that would replace a file of another origin",
+        "run bicubic photo.png -s 2 -o .",
+        "photo_x2.png: this file is there already and is no result of pnp run",
+        {"photo_x2.png": picture()},
+    ),
+    Kind(
+        "a named pipe as a trace",
+        "run tv.yaml photo.png -k k.npy --from t.npz --iteration 0",
+        "t.npz: there is no such file",
+        {"t.npz": os.mkfifo},
+    ),
+    Kind(
+        "a named pipe as a record",
+        "run --again photo_x2.json",
+        "--again photo_x2.json: there is no such file",
+        {"photo_x2.json": os.mkfifo},
+    ),
     option(
         "a picture as a trace",
         "--from photo.png --iteration 0",

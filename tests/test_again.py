@@ -124,7 +124,7 @@ def test_another_version_is_a_warning(run):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--again", "none.json"), "none.json: cannot be read"),
+        (("--again", "none.json"), "none.json: there is no such file"),
         (("--again", "mine.yaml"), "it is no JSON"),
         (("--again", "other.json"), "it has no 'command'"),
         (("--again", RECORD, "photos/b.png"), "leave photos/b.png out"),

@@ -4,6 +4,9 @@ import json
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -541,6 +544,52 @@ def test_an_interruption_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr("pnp.commands.compare.compare_files", interrupt)
     assert main(["compare", "table-7", "--small"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("redirected", "status"),
+    [("2>&-", 0), (">&-", 0), ("2>/dev/full", 0), (">/dev/full", 1), (">/dev/full 2>/dev/full", 1)],
+)
+def test_output_that_cannot_be_printed_costs_no_result(redirected, status):
+    command = f"{sys.executable} -m pnp run bicubic photo.png -s 2 -o out {redirected}"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert ended.returncode == status, ended.stderr
+    assert read_image("out/photo_x2.png").pixels.shape == (1, 3, 64, 96)
+    assert "bug" not in ended.stderr and "Traceback" not in ended.stderr
+    if redirected == ">/dev/full":
+        assert ended.stderr == "output: cannot be written: No space left on device; make room\n"
+
+
+def test_several_signals_end_it_as_one_does():
+    program = (
+        "import sys, time\nfrom pnp.cli import main\nfrom pnp.commands import catalogue\n"
+        "def wait(what):\n    print('waits', flush=True)\n    time.sleep(60)\n"
+        "catalogue.listing = wait\nsys.argv = ['pnp', 'list']\nsys.exit(main())"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout and running.stderr
+        assert running.stdout.readline() == "waits\n"
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.readline() == "\n"  # from here on it ends, whatever comes
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            running.send_signal(number)
+        said = running.stderr.read()
+        assert running.wait() == 130
+    assert said == "interrupted; files already written are complete\n"
+
+
+def test_notes_are_lines_of_limited_width_without_control_characters(capsys):
+    frames = [Image.new("RGB", (24, 24), colour) for colour in ("red", "blue")]
+    name = "x" * 150 + "\x1b[31m.gif"
+    deep = Path("y" * 100) / name
+    deep.parent.mkdir()
+    frames[0].save(deep, save_all=True, append_images=frames[1:])
+    assert main(["run", "bicubic", str(deep), "-s", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "the first of 2 frames is used" in " ".join(said.split())
+    assert "\x1b" not in said and max(map(len, said.splitlines())) <= 200
 
 
 def test_a_record_is_json_even_where_a_figure_is_infinite(tmp_path):

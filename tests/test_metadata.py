@@ -1,5 +1,6 @@
 """EXIF and XMP: from the input to the result, in every format that holds them."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,12 @@ def test_images_without_metadata_get_none(tmp_path):
     assert Metadata().for_png() == [] and Metadata().for_pillow(".jpg") == {}
 
 
-def test_damaged_exif_costs_no_image(tmp_path):
-    Image.new("RGB", (5, 5)).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    image = read_image(tmp_path / "a.jpg")
-    write_image(tmp_path / "b.jpg", image.pixels, like=image)
-    assert read_image(tmp_path / "b.jpg").pixels.shape == (1, 3, 5, 5)
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("exif", [b"MM\0*\xff\xff\xff\xff", b"junk", b"MM\0*\0\0\0\x08\0\x05cut"])
+def test_damaged_exif_costs_no_image(tmp_path, ending, exif):
+    path = tmp_path / f"a.{ending}"
+    with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it is told to write
+        Image.new("RGB", (5, 5)).save(path, exif=b"Exif\0\0" + exif)
+    image = read_image(path)
+    write_image(tmp_path / f"b.{ending}", image.pixels, like=image)
+    assert read_image(tmp_path / f"b.{ending}").pixels.shape == (1, 3, 5, 5)

@@ -177,7 +177,7 @@ def test_files_that_hold_no_state_are_told(tmp_path, staged):
     recorder.save("plain.npz")
     with pytest.raises(pnp.PnpError, match=r"plain.npz: it holds no state .* --trace-full"):
         pnp.read_state("plain.npz", 0)
-    with pytest.raises(pnp.PnpError, match=r"absent.npz: cannot be read: No such file"):
+    with pytest.raises(pnp.PnpError, match=r"absent.npz: there is no such file"):
         pnp.read_state("absent.npz", 0)
     (tmp_path / "text.npz").write_text("no zip")
     with pytest.raises(pnp.PnpError, match=r"text.npz: this is no trace of pnp run"):

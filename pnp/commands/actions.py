@@ -7,12 +7,11 @@ that `pnp --help` stays fast.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pnp.errors import PnpError, fitted
+from pnp.errors import PnpError, tell
 
 if TYPE_CHECKING:
     from pnp.language.spec import Spec
@@ -136,7 +135,7 @@ def show_(args: argparse.Namespace) -> int:
     others = [] if is_path(name) else also_called(name, dialect.noun)
     if others:
         told = ", ".join(f"pnp show {other}" for other in others)
-        print(f"{name} is the name of something else, too: {told}", file=sys.stderr)
+        tell(f"{name} is the name of something else, too: {told}")
     return 0
 
 
@@ -156,7 +155,7 @@ def check(args: argparse.Namespace) -> int:
         if args.format == "text":
             said = checked[name]
             failed = isinstance(said, PnpError)
-            print(fitted(str(said)) if failed else said, file=sys.stderr if failed else None)
+            (tell if failed else print)(str(said))
     if args.format != "text" and (text := listed(checked, args.format)):
         print(text)
     return int(any(isinstance(said, PnpError) for said in checked.values()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import filecmp
 import json
+import os
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pnp.commands.batch import Batch
 from pnp.commands.inputs import pipeline_and_images
 from pnp.commands.parsing import Parser
 from pnp.commands.run import multiple
-from pnp.errors import PnpError, fitted
+from pnp.errors import PnpError, tell
 from pnp.provenance import changed_files, changed_pipeline, changed_versions
 
 FOLDER = "again"
@@ -51,7 +51,7 @@ def repeat(args: argparse.Namespace) -> int:
     made, document = batch.restorer.made, batch.restorer.pipeline.spec.document.plain()
     _refuse(args.again, changed_pipeline(record, document, made))
     for difference in changed_versions(record, made):
-        print(fitted(f"warning: {difference}; the result may differ"), file=sys.stderr)
+        tell(f"warning: {difference}; the result may differ")
     done, failure = batch.restore(record["input"])
     if failure:
         raise PnpError(failure)
@@ -63,6 +63,9 @@ def repeat(args: argparse.Namespace) -> int:
 
 def read_record(path: str) -> dict[str, Any]:
     """A record of `pnp run`; PnpError if it is none."""
+    if not os.path.isfile(path):
+        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
+        raise PnpError(f"--again {path}: {reason}; name the record (.json) of a run")
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:
@@ -111,5 +114,5 @@ def _compare(earlier: Path, image: Path) -> int:
     if image.is_file() and filecmp.cmp(earlier, image, shallow=False):
         print(f"  byte for byte the same as {earlier}")
         return 0
-    print(f"{image} differs from {earlier}", file=sys.stderr)
+    tell(f"{image} differs from {earlier}")
     return 1

@@ -84,7 +84,7 @@ def add_run(run: argparse.ArgumentParser) -> None:
         default=1,
         help=f"images at the same time ({DEFAULT})",
     )
-    add("--overwrite", action="store_true", help="restore finished images once more")
+    add("--overwrite", action="store_true", help="restore finished images once more, replace files")
     _add_trace(run)
     _add_computing(run)
     _add_continued(run)
@@ -135,7 +135,7 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not load weights; networks stay random, to test a pipeline",
     )
-    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({DEFAULT})")
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, xpu, mps ({DEFAULT})")
     add(
         "--dtype",
         choices=["auto", "fp32", "bf16"],
@@ -206,7 +206,7 @@ def add_train(train: argparse.ArgumentParser) -> None:
     add(
         "--steps", metavar="N", type=whole("number of steps", 1), help="stop after N steps in total"
     )
-    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({DEFAULT})")
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1 ({DEFAULT})")
     add("--resume", action="store_true", help="continue the run in this folder")
     add("--final", action="store_true", help="let the learning rate decay to zero towards the end")
     add("--start", metavar="FILE", help="initial weights of all networks")
@@ -277,7 +277,7 @@ def _add_measured(command: argparse.ArgumentParser) -> None:
     add("--kernels", metavar="FILE", help="file of kernels (.npy, .mat ...)")
     add("--base", metavar="PIPELINE", help="the pipeline in place of the comparison's own base")
     add("--small", action="store_true", help="the comparison's small form, minutes on a laptop")
-    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, mps ({DEFAULT})")
+    add("--device", default="auto", help=f"auto, cpu, cuda, cuda:1, xpu, mps ({DEFAULT})")
     change = "change the comparison (scales=[2]), or its base (weights=FILE, modules.P.nb=1)"
     add("--set", metavar="KEY=VALUE", action="append", default=[], dest="assignments", help=change)
 

@@ -6,7 +6,6 @@ import argparse
 import multiprocessing
 import os
 import shlex
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +20,7 @@ from pnp.commands.inputs import (
     DEFAULT,
     FOLDER,
     SCALES,
+    check_foreign,
     find_images,
     finished,
     hash_of,
@@ -31,7 +31,7 @@ from pnp.commands.inputs import (
     usual_scale,
 )
 from pnp.commands.run import Options, check_traced, given_files, restore_file, result_files, silent
-from pnp.errors import PnpError, fitted, printable
+from pnp.errors import PnpError, printable, tell
 from pnp.files import check_results, make_folder
 from pnp.kspace import observation
 from pnp.provenance import checksums
@@ -54,10 +54,10 @@ def restore_files(args: argparse.Namespace) -> int:
         if done:
             tqdm.write(printable(done))
         if failure:
-            tqdm.write(fitted(failure), file=sys.stderr)
+            tell(failure)
             failed += 1
     if failed and several:
-        print(f"{failed} of {len(batch.images)} images could not be restored", file=sys.stderr)
+        tell(f"{failed} of {len(batch.images)} images could not be restored")
     return 1 if failed else 0
 
 
@@ -78,10 +78,10 @@ class Batch:
                 "to restore one, copy it into another folder"
             )
         if left_out:
-            print(f"{_listed(left_out)}: results of earlier runs, not restored", file=sys.stderr)
+            tell(f"{_listed(left_out)}: results of earlier runs, not restored")
         if others := other_files(words, self.out):
             kinds = _listed([f"{number} {ending}" for ending, number in others.items()])
-            print(f"files that are only restored if they are named: {kinds}", file=sys.stderr)
+            tell(f"files that are only restored if they are named: {kinds}")
         if args.reference and len(self.images) > 1:
             raise PnpError(
                 "--reference is the ground truth of one image, "
@@ -101,10 +101,9 @@ class Batch:
         if self.plain:
             why = "" if len(self.scales) == 1 else " for a result of at most 4 megapixels"
             scale = " or ".join(map(str, self.scales))
-            print(
+            tell(
                 f"no pipeline is named: {DEFAULT}, scale {scale}{why} (-s chooses; pnp list shows "
-                "other pipelines)",
-                file=sys.stderr,
+                "other pipelines)"
             )
 
     def _check_continued(self) -> None:
@@ -162,8 +161,18 @@ class Batch:
         }
         self.given = given_files(self.args, self.name, [found.path for found in self.images])
         check_results(results, self.given)
+        if not self.args.overwrite:
+            check_foreign(
+                file
+                for path in self.names
+                for scale in self.scales
+                for file in result_files(self._target(path, scale), self._ending(path)).values()
+            )
         for folder in {folder for folder, _ in self.names.values()}:
             make_folder(folder)
+
+    def _ending(self, path: str) -> str:
+        return Path(path).suffix.lower() if self.args.format == "same" else ".png"
 
     def _facts(self, path: str) -> dict[str, Any]:
         """What the record of an image tells of the command."""
@@ -222,6 +231,8 @@ class Batch:
 
             def check(files: Iterable[Path]) -> None:
                 check_results({path: files}, self.given)
+                if not self.args.overwrite:
+                    check_foreign(files)
 
             facts = {"identity": made, **self._facts(path)}
             return restore_file(restorer, path, image, stem, options, facts, check), ""

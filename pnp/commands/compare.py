@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from pnp.comparing.processes import over_all
 from pnp.comparing.reader import read_comparison
 from pnp.comparing.rows import Results
 from pnp.comparing.run import Compared, compare
-from pnp.errors import PnpError
+from pnp.errors import PnpError, tell
 from pnp.kernel_files import read_kernels
 from pnp.options import read_noise
 
@@ -61,10 +60,10 @@ def _missing(comparison: Comparison, names: set[str]) -> str:
 def _tell(compared: Compared, failures: int) -> None:
     comparison, folder = compared.comparison, compared.folder
     if compared.without_weights:
-        print(f"no weights yet: {', '.join(compared.without_weights)}", file=sys.stderr)
+        tell(f"no weights yet: {', '.join(compared.without_weights)}")
     if failures:
         said = f"{failures} result{'s' * (failures > 1)}"
-        print(f"{said} could not be measured or kept", file=sys.stderr)
+        tell(f"{said} could not be measured or kept")
     print(f"comparison  {folder / 'comparison.yaml'}")
     print(f"rows        {compared.results.path} ({len(compared.results.rows)})")
     results = compared.results.within(comparison)

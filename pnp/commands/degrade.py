@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import pnp
 from pnp.commands.inputs import find_images
-from pnp.errors import PnpError, fitted, printable
+from pnp.errors import PnpError, printable, tell
 from pnp.files import check_results, make_folder, result_names, together, write_json
 from pnp.images import read_image, write_image
 from pnp.kernel_files import file_of_kernel, kernel_picture, make_kernel, write_kernel
@@ -41,7 +41,7 @@ def degrade_files(args: argparse.Namespace) -> int:
             if args.debug:
                 raise
             told = str(e) if str(path) in str(e) else f"{path}: {e}"
-            tqdm.write(fitted(told), file=sys.stderr)
+            tell(told)
             failed += 1
     return 1 if failed else 0
 
@@ -65,7 +65,7 @@ def degrade_file(path: str, paths: dict[str, Path], sigma: float, args: argparse
     """Simulate the observation of one image and write its files; returns a summary to print."""
     image = read_image(path)
     if image.note:
-        tqdm.write(f"{path}: {image.note}", file=sys.stderr)
+        tell(f"{path}: {image.note}")
     multiple = protocol(args.protocol).multiple_at(args.scale)
     boundary = protocol(args.protocol).boundary
     rows, columns = crop_to_multiple(image.pixels, multiple).shape[-2:]

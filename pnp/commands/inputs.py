@@ -117,6 +117,21 @@ def other_files(words: Iterable[str], out: Path) -> dict[str, int]:
 
 def is_result(path: Path) -> bool:
     """True if a record of an earlier run beside the file names it among its results."""
+    return path.name in (_recorded(path) or ())
+
+
+def check_foreign(files: Iterable[Path]) -> None:
+    """PnpError if one of the files exists, but no record of an earlier run is beside it."""
+    for file in files:
+        if file.is_file() and _recorded(file) is None:
+            raise PnpError(
+                f"{file}: this file is there already and is no result of pnp run (no record is "
+                "beside it); choose another folder with --out, or replace it by --overwrite"
+            )
+
+
+def _recorded(path: Path) -> set[str] | None:
+    """The names of the results in the record beside a file; None if there is no record."""
     stem = path.stem
     for end in _ADDED:
         stem = stem.removesuffix(end)
@@ -124,8 +139,8 @@ def is_result(path: Path) -> bool:
         record = json.loads((path.parent / f"{stem}.json").read_text(encoding="utf-8"))
         names = record["files"].values()
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return False
-    return path.name in {Path(name).name for name in names if isinstance(name, str)}
+        return None
+    return {Path(name).name for name in names if isinstance(name, str)}
 
 
 def finished(stem: str, identity: str) -> Path | None:

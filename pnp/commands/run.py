@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pnp.errors import PnpError, hint
+from pnp.errors import PnpError, hint, tell
 from pnp.files import together, write_json
 from pnp.images import WITHOUT_ALPHA, WRITTEN, ImageFile, longer, write_image
 from pnp.interfaces import Kind
@@ -79,7 +79,7 @@ def restore_file(
     """
     options = options or Options()
     if image.note:
-        tqdm.write(f"{path}: {image.note}", file=sys.stderr)
+        tell(f"{path}: {image.note}")
     recorder = None if options.also is None else Recorder(options.also, options.full)
     begin = 0 if restorer.resume is None else restorer.resume.iteration
     with _Progress(restorer.pipeline.spec.iterations - begin, Path(path).name, recorder) as trace:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import time
 from pathlib import Path
 
 from pnp import training
+from pnp.errors import tell
 from pnp.training.recipe import Recipe
 
 _OPTIONS = {"s": "-s SCALE", "k": "-k KERNEL", "sigma": "--sigma LEVEL", "mask": "--mask FILE"}
@@ -26,7 +26,7 @@ def train_files(args: argparse.Namespace) -> int:
     if not done:
         if not (args.minutes or args.steps or recipe.minutes or recipe.steps):
             told = "no limit is set: it trains until it is stopped (Ctrl-C keeps its state)"
-            print(f"{told}; --minutes M or --steps N end it and write the weights", file=sys.stderr)
+            tell(f"{told}; --minutes M or --steps N end it and write the weights")
         trainer = training.train(
             recipe,
             out,
@@ -43,7 +43,7 @@ def train_files(args: argparse.Namespace) -> int:
             return 0
         if signal := trainer.interrupt.name:
             told = f"stopped at step {trainer.step} ({signal}); --resume continues"
-            print(told, file=sys.stderr)
+            tell(told)
             return 130
         print(f"{out}/weights.safetensors: written, described in {out}/weights.yaml; to use it:")
         print(f"  {usage(recipe, out)}")

@@ -23,7 +23,7 @@ from pnp.comparing.reader import portable, read_comparison
 from pnp.comparing.reused import Reused
 from pnp.comparing.rows import IDENTITY, Results
 from pnp.comparing.runners import runner_of
-from pnp.errors import Findings, PnpError, hint
+from pnp.errors import Findings, PnpError, hint, tell
 from pnp.files import atomic, make_folder
 from pnp.inference import choose_device
 from pnp.language.emit import emit
@@ -65,7 +65,7 @@ def compare(
         out: The folder of the results; by default `comparisons/NAME`.
         only: Measure these methods only.
         limit: The first images only.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        device: "auto", "cpu", "cuda", "cuda:1", "xpu", "mps".
         dtype: "fp32" or "bf16", the precision of the networks.
         again: Delete and measure again the rows of methods that have changed since.
         keep: Results of the first images that are kept as pictures, with curves over iterations.
@@ -79,7 +79,7 @@ def compare(
     """
     _check_counts(keep=keep, limit=limit)
     comparison = _read(comparison, changes)
-    say = say or (lambda message: tqdm.write(message, file=sys.stderr))
+    say = say or tell
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     folder = Path(out) if out is not None else Path("comparisons") / comparison.name
     place = choose_device(_device_of_process(device))

@@ -25,6 +25,9 @@ def fabric_for(device: str, batch: int) -> Fabric:
     kind, _, index = device.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind in ("mps", "xpu"):
+        reason = "the random data of training need float64, which these devices may lack"
+        raise PnpError(f"--device {device}: {reason}; train on cpu or cuda, pnp run takes {kind}")
     try:
         devices: Any = local if world > 1 else [int(index)] if index else 1
         fabric = Fabric(

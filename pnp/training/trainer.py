@@ -70,7 +70,7 @@ def train(
         minutes: Replaces the limit of the recipe; counted from `began`.
         steps: Replaces that of the recipe; steps of earlier runs count.
         final: True lets the learning rate decay to zero towards the end.
-        device: auto, cpu, cuda, cuda:1, mps.
+        device: auto, cpu, cuda, cuda:1.
         resume: True continues the run in `out`.
         began: The start as `time.monotonic()`; by default now.
 

@@ -86,7 +86,7 @@ class Validation:
     @staticmethod
     def _mean(values: list[Tensor]) -> float:
         """Mean over all images; an image restored without any error counts as 100 dB."""
-        return float(torch.cat([v.double().cpu() for v in values]).clamp(max=100).mean())
+        return float(torch.cat([v.cpu().double() for v in values]).clamp(max=100).mean())
 
 
 def bicubic(batch: dict[str, Any]) -> Tensor:
