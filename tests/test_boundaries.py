@@ -33,7 +33,7 @@ def disc(radius):
 KERNELS = {
     "line": line(21, False),
     "diagonal": line(21, True),
-    "disc": disc(7),
+    "disc": disc(9),
     "gaussian": gaussian_kernels(25, torch.tensor([3.0]), torch.tensor([3.0])),
 }
 
@@ -188,6 +188,14 @@ def test_an_estimated_kernel_does_no_harm(kernel, sigma):
     restored = pnp.restore(y, "blind-classical")
     after, before = (float(psnr(x.clamp(0, 1), truth)) for x in (restored.image, y))
     assert after > before - 0.1, (before, after)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_default_pipeline_gains_with_every_kernel(kernel):
+    y, truth = window(KERNELS[kernel], 1)
+    restored = pnp.restore(y.clamp(0, 1), "ikrnet-small", scale=1)
+    after, before = (float(psnr(x.clamp(0, 1), truth)) for x in (restored.image, y))
+    assert after > before + 2, (before, after)
 
 
 def test_blind_restoration_of_a_window_is_as_good_as_of_a_period():
