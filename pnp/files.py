@@ -146,10 +146,14 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _publish(files: list[tuple[Path, Path]]) -> None:
-    """Rename complete files to their final names; if one cannot be, undo those before it."""
+    """Rename complete files to their final names; if one cannot be, undo those before it.
+
+    The last is renamed first: the record, by which the next run knows the other files, should the
+    process be killed here.
+    """
     done: list[tuple[Path, Path]] = []
     try:
-        for temporary, path in files:
+        for temporary, path in reversed(files):
             with _reported(path):
                 if path.is_dir():
                     raise OSError("there is a folder of this name")
