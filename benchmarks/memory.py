@@ -6,9 +6,9 @@
 `pnp run` restores a photograph, of the scale's size before, in a process of its own; its peak is
 the largest resident size of this process (`ru_maxrss`), with Python and all libraries.  What
 `pnp show` says is computed by `pnp.cost`.  Networks compute in the precision that `pnp run` takes
-by default on the processor that measured; where this was fp32, bf16 needs less.  Loops are cut to two iterations where the pipeline
-allows it, because further ones need no more memory.  Networks without weights of their own get
-random ones, which need the same memory.
+by default on the processor that measured; where this was fp32, bf16 needs less.  Loops are cut to
+two iterations where the pipeline allows it, because further ones need no more memory.  Networks
+without weights of their own get random ones, which need the same memory.
 """
 
 from __future__ import annotations
