@@ -124,7 +124,7 @@ def judge(
             f"{100 * scores['border']:.1f} % of the kernel lies at its border, so the blur may be "
             "wider"
         )
-    width, expected = _width(k), _width_from_spectrum(y, s)
+    width, expected = _width(k), width_from_spectrum(y, s)
     if expected is not None:
         scores["width"] = width / expected
         if not 1 / WIDTHS <= max(width, PIXEL) / max(expected, PIXEL) <= WIDTHS:
@@ -180,8 +180,9 @@ def _width(k: Tensor) -> float:
     return float(torch.linalg.eigvalsh(second_moments(k.double()))[0, -1].clamp(min=0).sqrt())
 
 
-def _width_from_spectrum(y: Tensor, s: int) -> float | None:
-    """The width of the kernel of `spectral-kernel`; None if y is too small or s too large."""
+def width_from_spectrum(y: Tensor, s: int) -> float | None:
+    """The width of the kernel that `spectral-kernel` finds: its standard deviation along the longer
+    axis, in pixels of x; None if y is too small or s too large."""
     if s > SCALES or min(y.shape[-2:]) < LEAST:
         return None
     with torch.inference_mode():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.data import astronaut
 
 from pnp.cli import main
 from pnp.commands.inputs import (
@@ -20,7 +21,9 @@ from pnp.commands.inputs import (
 )
 from pnp.errors import PnpError
 from pnp.images import read_image, write_image
+from pnp.kernel_files import make_kernel
 from pnp.metrics import psnr
+from pnp.observation import blur
 
 QUICK = ["median"]
 
@@ -208,8 +211,24 @@ def test_without_a_pipeline_the_default_is_taken_and_named(photos, capsys):
 
 
 def test_the_scale_of_a_plain_run_limits_the_result_to_4_megapixels():
-    assert [usual_scale(*size) for size in ((500, 500), (1000, 1000), (3000, 4000))] == [4, 2, 1]
-    assert usual_scale(501, 500) == 2 and usual_scale(1001, 1000) == 1
+    photo = torch.from_numpy(np.tile(astronaut(), (2, 2, 1))[:1001, :1000]).permute(2, 0, 1)[None]
+    photo = photo / 255
+    assert usual_scale(photo[..., :500, :500]) == 4 and usual_scale(photo[..., :501, :500]) == 2
+    assert usual_scale(photo[..., :1000, :]) == 2 and usual_scale(photo) == 1
+    assert usual_scale(torch.zeros(1, 1, 1, 1).expand(1, 3, 3000, 4000)) == 1
+    assert usual_scale(photo[..., :9, :9]) == 4
+
+
+@pytest.mark.parametrize(
+    ("kernel", "scale"), [("gaussian:0.6", 4), ("gaussian:2", 2), ("gaussian:3.5", 1), ("line", 1)]
+)
+def test_the_scale_of_a_plain_run_leaves_room_for_the_blur(kernel, scale):
+    """A kernel of 15 pixels in the observation would have 60 in a result of scale 4."""
+    scene = torch.from_numpy(astronaut()[:256, 100:400]).permute(2, 0, 1)[None] / 255
+    line = torch.full((1, 1, 1, 19), 1 / 19)
+    y = blur(scene, line if kernel == "line" else make_kernel(kernel, "kernel"))
+    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    assert usual_scale(y + 0.01 * noise) == scale
 
 
 def test_words_are_a_pipeline_and_images_or_images_alone(photos):

@@ -99,8 +99,8 @@ class Batch:
         check_traced(args.trace_also, self.restorer.pipeline.spec.kinds)
         self._check_results()
         if self.plain:
-            why = "" if len(self.scales) == 1 else " for a result of at most 4 megapixels"
             scale = " or ".join(map(str, self.scales))
+            why = "" if len(self.scales) == 1 else ", as size and blur allow"
             tell(
                 f"no pipeline is named: {DEFAULT}, scale {scale}{why} (-s chooses; pnp list shows "
                 "other pipelines)"
@@ -220,7 +220,7 @@ class Batch:
             image = observation(restorer.pipeline.spec, path, restorer.given.get("mask"), path)
             scale = self.scales[0]
             if len(self.scales) > 1:
-                scale = usual_scale(*image.pixels.shape[-2:])
+                scale = usual_scale(image.visible())
             stem, restorer = self.stem(path), _at(self.restorer, scale)
             args = self.args
             options = Options(args.reference, self.also, args.trace_full, args.format, args.compare)

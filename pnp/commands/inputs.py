@@ -25,6 +25,7 @@ from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
+from pnp.verdict import SIDE, width_from_spectrum
 
 FOLDER = "restored"
 """The folder of results without `--out`."""
@@ -33,6 +34,8 @@ DEFAULT = "ikrnet-small"
 MEGAPIXELS = 4.0
 """A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""
 SCALES = (4, 2, 1)
+WIDEST = 5.0
+"""Standard deviation of a kernel for which 25 x 25 pixels are enough."""
 _TEXT = (".yaml", ".yml", ".json", ".txt", "")
 _ADDED = ("_kernel", "_trace", "_compare", "_complex")
 
@@ -212,10 +215,17 @@ def identity(path: str, *facts: Any) -> str:
     return sha256(sha256(content).digest() + told.encode()).hexdigest()
 
 
-def usual_scale(height: int, width: int) -> int:
-    """The scale of a plain run: the largest of 4, 2, 1 whose result has at most 4 megapixels."""
-    fits = (s for s in SCALES if s * s * height * width <= 1e6 * MEGAPIXELS)
-    return next(fits, SCALES[-1])
+def usual_scale(y: Tensor) -> int:
+    """The scale of a plain run: the largest of 4, 2, 1 that suits the size and the blur of y.
+
+    The result has at most 4 megapixels.  The kernel, in pixels of the result, has a standard
+    deviation of at most 5 by the power spectrum of y, because it is estimated on 25 x 25 pixels.
+    """
+    suitable = [s for s in SCALES if s * s * y.shape[-2] * y.shape[-1] <= 1e6 * MEGAPIXELS]
+    if suitable and suitable[0] > 1 and min(y.shape[-2:]) >= SIDE:
+        width = width_from_spectrum(y, 1) or 0.0
+        suitable = [s for s in suitable if s * width <= WIDEST]
+    return next(iter(suitable), SCALES[-1])
 
 
 def _within(path: Path, out: Path, searched: Path) -> bool:
