@@ -6,7 +6,6 @@ weights.  Averaged weights are taken rather than those of the last step, and a `
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import warnings
@@ -21,6 +20,7 @@ from torch import Tensor
 from pnp.decoders import first_line
 from pnp.downloads import check_downloaded
 from pnp.errors import Notice, PnpError
+from pnp.files import check_file
 from pnp.limits import check_zip
 
 WRAPPERS = (
@@ -107,9 +107,7 @@ def is_averaged(name: str) -> bool:
 
 
 def _content(path: Path) -> Any:
-    if not os.path.isfile(path):
-        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
-        raise PnpError(f"{path}: {reason}")
+    check_file(path)
     if not path.name.lower().endswith(SUFFIXES):
         raise other_ending(path)
     try:

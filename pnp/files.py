@@ -242,6 +242,19 @@ def check_names(names: Iterable[tuple[str, str]]) -> None:
         seen[key] = path, name
 
 
+def check_file(path: str | Path, cure: str = "", shown: str | None = None) -> None:
+    """PnpError unless the path is a regular file; a named pipe would be waited for.
+
+    Args:
+        path: The path.
+        cure: What to do.
+        shown: What the message calls it, if that is not the path alone.
+    """
+    if not os.path.isfile(path):
+        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
+        raise PnpError(f"{shown or path}: {reason}{cure and '; '}{cure}")
+
+
 def check_results(
     results: Mapping[str, Iterable[Path]],
     given: Iterable[tuple[str | Path, str]],

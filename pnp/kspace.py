@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pnp.decoders import first_line
 from pnp.errors import PnpError
-from pnp.files import atomic
+from pnp.files import atomic, check_file
 from pnp.fourier_planes import as_complex, as_parts, to_image
 from pnp.image_forms import as_image_file
 from pnp.images import ImageFile
@@ -111,9 +111,7 @@ def write_values(path: str | Path, values: Tensor) -> None:
 
 def _read(path: Path) -> tuple[Any, Any]:
     """The k-space and the mask (or None) of a file."""
-    if not path.is_file():
-        reason = "this is a folder" if path.is_dir() else "there is no such file"
-        raise PnpError(f"{path}: {reason}; k-space is read from {FORM}, or a complex .npy")
+    check_file(path, f"k-space is read from {FORM}, or a complex .npy")
     if path.suffix.lower() not in (".npz", ".npy"):
         raise PnpError(f"{path}: this pipeline takes k-space, no picture; {FORM}")
     try:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import os
 import pkgutil
 import sys
 import warnings
@@ -30,6 +29,7 @@ from pnp.bibliography import check_cited
 from pnp.decoders import first_line
 from pnp.document import from_python
 from pnp.errors import OldSpelling, Origin, PnpError, with_article
+from pnp.files import check_file
 from pnp.interfaces import (
     DataSolver,
     Estimator,
@@ -217,9 +217,7 @@ def loaded_plugins() -> list[str]:
 def load_plugin(path: str | Path) -> None:
     """Run a plugin file, so that the modules in it are registered (`--plugin file.py`)."""
     path = Path(path)
-    if not os.path.isfile(path):
-        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
-        raise PnpError(f"--plugin {path}: {reason}; name a Python file")
+    check_file(path, "name a Python file", f"--plugin {path}")
     name = f"{_PLUGIN}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

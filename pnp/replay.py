@@ -13,7 +13,6 @@ bit, and another one is tried without the iterations before.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from torch import Tensor
 
 from pnp.decoders import first_line
 from pnp.errors import PnpError
+from pnp.files import check_file
 from pnp.frames import Frame
 from pnp.language.needed import needed_by
 from pnp.language.spec import Spec, Step
@@ -201,9 +201,7 @@ def read_state(path: str | Path, iteration: int) -> Saved:
         PnpError: There is no such file, or it has no such state.
     """
     place = f"{PREFIX}{iteration}/"
-    if not os.path.isfile(path):
-        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
-        raise PnpError(f"{path}: {reason}; name the trace (.npz) of a run")
+    check_file(path, "name the trace (.npz) of a run")
     try:
         check_zip(Path(path))
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:

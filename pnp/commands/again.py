@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import json
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pnp.commands.inputs import pipeline_and_images
 from pnp.commands.parsing import Parser
 from pnp.commands.run import multiple
 from pnp.errors import PnpError, tell
+from pnp.files import check_file
 from pnp.provenance import changed_files, changed_pipeline, changed_versions
 
 FOLDER = "again"
@@ -63,9 +63,7 @@ def repeat(args: argparse.Namespace) -> int:
 
 def read_record(path: str) -> dict[str, Any]:
     """A record of `pnp run`; PnpError if it is none."""
-    if not os.path.isfile(path):
-        reason = "this is a folder" if os.path.isdir(path) else "there is no such file"
-        raise PnpError(f"--again {path}: {reason}; name the record (.json) of a run")
+    check_file(path, "name the record (.json) of a run", f"--again {path}")
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:
