@@ -22,7 +22,10 @@ PANELS = {
     "image priors, scales 1 to 4, noise 0 to 6 %": (PSNR, ["usrnet-small", "usrnet-mini"]),
     "further, with grey images; for estimated kernels": (
         PSNR,
-        ["usrnet-mini-longer", "usrnet-mini-estimated", "usrnet-small-estimated"],
+        [
+            *("usrnet-mini-longer", "usrnet-small-longer"),
+            *("usrnet-mini-estimated", "usrnet-small-estimated"),
+        ],
     ),
     "kernels: from the spectrum; one update": (
         DISTANCE,
@@ -45,7 +48,7 @@ def main(target: Path) -> None:
         axes.set_xlabel("minutes on one CPU core")
         axes.set_ylabel(what)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, ncols=1 + (len(names) > 3))
     with atomic(target) as temporary:
         figure.savefig(temporary, format="png")
 

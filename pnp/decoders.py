@@ -58,8 +58,8 @@ class Decoded:
     orientation: int = 1
     note: str = ""
     metadata: Metadata = field(default_factory=Metadata)
-    lossy: bool = False
-    """Whether the file's format changes pixels when it is written."""
+    lossy: str = ""
+    """The file's format, if it changes pixels when it is written."""
 
 
 def decode(path: Path) -> Decoded:
@@ -154,6 +154,18 @@ def _orientation(image: Pillow.Image) -> int:
         return 1
 
 
+def _is_lossless_webp(path: Path) -> bool:
+    """Whether the pixels of this WebP are in a chunk VP8L."""
+    with path.open("rb") as file:
+        is_webp = file.read(12)[8:] == b"WEBP"
+        while is_webp and len(head := file.read(8)) == 8:
+            if head[:4] in (b"VP8L", b"VP8 "):
+                return head[:4] == b"VP8L"
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, 1)
+    return False
+
+
 def _decode_with_pillow(path: Path) -> Decoded:
     with _opened(path) as file:
         # The further frames of MPO files are previews made by the camera.
@@ -171,7 +183,7 @@ def _decode_with_pillow(path: Path) -> Decoded:
             pixels = with_colour_key(pixels, ((key & top) * (255 // top),))
         else:
             pixels = from_pillow(file, str(path))
-        lossy = file.format in LOSSY
+        lossy = file.format if file.format in LOSSY and not _is_lossless_webp(path) else ""
     note = f"the first of {frames} frames is used" if frames > 1 else ""
     return Decoded(pixels, profile, orientation, note, metadata, lossy)
 

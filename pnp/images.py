@@ -53,8 +53,8 @@ class ImageFile:
     """A remark for the user about how the file was read, or an empty string."""
     metadata: Metadata = field(default_factory=Metadata)
     """EXIF and XMP."""
-    lossy: bool = False
-    """Whether the file was compressed with losses, as JPEG does."""
+    lossy: str = ""
+    """The file's format, such as JPEG, if it was compressed with losses."""
 
     def visible(self) -> Tensor:
         """The pixels to compute with: the colours of transparent ones come from the visible part.

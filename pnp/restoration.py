@@ -23,6 +23,7 @@ from torch import Tensor
 from pnp.block_edges import SAID, VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.checks import as_kernel, as_option
+from pnp.compression import stored_as
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.images import ImageFile
@@ -225,7 +226,7 @@ class Restorer:
             "quality": quality,
             "notes": notes,
             "warnings": self._warnings(y, levels),
-            "kernel": self._verdict(x, result, y, file.lossy, levels),
+            "kernel": self._verdict(x, result, y, bool(file.lossy), levels),
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
@@ -248,10 +249,10 @@ class Restorer:
         """Run the pipeline; from k-space, the mask is given, too."""
         if isinstance(file, KSpace):
             y, given["mask"] = file.y, file.mask.to(self.device)
-        seed = self.facts["seed"]
-        torch.manual_seed(seed)
-        how = (trace, self.facts["boundary"], seed, self.resume)
-        return run_image(self.pipeline, y.to(self.device), given, *how)
+        torch.manual_seed(self.facts["seed"])
+        how = (trace, self.facts["boundary"], self.facts["seed"], self.resume)
+        with stored_as(file.lossy):
+            return run_image(self.pipeline, y.to(self.device), given, *how)
 
     def _asked(self, name: str) -> dict[str, Any]:
         """What was asked for, for the record."""
@@ -317,9 +318,7 @@ class Restorer:
         """What may spoil the result: settings outside those of the training, JPEG."""
         sigma = self.given["sigma"] if "sigma" in self.given else levels.get("sigma", [None])[-1]
         told = outside(self.pipeline.spec, self.scale, sigma)
-        if block_edges(y) > VISIBLE:
-            told.append(SAID)
-        return told
+        return told + ([SAID] if block_edges(y) > VISIBLE else [])
 
     def _verdict(
         self, x: Tensor, result: Result, y: Tensor, lossy: bool, levels: Mapping[str, list[float]]

@@ -14,7 +14,7 @@ from pnp.observation import blur, downsample
 SEPIA = torch.tensor([1.0, 0.89, 0.71])[:, None, None]
 KERNEL = make_kernel("gaussian:1.6", "kernel")
 BAYER = ([1, 2, 1], [2, 4, 2], [1, 2, 1]), ([0, 1, 0], [1, 4, 1], [0, 1, 0])
-LOSS = {("usrnet-small", 0.03): 1.2, ("dpir", 0.03): 1.4}
+LOSS = {("dpir", 0.03): 1.4}
 """How far below independent noise, in dB, where it is more than 0.7 (docs/training.md)."""
 
 

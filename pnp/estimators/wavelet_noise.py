@@ -10,6 +10,7 @@ import pywt
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
+from pnp.compression import compression_error
 from pnp.errors import Notice
 from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.registry import estimator
@@ -28,16 +29,19 @@ SPREAD = 4.8
 class WaveletNoise(Estimator):
     """Robust estimate of the noise level, from y alone, by PyWavelets.
 
-        sigma = min(median |d| / 0.674, lower quartile |d| / 0.319),
+        sigma = (sigma_d^2 + e^2)^(1/2)
+        sigma_d = min(median |d| / 0.674, lower quartile |d| / 0.319), averaged over channels
         d: the finest diagonal wavelet coefficients (db2) of y, each from a window of 4 x 4 pixels
+        e: the level that stands for the steps of JPEG (`pnp.compression`), 0 without JPEG
 
-    averaged over channels, for each image of the batch.  Noise is in every coefficient of d, edges
-    are in few, so edges hardly change these quantiles; texture changes the lower one less.  Windows
-    that are flat (bars above and below a film, areas of one colour) or hold a value of exactly 0
-    or 1 (overexposed) hide the noise.  They are left out if the others look like noise, which has
-    similar quartiles of |d|: upper <= 4.8 lower.  Otherwise, as in a drawing, flat areas show that
-    there is none, and all windows count.  The estimate is exact for white noise; fine texture in a
-    sharp or strongly downsampled image is counted as noise.  It has no gradient.
+    for each image of the batch.  JPEG rounds d to zero, where its errors do not show.  Noise is in
+    every coefficient of d, edges are in few, so edges hardly change these quantiles; texture
+    changes the lower one less.  Windows that are flat (bars above and below a film, areas of one
+    colour) or hold a value of exactly 0 or 1 (overexposed) hide the noise.  They are left out if
+    the others look like noise, which has similar quartiles of |d|: upper <= 4.8 lower.  Otherwise,
+    as in a drawing, flat areas show that there is none, and all windows count.  The estimate is
+    exact for white noise; fine texture in a sharp or strongly downsampled image is counted as
+    noise.  It has no gradient.
 
     Returns:
         sigma (B, 1, 1, 1).
@@ -52,7 +56,10 @@ class WaveletNoise(Estimator):
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """sigma (B, 1, 1, 1)."""
         images = y.detach().cpu().numpy()
-        levels = [np.mean([_level(channel) for channel in image]) for image in images]
+        levels = [
+            np.hypot(np.mean([_level(channel) for channel in image]), compression_error(image))
+            for image in images
+        ]
         return torch.tensor(levels).reshape(-1, 1, 1, 1).to(y)
 
 
