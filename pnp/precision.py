@@ -12,7 +12,6 @@ SAME_IN_BF16 = frozenset(
     {
         "blind-usrnet",
         "denoise-blind",
-        "denoise-usrnet",
         "dpir",
         "ikrnet-small",
         "spectral-usrnet",

@@ -11,8 +11,8 @@ kernel, and 53 of them are called doubtful; of the 176 others, 39 are.
 On 816 test observations (17 images of CBSD68, twelve kernels, x2 and x4, noise 0 and 2 %), 78
 results are more than 2 dB below, and 69 of them are called doubtful; of the 738 others, 86 are.
 On 84 crops of 256 x 256 pixels of held-out training images at x1, blurred beyond their border, 24
-of them JPEG (`benchmarks/verdict_rate.py`), 28 are below, and 19 of them are called doubtful; of
-the 56 others, 13 are (18 before JPEG had a threshold of its own).
+of them JPEG (`benchmarks/verdict_rate.py`), 27 are below, and 18 of them are called doubtful; of
+the 57 others, 11 are (18 of 56 before JPEG had a threshold of its own and a noise level).
 """
 
 from __future__ import annotations
