@@ -83,10 +83,11 @@ def jpeg_error(y: np.ndarray) -> float:
     Returns:
         e; 0 if fewer than three frequencies show their steps.
     """
+    y = _middle(y, SIDE)
     luma = 255 * (np.tensordot(LUMA, y, 1) if len(y) == len(LUMA) else y.mean(0))
-    middle = tuple(slice(max(0, (n - SIDE) // 2), (n + SIDE) // 2) for n in luma.shape)
-    luma = luma[middle]
-    if min(luma.shape) < 2 * BLOCK or np.unique(luma.round()).size < LEVELS:
+    if min(luma.shape) < 2 * BLOCK or not np.isfinite(luma).all():
+        return 0.0
+    if np.unique(luma.round()).size < LEVELS:
         return 0.0
     q = _steps(_coefficients(luma, *_first_block(luma)))
     seen = q > 0
@@ -94,6 +95,12 @@ def jpeg_error(y: np.ndarray) -> float:
         return 0.0
     steps = np.minimum(np.median(q[seen] / TABLE[seen]) * TABLE[1:], COARSE)
     return float(np.sqrt((steps**2).mean() / 12)) / 255
+
+
+def _middle(y: np.ndarray, side: int) -> np.ndarray:
+    """At most `side` x `side` pixels of an image (..., H, W); what is cut off are whole blocks."""
+    starts = [max(0, (n - side) // 2) // BLOCK * BLOCK for n in y.shape[-2:]]
+    return y[..., starts[0] : starts[0] + side, starts[1] : starts[1] + side]
 
 
 def _coefficients(luma: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
@@ -106,7 +113,7 @@ def _coefficients(luma: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
 
 def _first_block(luma: np.ndarray) -> tuple[int, int]:
     """Where the blocks begin: with most coefficients that were rounded to zero."""
-    part = luma[: 32 * BLOCK, : 32 * BLOCK]
+    part = _middle(luma, 32 * BLOCK)
     starts = [(top, left) for top in range(BLOCK) for left in range(BLOCK)]
     zeros = [(np.abs(_coefficients(part, *start)) < 0.5).mean() for start in starts]
     return starts[int(np.argmax(zeros))]
@@ -114,7 +121,7 @@ def _first_block(luma: np.ndarray) -> tuple[int, int]:
 
 def _steps(c: np.ndarray) -> np.ndarray:
     """The step of each frequency, (64), or 0; from the coefficients (blocks, 64)."""
-    bins = np.minimum((BINS_PER_UNIT * np.abs(c)).round().astype(int), 1024 * BINS_PER_UNIT)
+    bins = (BINS_PER_UNIT * np.minimum(np.abs(c), 1024)).round().astype(int)
     values = np.arange(bins.max() + 1)[:, None] / BINS_PER_UNIT
     counted = (values > np.maximum(STEPS / 4, 1)).astype(float)
     cosines = counted * np.cos(2 * np.pi * values / STEPS)

@@ -135,3 +135,18 @@ def test_a_lossless_webp_is_what_the_png_is(tmp_path):
 def test_denoising_a_jpeg_does_not_harm_it(quality, noise):
     x, (y, _) = photograph(), stored(observed("colour", False, noise), quality)
     assert psnr(pnp.restore(y, "denoise").image, x) > psnr(y, x) + (2 if noise else 0)
+
+
+def test_flat_corners_of_a_large_picture_do_not_hide_the_blocks():
+    y = torch.full((1, 3, 1300, 1500), 0.4)
+    y[..., 500:740, 700:940] = observed("colour", True, 0.01)
+    y, level = stored(y, 85)
+    for image in (y, y[..., 3:, 6:]):
+        assert jpeg_error(image[0].numpy()) == pytest.approx(level, rel=0.2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_strange_values_are_no_jpeg(value):
+    y = observed("colour", False, 0.01)[0].numpy().copy()
+    y[0, 5, 7] = value
+    assert jpeg_error(y) == 0
