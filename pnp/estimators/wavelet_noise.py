@@ -32,7 +32,7 @@ class WaveletNoise(Estimator):
         sigma = (sigma_d^2 + e^2)^(1/2)
         sigma_d = min(median |d| / 0.674, lower quartile |d| / 0.319), averaged over channels
         d: the finest diagonal wavelet coefficients (db2) of y, each from a window of 4 x 4 pixels
-        e: the level that stands for the steps of JPEG (`pnp.compression`), 0 without JPEG
+        e: the level that stands for JPEG or other lossy compression (`pnp.compression`), or 0
 
     for each image of the batch.  JPEG rounds d to zero, where its errors do not show.  Noise is in
     every coefficient of d, edges are in few, so edges hardly change these quantiles; texture
