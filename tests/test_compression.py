@@ -21,15 +21,15 @@ KERNEL = make_kernel("gaussian:1.6", "kernel")
 
 
 @functools.cache
-def photograph(kind: str = "colour") -> torch.Tensor:
-    """A part of a photograph that was never a JPEG, (1, C, 240, 240)."""
+def photograph(kind: str = "colour", side: int = 240) -> torch.Tensor:
+    """A part of a photograph that was never a JPEG, (1, C, side, side)."""
     x = data.camera()[..., None] if kind == "grey" else data.coffee()
-    return torch.from_numpy(x[100:340, 150:390]).permute(2, 0, 1)[None] / 255
+    return torch.from_numpy(x[100 : 100 + side, 150 : 150 + side]).permute(2, 0, 1)[None] / 255
 
 
 @functools.cache
-def observed(kind: str, blurred: bool, noise: float) -> torch.Tensor:
-    x = photograph(kind)
+def observed(kind: str, blurred: bool, noise: float, side: int = 240) -> torch.Tensor:
+    x = photograph(kind, side)
     y = blur(x, KERNEL) if blurred else x
     return (y + noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(
         0, 1
@@ -86,14 +86,15 @@ def test_without_jpeg_it_is_zero():
 @functools.cache
 def gain(name: str, quality: int, noise: float) -> float:
     """By how many dB the result is better than the JPEG; the level is estimated."""
-    x, (y, _) = photograph(), stored(observed("colour", True, noise), quality)
+    side = 144  # for speed
+    x, (y, _) = photograph(side=side), stored(observed("colour", True, noise, side), quality)
     k = None if name == "ikrnet-small" else KERNEL
     restored = pnp.restore(y, name, kernel=k, scale=1, boundary="periodic").image
     return float(psnr(restored, x) - psnr(y, x))
 
 
-@pytest.mark.parametrize(("quality", "noise"), [(95, 0), (75, 0), (85, 0.03)])
-@pytest.mark.parametrize("name", ["hqs-tv", "usrnet-mini", "usrnet-small", "dpir", "ikrnet-small"])
+@pytest.mark.parametrize(("quality", "noise"), [(95, 0), (75, 0.03)])
+@pytest.mark.parametrize("name", ["hqs-tv", "usrnet-small", "dpir", "ikrnet-small"])
 def test_a_blurred_jpeg_becomes_better(name, quality, noise):
     """Without their level, hqs-tv and dpir were 4 to 16 dB worse than the JPEG itself."""
     assert gain(name, quality, noise) > 2
@@ -101,10 +102,9 @@ def test_a_blurred_jpeg_becomes_better(name, quality, noise):
         assert gain(name, quality, noise) >= gain("hqs-tv", quality, noise)
 
 
-@pytest.mark.parametrize("name", ["hqs-tv", "usrnet-small"])
 @pytest.mark.parametrize("form", ["webp", "avif", "jp2"])
-def test_a_blurred_file_of_another_lossy_format_becomes_better(form, name, tmp_path):
-    x, y = photograph(), observed("colour", True, 0)
+def test_a_blurred_file_of_another_lossy_format_becomes_better(form, tmp_path):
+    x, y = photograph(side=144), observed("colour", True, 0, 144)
     path = tmp_path / f"y.{form}"
     options: dict[str, Any] = {"quality": 85}
     if form == "jp2":
@@ -112,7 +112,7 @@ def test_a_blurred_file_of_another_lossy_format_becomes_better(form, name, tmp_p
     pixels = (255 * y[0]).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(path, **options)
     given = pnp.read_image(path).visible()
-    restored = pnp.restore(path, name, kernel=KERNEL, scale=1, boundary="periodic")
+    restored = pnp.restore(path, "hqs-tv", kernel=KERNEL, scale=1, boundary="periodic")
     assert float(psnr(restored.image, x) - psnr(given, x)) > 2
     assert restored.record["estimates"]["sigma"][0] > 0.015
 
@@ -133,7 +133,7 @@ def test_a_lossless_webp_is_what_the_png_is(tmp_path):
 
 @pytest.mark.parametrize(("quality", "noise"), [(95, 0), (75, 0), (75, 0.06)])
 def test_denoising_a_jpeg_does_not_harm_it(quality, noise):
-    x, (y, _) = photograph(), stored(observed("colour", False, noise), quality)
+    x, (y, _) = photograph(side=144), stored(observed("colour", False, noise, 144), quality)
     assert psnr(pnp.restore(y, "denoise").image, x) > psnr(y, x) + (2 if noise else 0)
 
 
