@@ -79,15 +79,16 @@ def jpeg_error(y: np.ndarray) -> float:
     amplifies these frequencies most.
 
     Args:
-        y: Image (C, H, W) on [0, 1], its values multiples of 1/255.  The blocks may begin anywhere.
+        y: Image (C, H, W) on [0, 1].  The blocks may begin anywhere.
     Returns:
-        e; 0 if fewer than three frequencies show their steps.
+        e; 0 if values of y are not multiples of 1/255, which is the usual case of a simulated
+        observation, or if fewer than three frequencies show their steps.
     """
     y = _middle(y, SIDE)
-    luma = 255 * (np.tensordot(LUMA, y, 1) if len(y) == len(LUMA) else y.mean(0))
-    if min(luma.shape) < 2 * BLOCK or not np.isfinite(luma).all():
+    if not np.abs(255 * y - (255 * y).round()).max(initial=0) < 0.01:
         return 0.0
-    if np.unique(luma.round()).size < LEVELS:
+    luma = 255 * (np.tensordot(LUMA, y, 1) if len(y) == len(LUMA) else y.mean(0))
+    if min(luma.shape) < 2 * BLOCK or np.unique(luma.round()).size < LEVELS:
         return 0.0
     q = _steps(_coefficients(luma, *_first_block(luma)))
     seen = q > 0
