@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -325,14 +326,11 @@ def example_inputs(pipeline: Pipeline, side: int, s: int) -> dict[str, Any]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Without compiled networks, warnings, all steps of loops of equal steps, or a change of the
-    random numbers that follow."""
-    with (
-        shortened(),
-        torch.random.fork_rng(devices=[]),
-        torch.compiler.set_stance("force_eager"),
-        warnings.catch_warnings(),
-    ):
+    """Without compiled networks (there are none before torch._dynamo is imported, which takes
+    seconds), warnings, all steps of loops of equal steps, or a change of the random numbers."""
+    compiled = "torch._dynamo" in sys.modules
+    eager = torch.compiler.set_stance("force_eager") if compiled else nullcontext()
+    with shortened(), torch.random.fork_rng(devices=[]), eager, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 

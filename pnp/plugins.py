@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from typing import Any
@@ -50,13 +52,19 @@ def left_out(name: str) -> str:
     return next((why for (_, point), why in _BROKEN.items() if point == name), "")
 
 
+@cache
+def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group; to find them reads a file of every installed distribution."""
+    return tuple(entry_points(group=group))
+
+
 def packages(group: str, own: str) -> Iterator[tuple[str, list[Any]]]:
     """Names and files of pnp's `own` package of documents, if there is one, and of those of
     plugins.
     """
     if own:
         yield own, list(files(own).iterdir())
-    for point in entry_points(group=group):
+    for point in _points(group, tuple(sys.path)):
         try:
             entries = list(files(point.value).iterdir())
         except (Exception, SystemExit) as e:

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import pywt
-from skimage.restoration import cycle_spin, denoise_wavelet
 
 from pnp.interfaces import Image, Level, Prior
 from pnp.options import Range, Rule
@@ -60,6 +59,8 @@ class Wavelet(Prior):
         return one_by_one(self._denoise, x, level, self.registered)
 
     def _denoise(self, image: np.ndarray, level: float) -> np.ndarray:
+        from skimage.restoration import cycle_spin, denoise_wavelet  # takes a second
+
         options = dict(sigma=level, wavelet=self.wavelet, channel_axis=-1, rescale_sigma=True)
         return cycle_spin(
             image, denoise_wavelet, self.shifts, workers=1, func_kw=options, channel_axis=-1

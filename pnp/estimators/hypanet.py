@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -60,9 +60,10 @@ class HyPaNet(Estimator):
             nn.ReLU(inplace=True),
             last,
         )
-        beta = torch.logspace(math.log10(LAST), math.log10(FIRST), n).flip(0)
+        beta = np.geomspace(LAST, FIRST, n)[::-1]
         alpha = STRENGTH * (SIGMA / beta) ** 2
-        last.bias = nn.Parameter(torch.cat([alpha, beta]).expm1().log())  # inverse of softplus
+        bias = np.log(np.expm1(np.concatenate([alpha, beta])))  # inverse of softplus
+        last.bias = nn.Parameter(torch.tensor(bias, dtype=last.weight.dtype))
 
     def forward(self, sigma: Level, s: Number, n: Number) -> tuple[Levels, Levels]:
         """alpha and beta of n iterations, each (B, n, 1, 1)."""
