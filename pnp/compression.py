@@ -9,8 +9,9 @@ from contextvars import ContextVar
 import numpy as np
 from scipy.fft import dctn
 
+from pnp.tensors import LUMA
+
 BLOCK = 8
-LUMA = np.array([0.299, 0.587, 0.114])
 TABLE = np.array(
     [
         *([16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55]),

@@ -23,6 +23,7 @@ from pnp.errors import PnpError
 from pnp.interfaces import Noise
 from pnp.operators import Blur
 from pnp.random_blur import Range, check_kinds, random_kernels
+from pnp.tensors import LUMA
 
 
 class Batch(NamedTuple):
@@ -209,7 +210,7 @@ class Degradations:
         none = torch.zeros(len(x), 1, 1, 1, dtype=torch.bool, device=x.device)
         grey = coin(self.grey) if self.grey else none
         if self.grey and x.shape[1] == 3:
-            luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+            luma = (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
             x = torch.where(grey, luma, x)
         y = Blur(k, x.shape[-2:], s)(x)
         noise = torch.randn(y.shape, generator=generator, device=source).to(x.device)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 
+LUMA = (0.299, 0.587, 0.114)
+"""The shares of red, green and blue in the grey version of an image (ITU-R BT.601)."""
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data
 
 import pnp
+from pnp.cli import main
 from pnp.compression import jpeg_error
 from pnp.kernel_files import make_kernel
 from pnp.metrics import psnr
@@ -150,3 +152,15 @@ def test_strange_values_are_no_jpeg(value):
     y = observed("colour", False, 0.01)[0].numpy().copy()
     y[0, 5, 7] = value
     assert jpeg_error(y) == 0
+
+
+def test_the_record_and_the_summary_say_what_stands_for_compression(tmp_path, capsys):
+    pixels = (255 * observed("colour", True, 0, 96)[0]).round().byte().permute(1, 2, 0).numpy()
+    for form in ("jpg", "png"):
+        Image.fromarray(pixels).save(tmp_path / f"{form}.{form}", quality=85)
+        given = ["-k", "gaussian:1.6", "-s", "1", "-o", str(tmp_path), "--set", "repeat=2"]
+        assert main(["run", "hqs-tv", str(tmp_path / f"{form}.{form}"), *given]) == 0
+        said = capsys.readouterr().out
+        record = json.loads((tmp_path / f"{form}_x1.json").read_text())
+        counted = [f for f in record["reports"].values() if "compression" in f]
+        assert len(counted) == ("lossy compression counts as" in said) == (form == "jpg")

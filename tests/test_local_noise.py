@@ -1,14 +1,18 @@
 """The noise level from small neighbourhoods: near the truth on photographs, whatever the blur."""
 
 import functools
+import io
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.data import astronaut, coffee
 
 import pnp
 import pnp.estimators
+from pnp.compression import jpeg_error
 from pnp.errors import PnpError
 from pnp.interfaces import Estimator
 from pnp.kernel_files import make_kernel
@@ -86,3 +90,15 @@ def test_the_smallest_images_have_a_level(size):
 def test_other_channels_are_refused():
     with pytest.raises(PnpError, match="local-noise: y has 2 channels; it works on images"):
         trained()(torch.rand(1, 2, 16, 16))
+
+
+def test_noise_that_jpeg_rounds_to_zero_counts():
+    """The steps of JPEG (quality 85) stand for more than the noise of 1 % before it."""
+    x = torch.from_numpy(coffee()[100:340, 150:390]).permute(2, 0, 1)[None] / 255
+    y = (x + 0.01 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    file = io.BytesIO()
+    pixels = (255 * y[0]).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=85)
+    stored = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255
+    found, error = float(level(stored)), jpeg_error(stored[0].numpy())
+    assert found >= error > 0.015

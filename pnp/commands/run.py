@@ -186,6 +186,8 @@ def _summary(path: str | Path, paths: dict[str, Path], record: dict[str, Any]) -
     parts = [size, f"{record['seconds']['run']:.1f} s"]
     if "sigma" in record["estimates"]:
         parts.append(f"noise {100 * record['estimates']['sigma'][0]:.1f} %")
+        of = max((report.get("compression", 0) for report in record["reports"].values()), default=0)
+        parts[-1] += f" (lossy compression counts as {100 * of:.1f} %)" if of else ""
     quality = record["quality"]
     if "psnr_lr" in quality and record["kernel"] is None:
         parts.append(f"explains the observation to {quality['psnr_lr']:.1f} dB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,7 @@ from einops import einsum, reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pnp.compression import compression_error
 from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.options import Count
 from pnp.registry import estimator
@@ -29,7 +31,9 @@ SILENT = -80.0
 class LocalNoise(Estimator):
     """Noise level from y alone; it needs neither the kernel nor the scale.
 
-        log sigma = perceptron(sum over pixels p of w v / sum of w),   log w, v = convs(y)
+        sigma = (sigma_n^2 + e^2)^(1/2)
+        log sigma_n = perceptron(sum over pixels p of w v / sum of w),   log w, v = convs(y)
+        e: the level that stands for JPEG or other lossy compression (`pnp.compression`), or 0
 
     A few convolutions see the differences of y from its mean over 3 x 3 pixels, and y itself.  They
     give the features v of each neighbourhood, and by w, how much it tells about the noise: flat
@@ -53,6 +57,7 @@ class LocalNoise(Estimator):
     """
 
     cite: ClassVar = ("ilse2018attention",)
+    _error: Sequence[float] = (0.0,)
 
     def __init__(self, width: Count = 32, depth: Count = 5, heads: Count = 4) -> None:
         super().__init__()
@@ -77,7 +82,13 @@ class LocalNoise(Estimator):
                     weight = weight + reduce(w, "b m h w -> b m 1", "sum")
         with torch.autocast(y.device.type, enabled=False):
             level = 0.01 * self.level((total / weight).flatten(1)).clamp(-8, 5).exp()
-        return level[..., None, None].to(y.dtype)
+        self._error = [compression_error(each) for each in y.detach().cpu().float().numpy()]
+        error = y.new_tensor(self._error).reshape(-1, 1, 1, 1)
+        return level[..., None, None].to(y.dtype).hypot(error)
+
+    def report(self) -> dict[str, float]:
+        """The level that stands for compression, e of the batch's first image, if there is one."""
+        return {"compression": self._error[0]} if self._error[0] else {}
 
     def _features(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The weights and the features of each pixel: (B, heads, H, W), (B, width, H, W)."""

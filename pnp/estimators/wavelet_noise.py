@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -52,15 +53,18 @@ class WaveletNoise(Estimator):
 
     cite: ClassVar = ("donoho1994ideal",)
     differentiable: ClassVar = False
+    _error: Sequence[float] = (0.0,)
 
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """sigma (B, 1, 1, 1)."""
         images = y.detach().cpu().numpy()
-        levels = [
-            np.hypot(np.mean([_level(channel) for channel in image]), compression_error(image))
-            for image in images
-        ]
-        return torch.tensor(levels).reshape(-1, 1, 1, 1).to(y)
+        noise = [np.mean([_level(channel) for channel in image]) for image in images]
+        self._error = [compression_error(image) for image in images]
+        return torch.from_numpy(np.hypot(noise, self._error)).reshape(-1, 1, 1, 1).to(y)
+
+    def report(self) -> dict[str, float]:
+        """The level that stands for compression, e of the batch's first image, if there is one."""
+        return {"compression": self._error[0]} if self._error[0] else {}
 
 
 def _level(y: np.ndarray) -> float:

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pnp.errors import PnpError
 from pnp.images import read_image
+from pnp.tensors import LUMA
 
 _log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy")
-LUMA = (0.299, 0.587, 0.114)
 
 
 def read_images(
