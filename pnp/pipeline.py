@@ -24,7 +24,7 @@ from pnp.errors import PipelineError, PnpError, Problem
 from pnp.gradients import reason
 from pnp.interfaces import Module, Prior, is_image_network, takes_image
 from pnp.language.needed import needed_after
-from pnp.language.reader import read_spec
+from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import ModuleSpec, Spec, Step
 from pnp.language.trained import contradictions
 from pnp.registry import REGISTRIES
@@ -343,5 +343,7 @@ def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
         message, _, cure = str(e).partition("; ")
         if told := of_another(source.value, m.role, m.name):
             message, cure = told
+        if spec.name in PIPELINES.names() and spec.name != source.value.partition("/")[0]:
+            cure = cure.replace("--with NAME", f"--with {spec.name}")
         return [Problem(source.origin, f"{m.symbol}: {message}", cure)]
     return []

@@ -123,6 +123,9 @@ def test_the_list_says_what_pipelines_need():
     assert needs(read_spec("bicubic")) == "runs as installed; needs a scale (-s; any scale)"
     assert needs(read_spec("spectral-usrnet")).endswith("scales 1, 2, 3, 4 (-s), 4 unless given")
     assert "needs the weights ikrnet/I, " in needs(read_spec("ikrnet"))
+    assert "; ikrnet-small runs as installed; " in needs(read_spec("ikrnet"))
+    small = "; ikrnet-small --with denoise-ikrnet runs as installed; "
+    assert small in needs(read_spec("denoise-ikrnet"))
     assert "of H, P (--set weights=FILE)" in needs(read_spec("usrnet"))
     assert "needs a mask (--mask)" in needs(read_spec("inpaint-tv"))
     assert needs(read_spec("mri-tv")) == (

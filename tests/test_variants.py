@@ -48,7 +48,9 @@ def test_of_the_authors_code_the_one_update_of_the_kernel():
     assert len(updates) == 1
 
 
-@pytest.mark.parametrize("name", ["ikrnet", "denoise-ikrnet"])
-def test_without_weights_of_the_large_one_the_small_one_is_named(name):
-    with pytest.raises(PnpError, match="pnp run ikrnet-small --with NAME"):
+@pytest.mark.parametrize(
+    ("name", "overlay"), [("ikrnet", "NAME"), ("denoise-ikrnet", "denoise-ikrnet")]
+)
+def test_without_weights_of_the_large_one_the_small_one_is_named(name, overlay):
+    with pytest.raises(PnpError, match=f"pnp run ikrnet-small --with {overlay}"):
         pnp.restore(torch.rand(3, 16, 16), name, scale=2)

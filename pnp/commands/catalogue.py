@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 import textwrap
+from collections.abc import Iterable
 
 import torch
 
@@ -61,7 +62,7 @@ def needs(spec: Spec) -> str:
         which = ", ".join(sources) or f"of {', '.join(missing)} (--set weights=FILE)"
         trained = [recipe for recipe in recipes if recipe]
         made = f" (pnp train {', '.join(trained)})" if trained else ""
-        parts = [f"needs the weights {which}{made}"]
+        parts = [f"needs the weights {which}{made}", *_small_one(spec, sources)]
     given = {g.name: g.default for g in spec.given}
     needed = _NEEDED
     if takes_kspace(spec):
@@ -80,6 +81,15 @@ def needs(spec: Spec) -> str:
         else:
             parts.append(f"{scales} (-s), {default} unless given")
     return "; ".join(parts)
+
+
+def _small_one(spec: Spec, sources: Iterable[str]) -> list[str]:
+    """How to run the same with small networks that have weights, if there are such."""
+    for large in dict.fromkeys(source.partition("/")[0] for source in sources):
+        if f"{large}-small" in PIPELINES.names():
+            overlay = "" if spec.name == large else f" --with {spec.name}"
+            return [f"{large}-small{overlay} runs as installed"]
+    return []
 
 
 def without_weights(spec: Spec) -> dict[str, str]:
