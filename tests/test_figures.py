@@ -13,7 +13,9 @@ TINY = ["--small", "--device", "cpu", "--set", "data.crop=72"]
 FEW = ["--set", "kernels.groups={gaussian: ['gaussian:1.2']}"]
 
 
-@pytest.mark.parametrize(("number", "methods"), [(7, 5), (12, 4)])
+@pytest.mark.parametrize(
+    ("number", "methods"), [(7, 5), pytest.param(12, 4, marks=pytest.mark.long)]
+)
 def test_results_side_by_side(tmp_path, monkeypatch, number, methods):
     monkeypatch.chdir(tmp_path)
     base = ["--base", "blind-classical", "--set", "stages.0.repeat=1", "--set", "stages.1.repeat=5"]

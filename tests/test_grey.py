@@ -80,7 +80,7 @@ def reached(
             for name in ("usrnet-mini", "usrnet-small")
             for case in ((2, 0.01), (1, 0.03))
         ],
-        ("dpir", 1, 0.03),
+        pytest.param("dpir", 1, 0.03, marks=pytest.mark.long),
     ],
 )
 @pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "colour"])

@@ -118,7 +118,11 @@ def test_tiles_have_gradients():
 
 
 @pytest.mark.parametrize(
-    "name, side", [("usrnet-mini", 256), ("hqs-tv", 256), ("denoise", 256), ("ikrnet-small", 256)]
+    "name, side",
+    [
+        *[("usrnet-mini", 256), ("hqs-tv", 256), ("denoise", 256)],
+        pytest.param("ikrnet-small", 256, marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize("boundary", ["periodic", "unknown"])
 def test_the_estimate_is_what_a_larger_run_holds(name, side, boundary):

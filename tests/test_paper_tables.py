@@ -77,7 +77,7 @@ def test_weights_of_ones_own_for_the_base(name, tmp_path):
 
 def test_denoise_or_ikr_runs(tmp_path):
     """Its four methods, on a corner of one photograph and one kernel."""
-    changes = ["data.crop=72", "data.first=1", "kernels.groups={gaussian: ['gaussian:1.2']}"]
+    changes = ["data.crop=48", "data.first=1", "kernels.groups={gaussian: ['gaussian:1.2']}"]
     compared = pnp.compare(
         "denoise-or-ikr", small=True, assignments=changes, out=tmp_path, device="cpu", keep=0
     )

@@ -248,7 +248,7 @@ def launches(machines: int) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("machines", [1, 2])
+@pytest.mark.parametrize("machines", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_two_processes_give_the_result_of_one(images, tmp_path, machines):
     changes = [*MINI, "optimiser.method=adam"]  # Muon enlarges rounding differences
     settings = [v for change in changes for v in ("--set", change)]
