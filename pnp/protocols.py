@@ -41,10 +41,10 @@ from pnp.observation import blur, crop_to_multiple, downsample
 from pnp.options import Count, Seed
 from pnp.plugins import leave_out, missing
 from pnp.resampling import keys
+from pnp.tensors import LUMA
 
 GREY = "-grey"
 """The end of the name of a protocol's variant on grey images."""
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Protocol:
         s = as_option("degrade", "the scale", Count, s)
         seed = as_option("degrade", "the seed", Seed, seed)
         if self.grey and hr.shape[1] == 3:
-            hr = _in_8_bits((hr * hr.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True))
+            hr = _in_8_bits((hr * hr.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True))
         hr = crop_to_multiple(hr, math.lcm(s, self.multiple))
         hr = _in_8_bits(hr) if self.rounded else hr
         blurred = self._blurred(hr, k)
