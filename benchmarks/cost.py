@@ -13,11 +13,11 @@ import csv
 import sys
 from pathlib import Path
 
+from pnp.building import build
 from pnp.cost import cost_of
 from pnp.errors import PnpError
 from pnp.files import atomic
 from pnp.language.reader import PIPELINES, read_spec
-from pnp.pipeline import build
 
 TABLE = Path(__file__).parent / "results" / "cost.csv"
 FIELDS = ("pipeline", "scale", "iterations", "module", "parameters", "per_pixel", "memory_mb")

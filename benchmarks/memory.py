@@ -33,12 +33,12 @@ from skimage import data
 
 import pnp
 from pnp.boundaries import Assumption
+from pnp.building import build
 from pnp.commands.catalogue import without_weights
 from pnp.cost import cost_of
 from pnp.kspace import takes_kspace
 from pnp.language.reader import read_spec
 from pnp.machine import processor
-from pnp.pipeline import build
 from pnp.precision import chosen
 
 HERE = Path(__file__).parent

@@ -27,9 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from training_throughput import _Trainer
 
 import pnp.training.trainer
+from pnp.building import build
 from pnp.machine import processor
 from pnp.manifest import read_entries
-from pnp.pipeline import Pipeline, build
+from pnp.pipeline import Pipeline
 from pnp.training import Recipe, load_recipe
 from pnp.training.recipe_reader import RECIPES
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pnp.solvers as solvers  # noqa: F401 (the alias exports it)
     import pnp.testing as testing  # noqa: F401 (the alias exports it)
     import pnp.transforms as transforms  # noqa: F401 (the alias exports it)
+    from pnp.building import load as load
     from pnp.checkpoints import load_weights as load_weights
     from pnp.comparing.figures import figure as figure
     from pnp.comparing.report import report as report
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from pnp.options import Range as Range
     from pnp.options import Rule as Rule
     from pnp.pipeline import Pipeline as Pipeline
-    from pnp.pipeline import load as load
     from pnp.protocols import Protocol as Protocol
     from pnp.protocols import add_protocol as add_protocol
     from pnp.protocols import degrade as degrade
@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from pnp.trace import Recorder as Recorder
 
 _HOME = {
+    "building": ["load"],
     "checkpoints": ["load_weights"],
     "comparing.figures": ["figure"],
     "comparing.report": ["report"],
@@ -105,7 +106,7 @@ _HOME = {
     "observation": ["observe"],
     "options": ["Count", "Fraction", "Noise", "Positive", "Range", "Rule"],
     "operators": ["Blur", "Operator"],
-    "pipeline": ["Pipeline", "load"],
+    "pipeline": ["Pipeline"],
     "result": ["Result", "State"],
     "protocols": ["Protocol", "add_protocol", "degrade"],
     "random_blur": ["random_kernels"],

@@ -18,6 +18,7 @@ import safetensors.torch
 from huggingface_hub import PyTorchModelHubMixin, errors
 
 from pnp import __version__
+from pnp.building import build
 from pnp.cards import markdown
 from pnp.checkpoints import find_weights
 from pnp.decoders import first_line
@@ -30,7 +31,7 @@ from pnp.language.embedded import CONFIG, MODEL, OUTSIDE, is_hub_folder
 from pnp.language.emit import emit
 from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
-from pnp.pipeline import Pipeline, build
+from pnp.pipeline import Pipeline
 from pnp.trained_options import described
 from pnp.trained_range import scales_of, trained_range
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from pnp.boundaries import Assumption
+from pnp.building import load
 from pnp.checks import as_kernel, as_option
 from pnp.errors import PnpError
 from pnp.extras import extra
 from pnp.interfaces import Boundary, DataSolver, Prior, takes_image
 from pnp.options import Count, read_noise
-from pnp.pipeline import Pipeline, load
+from pnp.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from deepinv.models import Denoiser, Reconstructor

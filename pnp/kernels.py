@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 
 import torch
+from einops import einsum
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -78,6 +79,19 @@ def second_moments(k: Tensor) -> Tensor:
     r, c = rows - centre[:, 0, None, None], columns - centre[:, 1, None, None]
     entries = [(taps * a * b).sum((-2, -1)) for a, b in ((r, r), (r, c), (c, r), (c, c))]
     return (torch.stack(entries, -1) / taps.sum((-2, -1))[:, None]).reshape(-1, 2, 2).to(k)
+
+
+def gaussian_of(k: Tensor) -> Tensor:
+    """The Gaussian with the centre of mass and the covariance of each kernel, on its support."""
+    taps = as_float64(k[:, 0])
+    centre = centre_of_mass(taps[:, None])[:, :, None, None]
+    from_centre = torch.stack(torch.broadcast_tensors(*_offsets(taps)), -3) - centre
+    covariance = second_moments(taps[:, None]) + 1e-6 * torch.eye(2).to(taps)
+    pull = einsum(
+        from_centre, covariance.inverse(), from_centre, "b i h w, b i j, b j h w -> b h w"
+    )
+    gaussian = (-0.5 * pull).exp()
+    return (gaussian / gaussian.sum((-2, -1), keepdim=True))[:, None].to(k)
 
 
 def resize_kernel(k: Tensor, rows: int, columns: int | None = None) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -18,21 +17,16 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from pnp.boundaries import Assumption, Border, border_for
-from pnp.checkpoints import load_weights
 from pnp.checks import as_given
-from pnp.errors import PipelineError, PnpError, Problem
+from pnp.errors import PnpError
 from pnp.gradients import reason
 from pnp.interfaces import Module, Prior, is_image_network, takes_image
 from pnp.language.needed import needed_after
-from pnp.language.reader import PIPELINES, read_spec
-from pnp.language.spec import ModuleSpec, Spec, Step
-from pnp.language.trained import contradictions
-from pnp.registry import REGISTRIES
+from pnp.language.spec import Spec, Stage, Step
 from pnp.replay import Saved, Saver, place_of
 from pnp.result import Result, State, shape_of, too_small
 from pnp.runs import pipeline_run, present_run
-from pnp.step_values import check_shape, outputs_of, read
-from pnp.trained_options import in_package, of_another
+from pnp.step_values import check_shape, outputs_of, read, same
 
 
 class Pipeline(nn.Module):
@@ -128,10 +122,13 @@ class Pipeline(nn.Module):
                 border.frames |= resume.frames
                 first, skipped = place_of(spec, resume.iteration)
                 done = resume.iteration - skipped
+            settled = None
             for number, stage in enumerate(spec.stages[first:], first):
-                done += (begin := skipped if number == first else 0)
-                if resume is None or number > first:
-                    self._run(border, stage.start, variables, "start", {"n": stage.repeat})
+                begins = resume is None or number > first
+                if stage == settled or (begins and not self._changes(border, stage, variables)):
+                    settled, done = stage, done + stage.repeat
+                    continue
+                done += (begin := 0 if begins else skipped)
                 if trace is not None:
                     begun = (number, None, spec.iterations, None)
                     trace(State(*begun, border.shown(variables), {}, {}, saver.at(done)))
@@ -155,6 +152,19 @@ class Pipeline(nn.Module):
             return {}
         kept = frozenset((*given, *seen))
         return {step: names | kept for step, names in needed_after(self.spec).items()}
+
+    def _changes(self, border: Border, stage: Stage, variables: dict[str, Any]) -> bool:
+        """Run the start of a stage.  False, with everything as before, if it leaves the variable of
+        `while` as it is: the stage would compute again what there is."""
+        name = stage.watched.name if stage.watched else None
+        before = [dict(each) for each in (variables, border.frames)] if name else []
+        self._run(border, stage.start, variables, "start", {"n": stage.repeat})
+        if name is None or not same(before[0][name], variables[name]):
+            return True
+        for now, then in zip((variables, border.frames), before, strict=True):
+            now.clear()
+            now.update(then)
+        return False
 
     def _iterate(
         self, border: Border, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any
@@ -269,81 +279,3 @@ class Pipeline(nn.Module):
     def extra_repr(self) -> str:
         """Name and number of iterations, shown by `print(pipeline)`."""
         return f"{self.spec.name}: {self.spec.iterations} iterations"
-
-
-def load(
-    name: str | Path, *overlays: str | Path, random_weights: bool = False, **overrides: Any
-) -> Pipeline:
-    """The pipeline of a name or of a YAML file, ready to run.
-
-    Args:
-        name: A pipeline's name or path.
-        overlays: Names or paths of pipelines that are put over it, as with `--with`.
-        random_weights: Leave networks at their random start.
-        overrides: As with `--set`; dotted keys in a dict: `load("usrnet", repeat=8,
-            **{"modules.P.weights": path})`.
-
-    Raises:
-        PipelineError: With every problem found.
-    """
-    spec = read_spec(str(name), overrides, overlays=map(str, overlays))
-    return build(spec, random_weights=random_weights)
-
-
-def build(spec: Spec, *, random_weights: bool = False) -> Pipeline:
-    """Construct the modules of a spec, load their weights, and put them together; PipelineError if
-    some cannot be.
-    """
-    problems: list[Problem] = []
-    modules: dict[str, Module] = {}
-    for symbol, m in spec.modules.items():
-        try:
-            modules[symbol] = REGISTRIES[m.role].get(m.name)(**m.options)
-            if "_parameters" not in vars(modules[symbol]):
-                raise PnpError(f"{m.name}: its constructor must begin with super().__init__()")
-        except PnpError as e:
-            message, _, cure = str(e).removeprefix(f"{m.name}: ").partition("; ")
-            cure = cure or f"{symbol} is the {m.role} {m.name}"
-            problems.append(Problem(m.origin, f"{symbol}: {message}", cure))
-        except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as e:
-            problems.append(
-                Problem(m.origin, f"{symbol}: {m.name} cannot be built: {type(e).__name__}: {e}")
-            )
-        else:
-            if not random_weights or hasattr(modules[symbol], "adopt"):  # the file is the network
-                problems += _load(modules[symbol], m, spec)
-    if spec.weights is not None and all(
-        spec.modules[symbol].weights is not None or not module.needs_weights
-        for symbol, module in modules.items()
-    ):
-        cure = "leave 'weights' out, or check the names of the networks"
-        problems.append(Problem(spec.weights.origin, "no module takes these weights", cure))
-    if problems:
-        raise PipelineError(problems)
-    return Pipeline(spec, modules)
-
-
-def _load(module: Module, m: ModuleSpec, spec: Spec) -> list[Problem]:
-    """Load a module's own weights, or those of the pipeline; a network needs some."""
-    if m.weights is None and not module.needs_weights:
-        return []
-    source = m.weights or spec.weights
-    if source is None:
-        cure = (
-            f"add 'weights: FILE' to {m.symbol}{in_package(m.role, m.name)}, "
-            "or 'weights: FILE' for all modules (--set weights=FILE)"
-        )
-        message = f"{m.symbol}: the {m.role} {m.name} is a network, but no weights are given"
-        return [Problem(m.origin, message, cure)]
-    if problems := contradictions(spec.document, m, source.value):
-        return problems
-    try:
-        load_weights(module, source.value, symbol=m.symbol)
-    except PnpError as e:
-        message, _, cure = str(e).partition("; ")
-        if told := of_another(source.value, m.role, m.name):
-            message, cure = told
-        if spec.name in PIPELINES.names() and spec.name != source.value.partition("/")[0]:
-            cure = cure.replace("--with NAME", f"--with {spec.name}")
-        return [Problem(source.origin, f"{m.symbol}: {message}", cure)]
-    return []

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pnp.block_edges import SAID, VISIBLE, block_edges
 from pnp.boundaries import Assumption
+from pnp.building import build
 from pnp.checks import as_kernel, as_option
 from pnp.compression import stored_as
 from pnp.errors import PnpError
@@ -37,7 +38,6 @@ from pnp.masks import read_mask
 from pnp.memory import Limit
 from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
-from pnp.pipeline import build
 from pnp.precision import DTYPES, chosen
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of

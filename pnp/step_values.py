@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
+from pnp.gradients import transformed
 from pnp.language.spec import Step, Variable
 from pnp.tensors import is_real, kind_of
 
@@ -30,6 +32,14 @@ def outputs_of(step: Step, values: Any) -> dict[str, Any]:
             f"it gave ({gave}), but should give a value for each of {', '.join(step.outputs)}"
         )
     return dict(zip(step.outputs, outputs, strict=True))
+
+
+def same(a: Any, b: Any) -> bool:
+    """True if two values are seen to be equal; not where their gradients count or values hide."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        return bool(a == b)
+    hidden = transformed(a, b) or a.requires_grad or b.requires_grad
+    return not hidden and a.shape == b.shape and torch.equal(a, b)
 
 
 def read(value: Variable | int | float, variables: dict[str, Any], loop: Mapping[str, int]) -> Any:

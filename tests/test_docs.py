@@ -22,11 +22,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from pnp.building import build
 from pnp.cli import _parser
 from pnp.document import read_text
 from pnp.errors import PnpError
 from pnp.language.reader import read_spec
-from pnp.pipeline import build
 from pnp.protocols import PROTOCOLS
 from pnp.registry import REGISTRIES
 

@@ -7,13 +7,13 @@ from test_language import GOOD
 from toys import toys  # noqa: F401 (a fixture)
 
 import pnp
+from pnp.building import build
 from pnp.comparing.reader import COMPARISONS, read_comparison
 from pnp.document import from_python, read_text
 from pnp.errors import Origin
 from pnp.language.emit import emit
 from pnp.language.reader import PIPELINES, spec_of
 from pnp.language.spec import KEYS
-from pnp.pipeline import build
 from pnp.training.recipe_reader import KEYS as RECIPE_KEYS
 from pnp.training.recipe_reader import load_recipe
 

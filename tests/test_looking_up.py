@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from pnp.building import build
 from pnp.checkpoints import manifest
 from pnp.cli import main
 from pnp.commands.catalogue import is_network, listing, needs, without_weights
 from pnp.commands.documents import also_called, dialect_of
 from pnp.comparing.reader import COMPARISONS
 from pnp.language.reader import PIPELINES, read_spec
-from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 from pnp.training.recipe_reader import RECIPES
 

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 import pnp
+from pnp.building import build
 from pnp.checkpoints import PRETRAINED, load_weights
 from pnp.errors import PnpError
 from pnp.extras import extra
 from pnp.interfaces import Image, Level, Prior, pipeline_run
 from pnp.language.reader import read_spec
-from pnp.pipeline import build
 from pnp.testing import check_prior
 
 SMALL = PRETRAINED / "drunet-small.safetensors"

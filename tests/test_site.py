@@ -13,8 +13,8 @@ from api_pages import api_pages
 from example_pages import ORDER, SCRIPTS, run
 from links import PAGES, Site
 
+from pnp.building import build
 from pnp.language.reader import PIPELINES, read_spec
-from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 
 ROOT = Path(__file__).parent.parent

@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 import yaml
 
+from pnp.building import build, load
 from pnp.checkpoints import PRETRAINED, SUFFIXES, load_weights
 from pnp.cli import main
 from pnp.commands.train import usage
@@ -28,7 +29,6 @@ from pnp.fingerprints import beside, fingerprint, read_fingerprints
 from pnp.headers import CHECKSUMS, read_entry
 from pnp.images import read_image, write_image
 from pnp.language.reader import PIPELINES, read_spec
-from pnp.pipeline import build, load
 from pnp.trained_options import trained_modules
 from pnp.training.recipe_reader import RECIPES, load_recipe
 from pnp.training.run_folder import Run

@@ -8,6 +8,7 @@ import yaml
 from safetensors.torch import save_file
 
 import pnp
+from pnp.building import build
 from pnp.checkpoint_files import read_checkpoint
 from pnp.checkpoints import PRETRAINED, manifest
 from pnp.cli import main
@@ -15,7 +16,6 @@ from pnp.conversion import convert
 from pnp.errors import PipelineError
 from pnp.headers import metadata_of, read_metadata
 from pnp.language.reader import read_spec
-from pnp.pipeline import build
 from pnp.registry import REGISTRIES
 from pnp.trained_options import described, in_package, trained_modules
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from pnp.building import build
 from pnp.commands.catalogue import without_weights
 from pnp.commands.documents import dialect_of
 from pnp.comparing.reader import COMPARISONS, read_comparison
@@ -23,7 +24,7 @@ from pnp.kspace import takes_kspace
 from pnp.language.layers import Dialect
 from pnp.language.reader import read_spec
 from pnp.language.spec import Spec
-from pnp.pipeline import Pipeline, build
+from pnp.pipeline import Pipeline
 from pnp.training.recipe_reader import RECIPES, load_recipe
 
 SIDE = 24

@@ -57,8 +57,9 @@ _ABOUT = {
     "start": "Steps at the start of the loop.",
     "repeat": "Iterations of the loop.",
     "steps": "The steps of an iteration: out[, out] = Module(in[, in]).",
-    "stages": "Several loops, each with start, repeat, steps, swap and times.",
+    "stages": "Several loops, each with start, repeat, steps, swap, times and while.",
     "times": "How often the loop is run, its start included.",
+    "while": "'k changes': the loop is left out, and run no more, once its start keeps k.",
     "swap": "Other modules in some iterations: {last 4: {P: S}}, first 2, 3, 3..6.",
     "after": "Steps after the loop.",
     "return": "The variables that are returned.",
@@ -163,7 +164,10 @@ def _pipeline() -> Schema:
     symbols = {**TEXT, "pattern": f"^{SYMBOL}$"}
     swap = _map(_map(symbols), r"(first|last)\s+\d+|\d+(\s*\.\.\s*\d+)?")
     repeat = {"type": "integer", "minimum": 1, "maximum": MOST}
-    times = {"type": "integer", "minimum": 1, "maximum": MOST_TIMES}
+    own: dict[str, Schema] = {
+        "times": {"type": "integer", "minimum": 1, "maximum": MOST_TIMES},
+        "while": {**TEXT, "pattern": f"^{VARIABLE} changes$"},
+    }
     loop = _told({"start": steps, "repeat": repeat, "steps": steps, "swap": swap})
     plain_names = "|".join(KIND_OF_NAME)
     given = {
@@ -183,9 +187,7 @@ def _pipeline() -> Schema:
         "freeze": _one_or_several(symbols),
         "before": steps,
         **loop,
-        "stages": _list(
-            _object({**{key: loop[key] for key in LOOP_KEYS}, **_told({"times": times})})
-        ),
+        "stages": _list(_object({key: loop[key] for key in LOOP_KEYS} | _told(own))),
         "after": steps,
         "return": _one_or_several({**TEXT, "pattern": f"^{VARIABLE}$"}),
     }

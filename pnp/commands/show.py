@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from pnp.building import build
 from pnp.cards import card
 from pnp.checkpoint_files import SUFFIXES
 from pnp.checkpoints import find_weights, manifest
@@ -20,7 +21,6 @@ from pnp.language.emit import emit
 from pnp.language.layers import Dialect
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.language.spec import Spec
-from pnp.pipeline import build
 from pnp.precision import chosen
 
 

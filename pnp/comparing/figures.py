@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pnp.building import build
 from pnp.comparing.comparison import Case, Comparison
 from pnp.comparing.observing import Observer
 from pnp.comparing.pictures import file_name, name_of_case
@@ -23,7 +24,6 @@ from pnp.files import atomic, check_results, make_folder
 from pnp.images import read_image
 from pnp.inference import choose_device, run_image
 from pnp.kernel_files import read_kernel
-from pnp.pipeline import build
 from pnp.trace import Recorder
 
 TABLES = {7: "table-1", 8: "table-3", 11: "table-6", 12: "table-7", 13: "table-3"}

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.building import build
 from pnp.checks import as_kernel
 from pnp.comparing.comparison import Case
 from pnp.comparing.measuring import Outcome, measured
@@ -27,7 +28,6 @@ from pnp.images import read_image
 from pnp.inference import run_image
 from pnp.metrics import kernel_error, psnr
 from pnp.options import read_noise
-from pnp.pipeline import build
 from pnp.precision import DTYPES
 from pnp.resampling import moved
 from pnp.result import State

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -10,10 +9,10 @@ from einops import einsum, reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pnp.compression import compression_error
-from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.options import Count
 from pnp.registry import estimator
+
+from .observed_noise import ObservedNoise
 
 UNIT = 0.003
 """Differences of y below this enter the network in proportion, larger ones by their logarithm."""
@@ -28,7 +27,7 @@ SILENT = -80.0
 
 
 @estimator("local-noise")
-class LocalNoise(Estimator):
+class LocalNoise(ObservedNoise):
     """Noise level from y alone; it needs neither the kernel nor the scale.
 
         sigma = (sigma_n^2 + e^2)^(1/2)
@@ -57,7 +56,6 @@ class LocalNoise(Estimator):
     """
 
     cite: ClassVar = ("ilse2018attention",)
-    _error: Sequence[float] = (0.0,)
 
     def __init__(self, width: Count = 32, depth: Count = 5, heads: Count = 4) -> None:
         super().__init__()
@@ -68,8 +66,8 @@ class LocalNoise(Estimator):
             nn.Linear(heads * width, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1)
         )
 
-    def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
-        """The noise level of each observation, (B, 1, 1, 1); x and k are not used."""
+    def noise(self, y: Tensor) -> Tensor:
+        """sigma_n of each image, (B, 1, 1, 1)."""
         if y.shape[1] not in (1, 3):
             self.refuse(f"y has {y.shape[1]} channels", "it works on images with 1 or 3")
         image = y.to(self.head.weight.dtype).expand(-1, 3, -1, -1)
@@ -82,13 +80,7 @@ class LocalNoise(Estimator):
                     weight = weight + reduce(w, "b m h w -> b m 1", "sum")
         with torch.autocast(y.device.type, enabled=False):
             level = 0.01 * self.level((total / weight).flatten(1)).clamp(-8, 5).exp()
-        self._error = [compression_error(each) for each in y.detach().cpu().float().numpy()]
-        error = y.new_tensor(self._error).reshape(-1, 1, 1, 1)
-        return level[..., None, None].to(y.dtype).hypot(error)
-
-    def report(self) -> dict[str, float]:
-        """The level that stands for compression, e of the batch's first image, if there is one."""
-        return {"compression": self._error[0]} if self._error[0] else {}
+        return level[..., None, None].to(y.dtype)
 
     def _features(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The weights and the features of each pixel: (B, heads, H, W), (B, width, H, W)."""

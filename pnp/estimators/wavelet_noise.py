@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import pywt
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
 
-from pnp.compression import compression_error
 from pnp.errors import Notice
-from pnp.interfaces import Estimator, Image, Kernel, Level
 from pnp.registry import estimator
+
+from .observed_noise import ObservedNoise
 
 QUANTILES = {0.5: 0.6744898, 0.25: 0.3186394}
 """Quantiles of |d|, and those of |N(0, 1)|."""
@@ -27,7 +27,7 @@ SPREAD = 4.8
 
 
 @estimator("wavelet-noise")
-class WaveletNoise(Estimator):
+class WaveletNoise(ObservedNoise):
     """Robust estimate of the noise level, from y alone, by PyWavelets.
 
         sigma = (sigma_d^2 + e^2)^(1/2)
@@ -53,18 +53,12 @@ class WaveletNoise(Estimator):
 
     cite: ClassVar = ("donoho1994ideal",)
     differentiable: ClassVar = False
-    _error: Sequence[float] = (0.0,)
 
-    def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
-        """sigma (B, 1, 1, 1)."""
+    def noise(self, y: Tensor) -> Tensor:
+        """sigma_d of each image, (B, 1, 1, 1)."""
         images = y.detach().cpu().numpy()
-        noise = [np.mean([_level(channel) for channel in image]) for image in images]
-        self._error = [compression_error(image) for image in images]
-        return torch.from_numpy(np.hypot(noise, self._error)).reshape(-1, 1, 1, 1).to(y)
-
-    def report(self) -> dict[str, float]:
-        """The level that stands for compression, e of the batch's first image, if there is one."""
-        return {"compression": self._error[0]} if self._error[0] else {}
+        found = [np.mean([_level(channel) for channel in image]) for image in images]
+        return torch.from_numpy(np.array(found)).reshape(-1, 1, 1, 1).to(y)
 
 
 def _level(y: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pnp.errors import Origin, Problem, hint, with_article
 from pnp.interfaces import KINDS, Argument, Kind, Signature, signature_of
-from pnp.language.spec import KIND_OF_NAME, ModuleSpec, Spec, Step, Variable
+from pnp.language.spec import KIND_OF_NAME, ModuleSpec, Spec, Step, Variable, Watched
 from pnp.registry import REGISTRIES
 
 
@@ -18,7 +18,8 @@ def check_kinds(spec: Spec, refused: frozenset[str]) -> tuple[Spec, list[Problem
     """
     following = _Following(spec, refused)
     following.follow_all()
-    found = replace(spec, kinds=following.kinds, called=frozenset(following.called))
+    kinds = following.left_out | following.kinds
+    found = replace(spec, kinds=kinds, called=frozenset(following.called))
     return found, list(dict.fromkeys(following.misfits or following.problems))
 
 
@@ -33,6 +34,7 @@ class _Following:
     def __init__(self, spec: Spec, refused: frozenset[str]):
         self.spec, self.refused = spec, refused
         self.kinds: dict[str, Kind] = {}
+        self.left_out: dict[str, Kind] = {}
         self.called: set[str] = set()
         self.problems: list[Problem] = []
         self.misfits: list[Problem] = []
@@ -48,6 +50,7 @@ class _Following:
         for step in self.spec.before:
             self.follow(step, "")
         for stage in self.spec.stages:
+            known = dict(self.kinds)
             for step in stage.start:
                 self.follow(step, "start")
             for step in stage.steps:
@@ -58,6 +61,8 @@ class _Following:
                     if step.module in swap.replacements:
                         self.follow(step, "steps", swap.replacements)
                 self.kinds = before
+            if stage.watched:
+                self.follow_watched(stage.watched, known)
         for step in self.spec.after:
             self.follow(step, "")
         for name in self.spec.returns:
@@ -79,6 +84,14 @@ class _Following:
                 message = f"'{given.name}' is {article(given.kind)}, but its default gives {found}"
                 self.say(given.origin, message)
                 self.kinds[given.name] = given.kind
+
+    def follow_watched(self, watched: Watched, known: dict[str, Kind]) -> None:
+        """After a stage that may be left out: later steps read only what is known without it."""
+        if watched.name not in known:
+            message = f"'{watched.name}' has no value before this stage"
+            self.say(watched.origin, message, hint(watched.name, known, "variables"))
+        self.left_out |= self.kinds
+        self.kinds = known
 
     def follow(self, step: Step, loop: str, stand_ins: Mapping[str, str] = {}) -> None:
         """One step; `loop` is '', 'start' or 'steps', `stand_ins` are the symbols of a swap."""
@@ -185,6 +198,8 @@ class _Following:
         later = self.defined_at.get(name)
         if later is None:
             return hint(name, self.kinds, "variables")
+        if name in self.left_out:
+            return f"'{later}' gives it, but its stage may be left out ('while')"
         if later is step:
             return "no step before this one gives it"
         return f"'{later}' gives it, on line {later.origin.line}, but that is later"

@@ -17,10 +17,12 @@ def needed_after(spec: Spec) -> dict[int, frozenset[str]]:
     needed: dict[int, frozenset[str]] = {}
     later = _before(spec.after, frozenset(spec.returns), needed)
     for stage in reversed(spec.stages):
-        behind = later
+        behind = left_out = later
         once = _before(stage.steps, behind, needed)
         later = _before(stage.steps, behind | once, needed) if stage.repeat else behind
         later = _before(stage.start, later, needed)
+        if stage.watched:
+            later |= left_out
     _before(spec.before, later, needed)
     return needed
 
@@ -29,7 +31,8 @@ def needed_by(spec: Spec, stage: int) -> frozenset[str]:
     """What is needed before an iteration of a stage."""
     later = _before(spec.after, frozenset(spec.returns), {})
     for following in reversed(spec.stages[stage + 1 :]):
-        later = _before((*following.start, *following.steps), later, {})
+        left_out = later if following.watched else frozenset()
+        later = _before((*following.start, *following.steps), later, {}) | left_out
     return _before(spec.stages[stage].steps, later, {})
 
 

@@ -31,7 +31,7 @@ KEYS = (
 """The keys of a pipeline, in the order in which they are applied."""
 LOOP_KEYS = ("start", "repeat", "steps", "swap")
 """The keys of a loop, in a pipeline of one loop or in one of `stages`."""
-STAGE_KEYS = (*LOOP_KEYS, "times")
+STAGE_KEYS = (*LOOP_KEYS, "times", "while")
 """The keys of one of `stages`."""
 KIND_OF_NAME = {
     **dict.fromkeys(("y", "x", "z", "mask"), "image"),
@@ -101,6 +101,14 @@ class Swap:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A stage is left out, and not repeated, if its start leaves this variable as it is."""
+
+    name: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class Stage:
     """`start` once, then `steps` `repeat` times, with modules swapped in some of the iterations."""
 
@@ -108,6 +116,7 @@ class Stage:
     repeat: int
     steps: tuple[Step, ...]
     swap: tuple[Swap, ...]
+    watched: Watched | None = None
 
     def active(self, symbol: str, i: int) -> str:
         """The symbol of the module that is called in place of `symbol` in iteration i."""

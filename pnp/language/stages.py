@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from pnp.document import Node
 from pnp.errors import Findings, hint, shown
-from pnp.language.spec import LOOP_KEYS, STAGE_KEYS, ModuleSpec, Stage, Swap
+from pnp.language.spec import LOOP_KEYS, STAGE_KEYS, ModuleSpec, Stage, Swap, Watched
 from pnp.language.steps import read_steps
 
+_CHANGES = re.compile(r"([A-Za-z_]\w*) changes")
 _WHEN = re.compile(r"(first|last)\s+(\d{1,6})|(\d{1,6})(?:\s*\.\.\s*(\d{1,6}))?")
 
 
@@ -94,7 +95,18 @@ class StageReader:
         start = read_steps(node.value.get("start"), "start", self.findings)
         swap = node.value.get("swap")
         swaps = () if swap is None else self.swaps(swap, written)
-        return Stage(start, written if steps else 0, steps, swaps)
+        return Stage(start, written if steps else 0, steps, swaps, self.watched(node))
+
+    def watched(self, node: Node) -> Watched | None:
+        """The variable of `while: k changes`; None without it, and after a problem."""
+        written = node.value.get("while")
+        if written is None:
+            return None
+        match = _CHANGES.fullmatch(written.value) if isinstance(written.value, str) else None
+        if match is None:
+            message = f"while names one variable that changes, not {shown(written.plain())}"
+            self.say(written.origin, message, "for example 'while: k changes'")
+        return Watched(match[1], written.origin) if match else None
 
     def number(self, node: Node, key: str) -> int:
         """How often the steps of a loop (`repeat`), or a stage (`times`), are done."""

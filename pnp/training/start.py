@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
+from pnp.building import build
 from pnp.checkpoints import load_weights, split_source
 from pnp.errors import Origin, PipelineError, PnpError, Problem
 from pnp.language.trained import contradictions
-from pnp.pipeline import Pipeline, build
+from pnp.pipeline import Pipeline
 from pnp.training.recipe import Recipe
 
 Source = tuple[str, Origin]

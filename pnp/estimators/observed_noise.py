@@ -1,0 +1,35 @@
+"""What the estimators of the noise level in y have in common: lossy compression counts as noise."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from pnp.compression import compression_error
+from pnp.interfaces import Estimator, Image, Kernel, Level
+
+
+class ObservedNoise(Estimator):
+    """Noise level from y alone, with that of lossy compression.
+
+    sigma = (sigma_n^2 + e^2)^(1/2)
+    sigma_n: what `noise` finds,   e: the level that stands for JPEG and its like, or 0
+    """
+
+    _errors: Sequence[float] = (0.0,)
+
+    @abstractmethod
+    def noise(self, y: Tensor) -> Tensor:
+        """sigma_n of each image, (B, 1, 1, 1)."""
+
+    def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
+        """sigma of each image, (B, 1, 1, 1); x and k are not used."""
+        noise = self.noise(y)
+        self._errors = [compression_error(image) for image in y.detach().cpu().float().numpy()]
+        return noise.hypot(noise.new_tensor(self._errors).reshape(-1, 1, 1, 1))
+
+    def report(self) -> dict[str, float]:
+        """e of the batch's first image, if it was compressed."""
+        return {"compression": self._errors[0]} if self._errors[0] else {}
