@@ -92,7 +92,8 @@ def judge(
 
         r = y - (x * k)|s over the pixels that the border cannot reach
         whiteness = root mean square of r's autocorrelation at lags of 1 and 2 pixels (white: 0)
-        residual  = standard deviation of r / max(sigma, 0.2 %)
+        residual  = standard deviation of r / max(sigma, sigma_w, 0.2 %),   sigma_w: `wavelet-noise`
+                    of y, which counts the aliased detail that no restoration explains
         border    = share of the taps' sum in the two outermost rows and columns of k
         width     = standard deviation of k along its longer axis, in pixels of x, over that of the
                     kernel which `spectral-kernel` finds in the power spectrum of y
@@ -103,19 +104,20 @@ def judge(
         k: Estimated kernel (1, 1, K, K).
         s: Scale.
         sigma: Noise level, estimated or given; None or 0 (which is assumed of an observation that
-            is denoised first) estimates it from y by `wavelet-noise`.
+            is denoised first) is that of `wavelet-noise`.
         margin: By how much the kernel won against its rival (`better`).
         ringing: Excess of the total variation of x over that of a cautious restoration (`better`).
         lossy: Whether y was compressed with losses.
     """
     k = k[:1]
-    sigma = sigma or float(estimator.build("wavelet-noise")(y))
+    apparent = float(estimator.build("wavelet-noise")(y))
+    sigma = sigma or apparent
     scores = {"border": border_mass(k)}
     reasons = _weaknesses(y, sigma)
     r = _valid_residual(y, x, k, s)
     if r is not None:
         scores["whiteness"] = whiteness(r)
-        scores["residual"] = misfit = float(r.std(unbiased=False)) / max(sigma, 0.002)
+        scores["residual"] = misfit = float(r.std(unbiased=False)) / max(sigma, apparent, 0.002)
         if misfit > (RESIDUAL_LOSSY if lossy else RESIDUAL):
             misses = "the result, blurred again, misses the observation by"
             reasons.append(f"{misses} {misfit:.1f} times the noise")
