@@ -42,6 +42,11 @@ def shortened(operations: Callable[[], float] | None = None) -> Iterator[Shorten
         _measurement.reset(token)
 
 
+def measuring() -> bool:
+    """True within a measurement, which counts the longest course of a run."""
+    return _measurement.get() is not None
+
+
 def equal_steps(count: int) -> Iterator[int]:
     """0, 1, ... count - 1: the steps of a loop that all cost the same."""
     measurement = _measurement.get()

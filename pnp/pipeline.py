@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from pnp.boundaries import Assumption, Border, border_for
 from pnp.checks import as_given
+from pnp.equal_steps import measuring
 from pnp.errors import PnpError
 from pnp.gradients import reason
 from pnp.interfaces import Module, Prior, is_image_network, takes_image
@@ -126,22 +127,11 @@ class Pipeline(nn.Module):
             for number, stage in enumerate(spec.stages[first:], first):
                 begins = resume is None or number > first
                 if stage == settled or (begins and not self._changes(border, stage, variables)):
-                    settled, done = stage, done + stage.repeat
-                    continue
-                done += (begin := 0 if begins else skipped)
-                if trace is not None:
-                    begun = (number, None, spec.iterations, None)
-                    trace(State(*begun, border.shown(variables), {}, {}, saver.at(done)))
-                for i in range(begin, stage.repeat):
-                    active = {step.module: stage.active(step.module, i) for step in stage.steps}
-                    where = f"iteration {done + 1} of {spec.iterations}"
-                    loop = {"n": stage.repeat, "i": i}
-                    self._iterate(border, stage.steps, variables, where, loop, active)
-                    done += 1
-                    if trace is not None:
-                        reports, saved = self._reports(active), saver.at(done)
-                        place = (number, done - 1, spec.iterations, i)
-                        trace(State(*place, border.shown(variables), active, reports, saved))
+                    settled = stage
+                else:
+                    begin = 0 if begins else skipped
+                    self._loop(border, number, begin, done, variables, trace, saver)
+                done += stage.repeat
             self._run(border, spec.after, variables, "after")
             return Result(border.shown({name: variables[name] for name in spec.returns}))
 
@@ -159,12 +149,37 @@ class Pipeline(nn.Module):
         name = stage.watched.name if stage.watched else None
         before = [dict(each) for each in (variables, border.frames)] if name else []
         self._run(border, stage.start, variables, "start", {"n": stage.repeat})
-        if name is None or not same(before[0][name], variables[name]):
+        if name is None or measuring() or not same(before[0][name], variables[name]):
             return True
         for now, then in zip((variables, border.frames), before, strict=True):
             now.clear()
             now.update(then)
         return False
+
+    def _loop(
+        self,
+        border: Border,
+        number: int,
+        begin: int,
+        done: int,
+        variables: dict[str, Any],
+        trace: Callable[[State], None] | None,
+        saver: Saver,
+    ) -> None:
+        """The iterations of a stage from `begin` on, after `done` in the stages before it."""
+        stage, total = self.spec.stages[number], self.spec.iterations
+        if trace is not None:
+            place = (number, None, total, None)
+            trace(State(*place, border.shown(variables), {}, {}, saver.at(done + begin)))
+        for i in range(begin, stage.repeat):
+            active = {step.module: stage.active(step.module, i) for step in stage.steps}
+            where = f"iteration {done + i + 1} of {total}"
+            loop = {"n": stage.repeat, "i": i}
+            self._iterate(border, stage.steps, variables, where, loop, active)
+            if trace is not None:
+                reports, saved = self._reports(active), saver.at(done + i + 1)
+                shown = border.shown(variables)
+                trace(State(number, done + i, total, i, shown, active, reports, saved))
 
     def _iterate(
         self, border: Border, steps: tuple[Step, ...], variables: dict[str, Any], *where: Any

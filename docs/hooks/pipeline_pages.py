@@ -81,7 +81,8 @@ def _equations(spec: Spec) -> str:
     add("first", spec.before)
     for number, stage in enumerate(spec.stages, 1):
         which = f"stage {number}: " if len(spec.stages) > 1 else ""
-        add(f"{which}start", stage.start)
+        watched = f", if it changes {_math(_symbol(stage.watched.name))}" if stage.watched else ""
+        add(f"{which}start{watched}", stage.start)
         times = f"{stage.repeat} times, *i* = 0 ... {stage.repeat - 1}"
         add(f"{which}{times}", stage.steps)
         for swap in stage.swap:
