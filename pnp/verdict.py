@@ -33,8 +33,9 @@ from pnp.registry import estimator, initializer
 
 MISSES = "the result, blurred again, misses the observation by"
 RESIDUAL = 1.5
-"""Largest residual, as a multiple of the noise level (of 0.2 % if that is smaller).  The level is
-at least that of `wavelet-noise`, which counts aliased detail that no restoration explains."""
+"""Largest residual, as a multiple of the noise level (of 0.2 % if that is smaller).  Above scale 1
+the level is at least that of `wavelet-noise`, which counts the aliased detail that no restoration
+explains."""
 RESIDUAL_LOSSY = 3.0
 """The same for JPEG and the like, whose errors lie where the detail is, not in the noise level."""
 BORDER = 0.005
@@ -94,7 +95,7 @@ def judge(
 
         r = y - (x * k)|s over the pixels that the border cannot reach
         whiteness = root mean square of r's autocorrelation at lags of 1 and 2 pixels (white: 0)
-        residual  = standard deviation of r / max(sigma, `wavelet-noise` of y, 0.2 %)
+        residual  = standard deviation of r / max(sigma, 0.2 %)
         border    = share of the taps' sum in the two outermost rows and columns of k
         width     = standard deviation of k along its longer axis, in pixels of x, over that of the
                     kernel which `spectral-kernel` finds in the power spectrum of y
@@ -117,15 +118,14 @@ def judge(
     reasons = _weaknesses(y, sigma)
     r = _valid_residual(y, x, k, s)
     if r is not None:
-        scores["whiteness"] = whiteness(r)
-        scores["residual"] = misfit = float(r.std(unbiased=False)) / max(sigma, apparent, 0.002)
+        size = float(r.std(unbiased=False))
+        scores |= {"whiteness": whiteness(r), "residual": size / max(sigma, 0.002)}
+        misfit = size / max(sigma, apparent if s > 1 else 0, 0.002)
         if misfit > (RESIDUAL_LOSSY if lossy else RESIDUAL):
             reasons.append(f"{MISSES} {misfit:.1f} times the noise")
     if scores["border"] > BORDER:
-        reasons.append(
-            f"{100 * scores['border']:.1f} % of the kernel lies at its border, so the blur may be "
-            "wider"
-        )
+        share = f"{100 * scores['border']:.1f} % of the kernel"
+        reasons.append(f"{share} lies at its border, so the blur may be wider")
     width, expected = _width(k), width_from_spectrum(y, s)
     if expected is not None:
         scores["width"] = width / expected
