@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from pnp.compression import compression_error
+from pnp.gradients import root
 from pnp.interfaces import Estimator, Image, Kernel, Level
 
 
@@ -28,7 +29,8 @@ class ObservedNoise(Estimator):
         """sigma of each image, (B, 1, 1, 1); x and k are not used."""
         noise = self.noise(y)
         self._errors = [compression_error(image) for image in y.detach().cpu().float().numpy()]
-        return noise.hypot(noise.new_tensor(self._errors).reshape(-1, 1, 1, 1))
+        error = noise.new_tensor(self._errors).reshape(-1, 1, 1, 1)
+        return root(noise.square() + error.square())
 
     def report(self) -> dict[str, float]:
         """e of the batch's first image, if it was compressed."""
