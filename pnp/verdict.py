@@ -112,7 +112,7 @@ def judge(
         lossy: Whether y was compressed with losses.
     """
     k = k[:1]
-    apparent = float(estimator.build("wavelet-noise")(y))
+    apparent = float(estimator.build("wavelet-noise")(y)) if s > 1 or not sigma else 0.0
     sigma = sigma or apparent
     scores = {"border": border_mass(k)}
     reasons = _weaknesses(y, sigma)
@@ -120,7 +120,7 @@ def judge(
     if r is not None:
         size = float(r.std(unbiased=False))
         scores |= {"whiteness": whiteness(r), "residual": size / max(sigma, 0.002)}
-        misfit = size / max(sigma, apparent if s > 1 else 0, 0.002)
+        misfit = size / max(sigma, apparent, 0.002)
         if misfit > (RESIDUAL_LOSSY if lossy else RESIDUAL):
             reasons.append(f"{MISSES} {misfit:.1f} times the noise")
     if scores["border"] > BORDER:
