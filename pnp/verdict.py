@@ -9,10 +9,10 @@ and x4; noise 0 to 3 %; borders periodic and not; Gaussians, discs, motion, a fi
 the estimated kernel): after registration, 64 results are more than 2 dB below those with the true
 kernel, and 53 of them are called doubtful; of the 176 others, 39 are.
 On 816 test observations (17 images of CBSD68, twelve kernels, x2 and x4, noise 0 and 2 %), 78
-results are more than 2 dB below, and 69 of them are called doubtful; of the 738 others, 86 are.
+results are more than 2 dB below, and 69 of them are called doubtful; of the 738 others, 98 are.
 On 84 crops of 256 x 256 pixels of held-out training images at x1, blurred beyond their border, 24
-of them JPEG (`benchmarks/verdict_rate.py`), 27 are below, and 18 of them are called doubtful; of
-the 57 others, 11 are (18 of 56 before JPEG had a threshold of its own and a noise level).
+of them JPEG (`benchmarks/verdict_rate.py`), 30 are below, and 22 of them are called doubtful; of
+the 54 others, 12 are.
 """
 
 from __future__ import annotations
