@@ -23,7 +23,7 @@ PANELS = {
     "further, with grey images; for estimated kernels": (
         PSNR,
         [
-            *("usrnet-mini-longer", "usrnet-small-longer"),
+            *("usrnet-mini-longer", "usrnet-small-longer", "usrnet-small-further"),
             *("usrnet-mini-estimated", "usrnet-small-estimated"),
         ],
     ),
