@@ -31,7 +31,10 @@ PANELS = {
         DISTANCE,
         ["spectral-kernel", "ikrnet-small-pk", "ikrnet-small-pe"],
     ),
-    "kernels: the sum of two updates": (DISTANCE, ["ikrnet-small", "ikrnet-small-sharper"]),
+    "kernels: the sum of two updates": (
+        DISTANCE,
+        ["ikrnet-small", "ikrnet-small-sharper", "ikrnet-small-weighted"],
+    ),
     "noise levels, and the error of a kernel as a level": (LEVEL, ["local-noise", "kernel-doubt"]),
 }
 
