@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import pnp
 from pnp.checkpoints import load_weights
 from pnp.registry import REGISTRIES
 from pnp.testing.spatial import observe_spatially
+from pnp.training import load_recipe
 
 FOLDER = Path(__file__).parent.parent / "benchmarks" / "weighted_kernel"
 
@@ -50,10 +52,18 @@ def test_with_weights_of_one_and_grey_images_it_is_support_kernel(s):
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_its_weights_fit_its_modules_and_ikrnet_small():
-    Pe, Pk = pnp.transforms.build("edge-resunet"), pnp.priors.build("kernel-update")
-    for symbol, module in {"Pe": Pe, "Pk": Pk}.items():
-        load_weights(module, str(FOLDER / "weights.safetensors"), symbol=symbol)
+def test_its_recipe_and_its_comparison_fit_their_parents(monkeypatch):
+    monkeypatch.chdir(FOLDER)
+    assert load_recipe("recipe.yaml").train == ("Pe", "Pk")
+    changes = yaml.safe_load((FOLDER / "compare.yaml").read_text())["methods"]
+    pipeline = pnp.load("ikrnet-small", **changes["weighted equations"]["set"])
+    x = pipeline(y=torch.rand(1, 3, 32, 32), s=1).x
+    assert x.shape == (1, 3, 32, 32) and x.isfinite().all()
+
+
+def test_its_weights_tell_pixels_apart():
+    Pe = pnp.transforms.build("edge-resunet")
+    load_weights(Pe, str(FOLDER / "weights.safetensors"), symbol="Pe")
     image, weights = Pe(torch.rand(1, 3, 20, 17), 0.02)
     assert image.shape == (1, 3, 20, 17) and weights.shape == (1, 1, 20, 17)
     assert weights.min() > 0 and weights.max() / weights.min() > 2

@@ -6,12 +6,14 @@ classical blind deblurring.  Here a network predicts the weights together with t
 
     cd benchmarks/weighted_kernel
     pnp train recipe.yaml --plugin modules.py --data FOLDER
-    pnp compare compare.yaml --plugin modules.py
+    pnp compare compare.yaml --plugin modules.py --only "weighted equations"
 
 The weights beside it are those of `docs/training.md` ("How much each pixel is worth to Dk").
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -89,9 +91,7 @@ class WeightedKernel(DataSolver):
         """The minimiser w."""
         with torch.autocast(y.device.type, enabled=False):
             s = x.shape[-1] // y.shape[-1]
-            t = 1
-            while y.shape[-2] * y.shape[-1] > self.equations * t * t:
-                t += 1
+            t = max(1, math.ceil(math.sqrt(y.shape[-2] * y.shape[-1] / self.equations)))
             start = resize_kernel(k.to(x), self.side)
             A = self._rows(x.mean(1, keepdim=True), s * t)  # (B, K^2, N)
             e = y.to(x).mean(1)[:, ::t, ::t].flatten(1)[..., None]
