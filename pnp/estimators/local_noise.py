@@ -30,8 +30,9 @@ SILENT = -80.0
 class LocalNoise(ObservedNoise):
     """Noise level from y alone; it needs neither the kernel nor the scale.
 
-        sigma = (sigma_n^2 + e^2)^(1/2)
+        sigma = (max(sigma_n, sigma_s)^2 + e^2)^(1/2)
         log sigma_n = perceptron(sum over pixels p of w v / sum of w),   log w, v = convs(y)
+        sigma_s: the level that stands for smooth noise (`pnp.wavelet_levels`), or 0
         e: the level that stands for JPEG or other lossy compression (`pnp.compression`), or 0
 
     A few convolutions see the differences of y from its mean over 3 x 3 pixels, and y itself.  They

@@ -1,22 +1,25 @@
-"""What the estimators of the noise level in y have in common: lossy compression counts as noise."""
+"""What the estimators of the noise level in y share: smooth noise, and lossy compression."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from pnp.compression import compression_error
 from pnp.gradients import root
 from pnp.interfaces import Estimator, Image, Kernel, Level
+from pnp.wavelet_levels import smooth_level
 
 
 class ObservedNoise(Estimator):
-    """Noise level from y alone, with that of lossy compression.
+    """Noise level from y alone, with smooth noise and lossy compression.
 
-    sigma = (sigma_n^2 + e^2)^(1/2)
+    sigma = (max(sigma_n, sigma_s)^2 + e^2)^(1/2)
     sigma_n: what `noise` finds,   e: the level that stands for JPEG and its like, or 0
+    sigma_s: the level that stands for noise that is smooth, after demosaicking or resizing, or 0
     """
 
     _errors: Sequence[float] = (0.0,)
@@ -28,7 +31,10 @@ class ObservedNoise(Estimator):
     def forward(self, y: Image, x: Image | None = None, k: Kernel | None = None) -> Level:
         """sigma of each image, (B, 1, 1, 1); x and k are not used."""
         noise = self.noise(y)
-        self._errors = [compression_error(image) for image in y.detach().cpu().float().numpy()]
+        images = y.detach().cpu().float().numpy()
+        smooth = noise.new_tensor([smooth_level(image) for image in images])
+        noise = torch.maximum(noise, smooth.reshape(-1, 1, 1, 1))
+        self._errors = [compression_error(image) for image in images]
         error = noise.new_tensor(self._errors).reshape(-1, 1, 1, 1)
         return root(noise.square() + error.square())
 
