@@ -33,7 +33,10 @@ PANELS = {
     ),
     "kernels: the sum of two updates": (
         DISTANCE,
-        ["ikrnet-small", "ikrnet-small-sharper", "ikrnet-small-weighted"],
+        [
+            *("ikrnet-small", "ikrnet-small-sharper"),
+            *("ikrnet-small-weighted", "ikrnet-small-weighted-2"),
+        ],
     ),
     "noise levels, and the error of a kernel as a level": (LEVEL, ["local-noise", "kernel-doubt"]),
 }
