@@ -62,6 +62,8 @@ def smooth_level(y: np.ndarray) -> float:
     further towards the low frequencies that deblurring amplifies.  Detail grows, too; but in the
     fifth of the blocks that have the least, noise is the same everywhere, and detail is not.
     """
+    if (y.shape[1] // SIDE) * (y.shape[2] // SIDE) < BLOCKS:
+        return 0.0
     top, left = (max(0, n - LARGEST) // 2 for n in y.shape[1:])
     middle = y[:, top : top + LARGEST, left : left + LARGEST]
     seen = []
@@ -81,8 +83,6 @@ def _block_levels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The levels of all pixels of a plane and of every second one, in each block that is neither
     flat nor overexposed."""
     y = y[tuple(slice(n // SIDE * SIDE) for n in y.shape)]
-    if not y.size:
-        return np.empty(0), np.empty(0)
     blocks = y.reshape(y.shape[0] // SIDE, SIDE, y.shape[1] // SIDE, SIDE)
     varied = blocks.max((1, 3)) - blocks.min((1, 3)) >= STEP
     telling = varied & (((blocks < 1e-6) | (blocks > 1 - 1e-6)).mean((1, 3)) < CLIPPED)
