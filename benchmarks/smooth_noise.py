@@ -8,6 +8,7 @@ estimate the level and that are told the standard deviation: a table of docs/tra
 """
 
 from statistics import fmean
+from typing import Any
 
 import torch
 from skimage import data
@@ -57,7 +58,7 @@ def main() -> None:
     print("|---|---|---:|---:|---:|")
     for name in PIPELINES:
         sigma = ALONE if name == "denoise" else LEVEL
-        given = {} if name == "denoise" else {"scale": 1, "boundary": "periodic"}
+        given: dict[str, Any] = {} if name == "denoise" else {"scale": 1, "boundary": "periodic"}
         if name not in ("denoise", "ikrnet-small"):
             given["kernel"] = KERNEL
         for kind, noise in KINDS.items():
