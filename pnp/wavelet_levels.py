@@ -71,7 +71,7 @@ def smooth_level(y: np.ndarray) -> float:
         if len(second) >= BLOCKS:
             least = second.argsort()[: len(second) // 5]
             growth = np.median(second[least] / np.maximum(every[least], 1e-9))
-            spread = second[least[-1]] / np.quantile(second, 0.02)
+            spread = second[least[-1]] / max(np.quantile(second, 0.02), 1e-9)
             seen.append((growth, spread, np.median(second[least])))
     growth, spread, level = np.median(seen, 0) if seen else (0.0, 0.0, 0.0)
     if growth < GROWTH or spread > ALIKE:

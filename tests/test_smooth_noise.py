@@ -66,6 +66,14 @@ def test_small_images_have_too_few_blocks(shape):
     assert smooth_level(torch.rand(shape).numpy()) == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("along", [1, 2])
+def test_stripes_have_none(along):
+    stripes = torch.linspace(0.1, 0.9, 7).repeat(64)[:400]
+    image = stripes[:, None] if along == 1 else stripes
+    assert smooth_level(image.expand(3, 400, 400).numpy()) == 0
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "white"])
 @pytest.mark.parametrize(
     ("name", "sigma"),
