@@ -73,7 +73,9 @@ def smooth_level(y: np.ndarray) -> float:
             growth = np.median(second[least] / np.maximum(every[least], 1e-9))
             spread = second[least[-1]] / max(np.quantile(second, 0.02), 1e-9)
             seen.append((growth, spread, np.median(second[least])))
-    growth, spread, level = np.median(seen, 0) if seen else (0.0, 0.0, 0.0)
+    if not seen:
+        return 0.0
+    growth, spread, level = np.median(seen, 0)
     if growth < GROWTH or spread > ALIKE:
         return 0.0
     return float(level * min(growth, MOST) ** FURTHER)
