@@ -18,6 +18,7 @@ import pnp
 from pnp.kernel_files import make_kernel
 from pnp.metrics import psnr
 from pnp.observation import blur
+from pnp.sensor_noise import demosaicked
 
 SIDE = 320
 CORNERS = {"coffee": (40, 100), "rocket": (54, 154)}
@@ -30,23 +31,13 @@ def white(*shape: int) -> torch.Tensor:
     return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def sensor() -> torch.Tensor:
-    """Noise of a Bayer sensor, interpolated bilinearly to three colours."""
-    samples, places = white(1, SIDE, SIDE), torch.zeros(3, SIDE, SIDE)
-    places[0, ::2, ::2] = places[1, ::2, 1::2] = places[1, 1::2, ::2] = places[2, 1::2, 1::2] = 1
-    fourth = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
-    half = torch.tensor([[0.0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
-    weights = torch.stack([fourth, half, fourth])[:, None]
-    return torch.nn.functional.conv2d(samples * places, weights, padding=1, groups=3)
-
-
 def resized(side: int) -> torch.Tensor:
     return interpolate(white(3, side, side), SIDE, mode="bicubic", antialias=side > SIDE)
 
 
 KINDS = {
     "white": white(3, SIDE, SIDE),
-    "Bayer sensor": sensor(),
+    "Bayer sensor": demosaicked(white(1, SIDE, SIDE).expand(1, 3, SIDE, SIDE)),
     "enlarged twice": resized(SIDE // 2),
     "reduced to two thirds": resized(SIDE * 3 // 2),
     "film (Gaussian, 0.6 pixels)": blur(white(3, SIDE, SIDE), make_kernel("gaussian:0.6", "k")),

@@ -9,6 +9,9 @@ calls the same modules such that only known pixels count:
     x = P(z, level)          with the frame; a network on y itself sees its mirror image beyond
     F(y, x, k), I(y, s) ...  y alone, and x without its frame
 
+Of overexposed pixels of y, at least their value is known (`pnp.overexposed`): in them D and Dk get
+an observation that is brighter, where that fits better.
+
 A step that takes images with and without a frame gets all of them without.
 """
 
@@ -18,6 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from torch import Tensor
 from torch.nn import functional as F
 
 from pnp.checks import as_option, check_kernel_fits, check_weight
@@ -26,6 +30,7 @@ from pnp.interfaces import DataSolver, Estimator, Module, Signature, is_image_ne
 from pnp.kernels import is_delta
 from pnp.language.spec import Step, Variable
 from pnp.operators import Blur
+from pnp.overexposed import at_least, overexposed, past_networks
 
 Assumption = Literal["periodic", "unknown"]
 """What lies beyond the border of an observation."""
@@ -65,10 +70,12 @@ class Periodic(Border):
 class Unknown(Border):
     """Nothing is known beyond the border: x and z have a frame, y has none."""
 
-    def __init__(self, least: int = 0) -> None:
+    def __init__(self, least: int = 0, y: Tensor | None = None) -> None:
         super().__init__()
         self.least = least
         """Least width of a frame in pixels of x."""
+        self.bright = overexposed(y)
+        """The overexposed pixels of the observation, None without any."""
 
     def run(self, step: Step, module: Module, inputs: list[Any], call: Call) -> Any:
         """What the module gives for images that fit together."""
@@ -77,6 +84,8 @@ class Unknown(Border):
         names = [value.name if isinstance(value, Variable) else "" for value in step.inputs]
         frames = [self.frames.get(name) for name in names]
         images = [i for i, kind in enumerate(kinds) if kind == "image"]
+        if self.bright is not None and is_image_network(module):
+            call = past_networks(call)
         if kinds[:3] == ["image", "image", "kernel"] and frames[0] is None:
             frame, inputs = self._compared(step, module, signature, inputs, frames[1])
             values = call(module, inputs)
@@ -121,15 +130,22 @@ class Unknown(Border):
         frame = frame_of(y, k, s, self.least)
         if frame_of_x != frame.times(s):
             x = frame.times(s).bridged(known)
+        same = self.bright is not None and self.bright.shape == y.shape
+        bright = self.bright if same else None
         arguments = [argument.name for argument in signature.inputs]
-        if "mask" in arguments and len(inputs) >= arguments.index("mask"):
+        masked = "mask" in arguments and len(inputs) >= arguments.index("mask")
+        of_image = isinstance(module, DataSolver) and signature.outputs[0].name == "image"
+        if of_image and rest and not masked:
+            weight = check_weight(module.registered, rest[0], x)
+            return frame.times(s), [completed(y, x, k, weight, frame, bright), x, k, *rest]
+        Ax = Blur(k, x.shape[-2:], s)(x)
+        if bright is not None:
+            y = at_least(y, bright, frame.inside(Ax))
+        if masked:
             mask = rest[1] if len(rest) > 1 else y.new_ones(1, 1, *y.shape[-2:])
             y, rest[1:] = frame.padded(y), [frame.padded(mask)]
-        elif isinstance(module, DataSolver) and signature.outputs[0].name == "image" and rest:
-            weight = check_weight(module.registered, rest[0], x)
-            y = completed(y, x, k, weight, frame)
         else:
-            y = frame.around(y, Blur(k, x.shape[-2:], s)(x))
+            y = frame.around(y, Ax)
         return frame.times(s), [y, x, k, *rest]
 
     def _keep(
@@ -149,12 +165,14 @@ class Unknown(Border):
         return True
 
 
-def border_for(assumption: Assumption, modules: Iterable[Module]) -> Border:
-    """The border of one run of a pipeline with these modules."""
+def border_for(
+    assumption: Assumption, modules: Iterable[Module], y: Tensor | None = None
+) -> Border:
+    """The border of one run of a pipeline with these modules on an observation y."""
     known = as_option("boundary", "boundary", Assumption, assumption)
     if known == "periodic":
         return Periodic()
-    return Unknown(NETWORKS if any(map(is_image_network, modules)) else 0)
+    return Unknown(NETWORKS if any(map(is_image_network, modules)) else 0, y)
 
 
 def _with_mirror(module: Module, inputs: list[Any], call: Call) -> Any:

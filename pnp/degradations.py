@@ -23,6 +23,7 @@ from pnp.errors import PnpError
 from pnp.interfaces import Noise
 from pnp.operators import Blur
 from pnp.random_blur import Range, check_kinds, random_kernels
+from pnp.sensor_noise import smooth_noise
 from pnp.tensors import LUMA
 
 
@@ -147,6 +148,12 @@ class Degradations:
     JPEG and demosaicking cause such noise.  It is (1 - c)^(1/2) n + c^(1/2) m, with m the same in
     all channels and c uniform between 0 and 1.
     """
+    smooth: float = 0.0
+    """Share of the observations whose noise is alike in neighbouring pixels, at the same level.
+
+    In half of those in colour it is that of a Bayer sensor, interpolated to three colours; in the
+    others it is blurred by a Gaussian of 0.3 to 1 pixels, as resizing and film do.
+    """
 
     def __post_init__(self) -> None:
         check_kinds(self.kinds)
@@ -162,7 +169,7 @@ class Degradations:
                     f"degradations: {name} should be a range (low, high) with {limits}, "
                     f"but is {low, high}"
                 )
-        for name in ("noise", "clean", "rounded", "grey", "correlated"):
+        for name in ("noise", "clean", "rounded", "grey", "correlated", "smooth"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PnpError(
                     f"degradations: {name} should be between 0 and 1, but is {getattr(self, name)}"
@@ -219,6 +226,10 @@ class Degradations:
             c = torch.rand(len(x), 1, 1, 1, generator=generator, device=source).to(x.device)
             c = torch.where(grey, 1.0, c * coin(self.correlated))
             noise = (1 - c).sqrt() * noise + c.sqrt() * shared
+        if self.smooth:
+            std = 0.3 + 0.7 * torch.rand(len(x), generator=generator, device=source).to(x.device)
+            sensor = (coin(0.5) & ~grey).flatten()
+            noise = torch.where(coin(self.smooth), smooth_noise(noise, sensor, std), noise)
         y = y + sigma * noise
         if self.rounded:
             y = torch.where(coin(self.rounded), (y.clamp(0, 1) * 255).round() / 255, y)

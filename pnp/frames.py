@@ -23,6 +23,7 @@ minimum, and what is minimised above grows by weight |z - z*|^2 or more around i
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ from pnp.fourier import (
     large,
     row_spectra,
 )
+from pnp.overexposed import at_least
 
 SPARE = 4
 """Pixels of y by which a frame is wider than the kernel reaches."""
@@ -113,8 +115,12 @@ def frame_of(y: Tensor, k: Tensor, s: int, least: int = 0) -> Frame:
 
 
 @torch.no_grad()
-def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> Tensor:
+def completed(
+    y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame, bright: Tensor | None = None
+) -> Tensor:
     """The observation y_e with which the closed form of D is the minimiser over the known pixels.
+
+    Overexposed pixels count as unknown, too, and then as at least what y says.
 
     Args:
         y: Observation (B, C, h, w).
@@ -122,6 +128,7 @@ def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> 
         k: Kernel (B or 1, 1, K, L).
         weight: Weight of the pull (B or 1, 1, 1, 1).
         frame: The frame, in pixels of y.
+        bright: The overexposed pixels (B, C, h, w), bool.
     """
     size, dtype = frame.size_around(y), compute_dtype(x)
     s, k = x.shape[-2] // size[0], k.to(dtype)
@@ -132,19 +139,28 @@ def completed(y: Tensor, x: Tensor, k: Tensor, weight: Tensor, frame: Frame) -> 
     for c in channel_groups(x):
         Ax = torch.fft.irfft2(blur_down(row_spectra(x[:, c].to(dtype), s), R), s=size)
         r = frame.padded(y[:, c].to(dtype) - frame.inside(Ax))
+        if bright is not None:
+            of_c = unknown + frame.padded(bright[:, c].to(unknown))
+            r = r.masked_fill(of_c > 0, 0)
         target = TOLERANCE * (weight * x[:1, c].numel()).sqrt()
         if large(r):
             start = _on_strips(r, k, s, weight, frame, target)
             r += start
             Ax += start
-        Ax += _search(r, Q, unknown, target, ITERATIONS)
-        parts.append(frame.around(y[:, c], Ax.to(y.dtype)))
+        if bright is None:
+            Ax += _search(r, Q, unknown, target, ITERATIONS)
+        else:
+            Ax += _searches(r, Q, of_c, target)
+        known = y[:, c]
+        if bright is not None:
+            known = at_least(known, bright[:, c], frame.inside(Ax).to(y.dtype))
+        parts.append(frame.around(known, Ax.to(y.dtype)))
     return joined(parts)
 
 
 def _search(r: Tensor, Q: Tensor, unknown: Tensor, target: Tensor, iterations: int) -> Tensor:
     """What to add to the unknown pixels of r (B, C, h, w) to make <r, Q r> smallest; zero at all
-    others."""
+    others.  `unknown` is (h, w)."""
     place, size = unknown.flatten().nonzero()[:, 0], r.shape[-2:]
 
     def spread(u: Tensor) -> Tensor:
@@ -166,6 +182,15 @@ def _search(r: Tensor, Q: Tensor, unknown: Tensor, target: Tensor, iterations: i
         lambda u: filtered(spread(u), inverse=True),
     )
     return spread(step)
+
+
+def _searches(r: Tensor, Q: Tensor, unknown: Tensor, target: Tensor) -> Tensor:
+    """What `_search` finds where the unknown pixels (B, C, h, w) of each plane are others."""
+    found, target = torch.zeros_like(r), target / math.sqrt(r.shape[1])
+    for b, c in itertools.product(range(len(r)), range(r.shape[1])):
+        Q_b, target_b = Q[b % len(Q), None], target[b % len(target), None]
+        found[b, c] = _search(r[b, None, c, None], Q_b, unknown[b, c], target_b, ITERATIONS)
+    return found
 
 
 def _on_strips(

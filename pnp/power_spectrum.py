@@ -6,13 +6,20 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 
 from pnp.interfaces import Module
+from pnp.overexposed import known_pixels
 
 LEAST = 8
 """The shortest side of an image that holds a window."""
 SCALES = 4
 """The largest scale of the networks that read a spectrum."""
+SPOILT = 0.002
+"""Largest share of overexposed pixels in a window, weighted by its Hann window squared: their edges
+are no detail of the scene, and sharp where lamps are blurred."""
+ENOUGH = 4
+"""Windows without them that are enough."""
 
 
 def standardised(
@@ -20,7 +27,8 @@ def standardised(
 ) -> tuple[Tensor, Tensor]:
     """(y - mean(y)) / (std(y) + 0.001) in `dtype`, and std(y), both for each image of the batch.
 
-    Mean and deviation are over pixels and colours: (B, C, H, W) -> (B, C, H, W), (B, 1, 1, 1).
+    Mean and deviation are over pixels and colours: (B, C, H, W) -> (B, C, H, W), (B, 1, 1, 1); of
+    photographs, over the pixels that are not overexposed (`known_pixels`).
     An image that is too small for a window is a PnpError of `module`, whose message ends in `cure`.
     """
     height, width = y.shape[-2:]
@@ -28,7 +36,13 @@ def standardised(
         module.refuse(
             f"y is {height} x {width} pixels, but a spectrum needs {LEAST} x {LEAST} or more", cure
         )
+    known = known_pixels(y)
     y = y.to(dtype)
+    if known is not None:
+        count = y.shape[1] * known.sum((-3, -2, -1), keepdim=True)
+        y = y - (y * known).sum((-3, -2, -1), keepdim=True) / count
+        deviation = ((y * known).square().sum((-3, -2, -1), keepdim=True) / count).sqrt()
+        return y / (deviation + 1e-3), deviation
     y = y - y.mean((-3, -2, -1), keepdim=True)
     deviation = y.std((-3, -2, -1), keepdim=True, unbiased=False)
     return y / (deviation + 1e-3), deviation
@@ -40,27 +54,46 @@ def check_scale(module: Module, s: int) -> None:
         module.refuse(f"the scale is {s}", f"it supports the scales 1 to {SCALES}")
 
 
-def log_power_spectrum(y: Tensor, window: int, hop: int) -> Tensor:
+def log_power_spectrum(y: Tensor, window: int, hop: int, known: Tensor | None = None) -> Tensor:
     """Logarithm of Welch's estimate of the power spectrum: (B, C, H, W) -> (B, m, m // 2 + 1).
 
     The mean over colours and over Hann windows of m = `window` pixels, `hop` apart (shorter ones,
     padded with zeros, along a side shorter than m).  It is computed row of windows by row, so that
-    its memory is a few times `window` rows of y.
+    its memory is a few times `window` rows of y.  With `known`, (B, 1, H, W), one where no colour
+    is overexposed and zero elsewhere, the windows are half as far apart, and only those without
+    such pixels count, if there are a few.
     """
     height, width = (min(window, side) for side in y.shape[-2:])
     hann = torch.outer(_hann(height, y), _hann(width, y))
     hann = hann / hann.square().sum().sqrt()
-    weights = hann / hann.sum()
+    weights, shares = hann / hann.sum(), None
+    if known is not None:
+        hop = max(1, hop // 2)
+        shares = _shares(known.to(y), hann.square(), hop)
     total: Tensor | None = None
     rows = range(0, y.shape[-2] - height + 1, hop)
-    for row in rows:
+    for i, row in enumerate(rows):
         patches = y[..., row : row + height, :].unfold(-1, width, hop).movedim(-2, 2)
         patches = patches - (patches * weights).sum((-2, -1), keepdim=True)
         spectrum = torch.fft.rfft2(patches * hann, s=(window, window))
-        power = (spectrum.real.square() + spectrum.imag.square()).mean((1, 2))
+        power = spectrum.real.square() + spectrum.imag.square()
+        if shares is None:
+            power = power.mean((1, 2))
+        else:
+            power = (power.mean(1) * shares[:, i, :, None, None]).sum(1)
         total = power if total is None else total + power
     assert total is not None
-    return (total / len(rows) + 1e-7).log()
+    return ((total / len(rows) if shares is None else total) + 1e-7).log()
+
+
+def _shares(known: Tensor, weights: Tensor, hop: int) -> Tensor:
+    """The share of each window in the mean, (B, rows, columns): equal for those without overexposed
+    pixels, or for all, if there are too few of these."""
+    spoilt = conv2d(1 - known, weights[None, None], stride=hop)[:, 0]
+    used = (spoilt <= SPOILT).to(known)
+    count = used.sum((1, 2), keepdim=True)
+    used = torch.where(count < ENOUGH, 1.0, used)
+    return used / used.sum((1, 2), keepdim=True)
 
 
 def _hann(n: int, like: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -11,10 +13,14 @@ import pnp
 from pnp.boundaries import Assumption
 from pnp.kernels import is_delta
 from pnp.metrics import psnr, psnr_lr, psnr_registered
+from pnp.operators import Blur
+from pnp.overexposed import near, overexposed
 from pnp.resampling import moved
 
 Alignment = Literal["corner", "centre"]
 """Where a result lies: its first pixel on that of y, or centre on centre."""
+LEAST = 0.01
+"""Smallest share of the pixels of y that is compared with the result."""
 
 
 def measure(
@@ -29,7 +35,8 @@ def measure(
     """PSNR by name, and notes on what was not measured or how.
 
     `psnr_lr`: the re-degraded result against y, without a border of s, and, if the boundary is
-    unknown, without the pixels that depend on what lies beyond it.  With a ground truth,
+    unknown, without the pixels that depend on what lies beyond it or that the light of overexposed
+    ones reaches.  With a ground truth,
     `psnr_before` (bicubic), `psnr_after` and `psnr_after_registered`, without a border of r * r,
     where the result is r times as large as y.
     Grey and colour images are compared as grey.  An image that is too small for its border is not
@@ -62,7 +69,9 @@ def measure(
                 f"psnr_lr is not measured: {_size(y)} are fewer than {least[0]} x {least[1]}"
             )
         else:
-            quality["psnr_lr"] = float(psnr_lr(x, k, y, border).mean())
+            told, more = _explained(x, k, y, border, s)
+            quality |= told
+            notes += more
     if ground_truth is not None and ground_truth.shape[-2:] != x.shape[-2:]:
         reason = f"it has {_size(ground_truth)}, the result {_size(x)}"
         notes.append(f"the reference is not compared: {reason}")
@@ -70,6 +79,22 @@ def measure(
         told, more = _compared(x, y, ground_truth, (larger or s) ** 2, align)
         return {**quality, **told}, [*notes, *more]
     return quality, notes
+
+
+def _explained(
+    x: Tensor, k: Tensor, y: Tensor, border: int, s: int
+) -> tuple[dict[str, float], list[str]]:
+    """PSNR of the re-degraded result where y is not overexposed; and notes."""
+    bright = overexposed(y)
+    if bright is None:
+        return {"psnr_lr": float(psnr_lr(x, k, y, border).mean())}, []
+    reached = near(bright, k, s)
+    inside = (..., slice(border, -border), slice(border, -border))
+    share = 1 - float(reached[inside].double().mean())
+    if share < LEAST:
+        return {}, ["psnr_lr is not measured: the light of overexposed pixels is everywhere"]
+    again = torch.where(reached, y, Blur(k, x.shape[-2:], s)(x))
+    return {"psnr_lr": float(psnr(again, y, border).mean()) + 10 * math.log10(share)}, []
 
 
 def _compared(

@@ -38,6 +38,7 @@ from pnp.masks import read_mask
 from pnp.memory import Limit
 from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
+from pnp.overexposed import photograph
 from pnp.precision import DTYPES, chosen
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of
@@ -201,8 +202,7 @@ class Restorer:
         truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None:
             self._check_reference(y, truth, reference, name)
-        given = self._given_for(y)
-        read = time.perf_counter()
+        given, read = self._given_for(y), time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
         result = self._run(file, y, given, trace)
@@ -215,8 +215,10 @@ class Restorer:
             values, x = file.reconstructed(x), magnitude(x)
         k = result.get("k", given.get("k"))
         levels = levels_of(result)
-        explaining = None if "mask" in given else k
-        quality, notes = measure(x, explaining, y, truth, s, boundary, align)
+        with photograph(boundary == "unknown"):
+            explained = None if "mask" in given else k
+            quality, notes = measure(x, explained, y, truth, s, boundary, align)
+            verdict = self._verdict(x, result, y, bool(file.lossy), levels)
         record = {
             **self._asked(name),
             "tiles": tiles,
@@ -226,7 +228,7 @@ class Restorer:
             "quality": quality,
             "notes": notes,
             "warnings": self._warnings(y, levels),
-            "kernel": self._verdict(x, result, y, bool(file.lossy), levels),
+            "kernel": verdict,
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
             "seed": self.facts["seed"],
@@ -236,8 +238,8 @@ class Restorer:
             "date": now(),
             **self.made,
         }
-        x = aligned(x, y, align)
-        return Restored(x, None if k is None else k[:1].float().cpu(), levels, record, values)
+        k = None if k is None else k[:1].float().cpu()
+        return Restored(aligned(x, y, align), k, levels, record, values)
 
     def _run(
         self,
@@ -249,15 +251,14 @@ class Restorer:
         """Run the pipeline; from k-space, the mask is given, too."""
         if isinstance(file, KSpace):
             y, given["mask"] = file.y, file.mask.to(self.device)
-        torch.manual_seed(self.facts["seed"])
         how = (trace, self.facts["boundary"], self.facts["seed"], self.resume)
+        torch.manual_seed(self.facts["seed"])
         with stored_as(file.lossy):
             return run_image(self.pipeline, y.to(self.device), given, *how)
 
     def _asked(self, name: str) -> dict[str, Any]:
         """What was asked for, for the record."""
         same = ("boundary", "align", "max_memory", "resume")
-        given = {n: _plain(v) for n, v in self.facts["given"].items()}
         return {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
@@ -265,7 +266,7 @@ class Restorer:
             "set": self.facts["set"],
             "document": self.pipeline.spec.document.plain(),
             "input": name,
-            "given": given | {"s": self.scale},
+            "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": self.scale},
             **{fact: self.facts[fact] for fact in same},
         }
 
@@ -317,8 +318,8 @@ class Restorer:
     def _warnings(self, y: Tensor, levels: Mapping[str, list[float]]) -> list[str]:
         """What may spoil the result: settings outside those of the training, JPEG."""
         sigma = self.given["sigma"] if "sigma" in self.given else levels.get("sigma", [None])[-1]
-        told = outside(self.pipeline.spec, self.scale, sigma)
-        return told + ([SAID] if block_edges(y) > VISIBLE else [])
+        blocks = [SAID] if block_edges(y) > VISIBLE else []
+        return outside(self.pipeline.spec, self.scale, sigma) + blocks
 
     def _verdict(
         self, x: Tensor, result: Result, y: Tensor, lossy: bool, levels: Mapping[str, list[float]]

@@ -28,6 +28,7 @@ from pnp.checkpoints import load_weights
 from pnp.interfaces import Module
 from pnp.kernels import second_moments
 from pnp.operators import Blur
+from pnp.overexposed import near, overexposed
 from pnp.power_spectrum import LEAST, SCALES
 from pnp.registry import estimator, initializer
 
@@ -93,7 +94,8 @@ def judge(
 ) -> Verdict:
     """The verdict on a kernel and the image restored with it.
 
-        r = y - (x * k)|s over the pixels that the border cannot reach
+        r = y - (x * k)|s over the pixels that neither the border nor the light of an overexposed
+            pixel of a photograph can reach
         whiteness = root mean square of r's autocorrelation at lags of 1 and 2 pixels (white: 0)
         residual  = standard deviation of r / max(sigma, 0.2 %)
         border    = share of the taps' sum in the two outermost rows and columns of k
@@ -116,9 +118,9 @@ def judge(
     sigma = sigma or apparent
     scores = {"border": border_mass(k)}
     reasons = _weaknesses(y, sigma)
-    r = _valid_residual(y, x, k, s)
-    if r is not None:
-        size = float(r.std(unbiased=False))
+    valid = _valid_residual(y, x, k, s)
+    if valid is not None:
+        r, size = valid
         scores |= {"whiteness": whiteness(r), "residual": size / max(sigma, 0.002)}
         misfit = size / max(sigma, apparent, 0.002)
         if misfit > (RESIDUAL_LOSSY if lossy else RESIDUAL):
@@ -198,12 +200,20 @@ def _spectral_kernel() -> Module:
     return module.eval()
 
 
-def _valid_residual(y: Tensor, x: Tensor, k: Tensor, s: int) -> Tensor | None:
-    """y - (x * k)|s without the pixels that depend on what lies beyond the border; None if fewer
-    than 8 x 8 are left."""
+def _valid_residual(y: Tensor, x: Tensor, k: Tensor, s: int) -> tuple[Tensor, float] | None:
+    """r = y - (x * k)|s, zero at pixels that depend on overexposed ones, without those that depend
+    on what lies beyond the border; and its standard deviation over the others.  None if fewer than
+    8 x 8 are left."""
     if max(k.shape[-2:]) > min(x.shape[-2:]):
         return None
-    r = y - Blur(k, x.shape[-2:], s)(x)
+    r, bright = y - Blur(k, x.shape[-2:], s)(x), overexposed(y)
     rows, columns = (-(-side // (2 * s)) for side in k.shape[-2:])
-    r = r[..., rows : r.shape[-2] - rows, columns : r.shape[-1] - columns]
-    return r if min(r.shape[-2:]) >= 8 else None
+    inside = (..., slice(rows, r.shape[-2] - rows), slice(columns, r.shape[-1] - columns))
+    if bright is None:
+        r = r[inside]
+        return (r, float(r.std(unbiased=False))) if min(r.shape[-2:]) >= 8 else None
+    known = ~near(bright, k, s)[inside].expand_as(r[inside])
+    if int(known[:, :1].sum()) < 64:
+        return None
+    r = r[inside]
+    return r.masked_fill(~known, 0), float(r[known].std(unbiased=False))

@@ -12,10 +12,10 @@ import pnp
 from pnp.kernel_files import make_kernel
 from pnp.metrics import psnr
 from pnp.observation import blur, downsample
+from pnp.sensor_noise import demosaicked
 
 SEPIA = torch.tensor([1.0, 0.89, 0.71])[:, None, None]
 KERNEL = make_kernel("gaussian:1.6", "kernel")
-BAYER = ([1, 2, 1], [2, 4, 2], [1, 2, 1]), ([0, 1, 0], [1, 4, 1], [0, 1, 0])
 LOSS = 0.7
 """How far below independent noise, in dB, if total variation does not lose as much."""
 PHOTOGRAPHS = {
@@ -35,14 +35,6 @@ def photograph(name: str, side: int) -> torch.Tensor:
     return torch.from_numpy(part).permute(2, 0, 1)[None] / 255
 
 
-def demosaicked(noise: torch.Tensor) -> torch.Tensor:
-    """Noise (1, 1, H, W) of a sensor with a Bayer pattern (RGGB), interpolated to three colours."""
-    places = torch.zeros(3, *noise.shape[-2:])
-    places[0, ::2, ::2] = places[1, ::2, 1::2] = places[1, 1::2, ::2] = places[2, 1::2, 1::2] = 1
-    weights = torch.tensor([BAYER[0], BAYER[1], BAYER[0]])[:, None] / 4
-    return torch.nn.functional.conv2d(noise * places, weights, padding=1, groups=3)
-
-
 def kinds(name: str = "coffee", side: int = 96) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """The clean image of each kind, and its noise of standard deviation 1."""
     x, g = photograph(name, side), torch.Generator().manual_seed(0)
@@ -50,7 +42,7 @@ def kinds(name: str = "coffee", side: int = 96) -> dict[str, tuple[torch.Tensor,
     grey = x.mean(1, keepdim=True)
     return {
         "colour": (x, own),
-        "demosaicked": (x, demosaicked(shared)),
+        "demosaicked": (x, demosaicked(shared.expand(-1, 3, -1, -1))),
         "grey": (grey, shared),
         "sepia": (grey * SEPIA, shared * SEPIA),
         "correlated": (x, 0.7**0.5 * shared + 0.3**0.5 * own),

@@ -6,19 +6,20 @@ from typing import Any
 import pytest
 import torch
 from skimage import data
-from test_grey import demosaicked
 from torch.nn.functional import interpolate
 
 import pnp
+from pnp.degradations import Degradations
 from pnp.kernel_files import make_kernel
 from pnp.metrics import psnr
 from pnp.observation import blur
+from pnp.sensor_noise import LEFT, demosaicked, smoothed
 from pnp.wavelet_levels import smooth_level
 
 KERNEL = make_kernel("gaussian:1.6", "kernel")
 SIDE = 320
 KINDS = {
-    "bayer": lambda white: demosaicked(white(1, SIDE, SIDE)),
+    "bayer": lambda white: demosaicked(white(1, SIDE, SIDE).expand(1, 3, SIDE, SIDE)),
     "larger": lambda white: interpolate(white(3, SIDE // 2, SIDE // 2), SIDE, mode="bicubic"),
     "smaller": lambda white: interpolate(
         white(3, SIDE * 3 // 2, SIDE * 3 // 2), SIDE, mode="bilinear", antialias=True
@@ -96,3 +97,39 @@ def test_a_restoration_that_estimates_it_is_nearly_as_good_as_one_that_is_told(n
     )
     assert estimated > told - 1
     assert estimated > float(psnr(y, x, border=1))
+
+
+def test_interpolation_keeps_measured_samples_and_takes_means_of_the_next_ones():
+    samples = torch.randn(1, 3, 6, 8, generator=torch.Generator().manual_seed(0)).double()
+    red, green, blue = demosaicked(samples)[0]
+    assert torch.equal(red[::2, ::2], samples[0, 0, ::2, ::2])
+    assert torch.equal(green[::2, 1::2], samples[0, 1, ::2, 1::2])
+    assert torch.equal(green[1::2, ::2], samples[0, 1, 1::2, ::2])
+    assert torch.equal(blue[1::2, 1::2], samples[0, 2, 1::2, 1::2])
+    assert red[2, 3] == pytest.approx(float(samples[0, 0, 2, [2, 4]].mean()))
+    assert blue[2, 4] == pytest.approx(float(samples[0, 2][[1, 1, 3, 3], [3, 5, 3, 5]].mean()))
+    near = samples[0, 1][[1, 3, 2, 2], [2, 2, 1, 3]]
+    assert green[2, 2] == pytest.approx(float(near.mean()))
+
+
+def test_what_is_left_of_the_level():
+    white = torch.randn(4, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(
+        demosaicked(white).square().mean((0, 2, 3)), torch.tensor(LEFT), rtol=0.03
+    )
+    std = torch.tensor([0.3, 0.5, 0.8, 1.0])
+    smooth = smoothed(white, std)
+    assert torch.allclose(smooth.std((1, 2, 3)), torch.ones(4), rtol=0.03)
+    neighbours = (smooth[..., 1:] * smooth[..., :-1]).mean((1, 2, 3))
+    assert bool((neighbours.diff() > 0.05).all()) and float(neighbours[-1]) > 0.7
+
+
+@pytest.mark.parametrize("grey", [0.0, 1.0])
+def test_training_draws_it_at_the_level_that_is_asked_for(grey):
+    shares = {"noise": 0.1, "clean": 0.0, "grey": grey, "smooth": 1.0}
+    d = Degradations(scales=(1,), size=1, kinds="isotropic", **shares)
+    x, y, _, sigma, _ = d.observe(torch.zeros(64, 3, 64, 64), torch.Generator().manual_seed(0))
+    noise = (y - x) / sigma
+    assert torch.allclose(noise.std((1, 2, 3)), torch.ones(64), atol=0.1)
+    assert float((noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3)).median()) > 0.3
+    assert torch.equal(noise[:, 0], noise[:, 1]) == bool(grey)

@@ -10,6 +10,7 @@ from torch import nn
 from pnp.interfaces import Estimator, Image, Kernel, Level, Number
 from pnp.kernels import resize_kernel
 from pnp.options import Count, Range
+from pnp.overexposed import known_pixels
 from pnp.power_spectrum import LEAST, SCALES, check_scale, log_power_spectrum, standardised
 from pnp.registry import estimator
 
@@ -72,7 +73,7 @@ class KernelDoubt(Estimator):
         check_scale(self, s)
         with torch.autocast(y.device.type, enabled=False):
             image, contrast = standardised(self, y, self.spectrum.weight.dtype)
-            power = log_power_spectrum(image, self.window, self.window // 2)
+            power = log_power_spectrum(image, self.window, self.window // 2, known_pixels(y))
             taps = resize_kernel(k, self.size).to(image.dtype).flatten(1)
             hidden = self.spectrum(self.norm(power.flatten(1)))
             hidden = hidden + self.kernel(self.size * taps)

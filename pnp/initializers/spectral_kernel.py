@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pnp.interfaces import Image, Initializer, Kernel, Number
 from pnp.options import Count, Range, Rule
+from pnp.overexposed import known_pixels
 from pnp.power_spectrum import LEAST, SCALES, check_scale, log_power_spectrum, standardised
 from pnp.registry import initializer
 
@@ -80,8 +81,9 @@ class SpectralKernel(Initializer):
         cure = "give the kernel (-k), or take a larger image"
         with torch.autocast(y.device.type, enabled=False):
             image, _ = standardised(self, y, self.first.weight.dtype, cure)
+            known = known_pixels(y)
             inputs = [
-                norm(log_power_spectrum(image, m, max(1, round(m * self.hop))).flatten(1))
+                norm(log_power_spectrum(image, m, max(1, round(m * self.hop)), known).flatten(1))
                 for m, norm in zip(self.windows, self.norms, strict=True)
             ]
             scale = torch.full((1,), s - 1, device=y.device)

@@ -1,0 +1,83 @@
+"""Overexposed pixels: the scene was at least as bright as the largest value of a file.
+
+Blur spreads the light of a lamp or of the sky before a camera cuts it off, so y = (x * k)|s + n
+does not hold where y is white: there, (x * k)|s is at least y.  A restoration that takes white for
+the true value rings around every lamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pnp.interfaces import Module
+
+WHITE = 0.99
+"""Values from here on are overexposed; those of JPEG vary by a few 1/255."""
+BRIGHTEST = 8.0
+"""Largest value that an overexposed pixel may have."""
+KNOWN = 1.2
+"""Largest value that networks get, which were trained on values from 0 to 1."""
+
+
+_photograph: ContextVar[bool] = ContextVar("pnp_photograph", default=False)
+
+
+@contextmanager
+def photograph(is_one: bool = True) -> Iterator[None]:
+    """The span in which the observation is a photograph, whose white is the limit of its file."""
+    token = _photograph.set(is_one)
+    try:
+        yield
+    finally:
+        _photograph.reset(token)
+
+
+def overexposed(y: Tensor | None) -> Tensor | None:
+    """The pixels of a photograph (B, C, h, w) of which only a least value is known, bool; None if
+    there are none, and outside of `photograph`."""
+    if y is None or y.is_complex() or not _photograph.get():
+        return None
+    bright = y >= WHITE
+    return bright if bool(bright.any()) else None
+
+
+def known_pixels(y: Tensor) -> Tensor | None:
+    """One where no channel of a photograph y (B, C, h, w) is overexposed, zero elsewhere, (B, 1, h,
+    w); None where y is no photograph, all is known, or one of the images is white."""
+    bright = overexposed(y)
+    if bright is None:
+        return None
+    known = ~bright.any(1, keepdim=True)
+    return known.to(y.dtype) if bool(known.flatten(1).any(1).all()) else None
+
+
+def at_least(y: Tensor, bright: Tensor, Ax: Tensor) -> Tensor:
+    """y, but where it is overexposed the larger one of y and (x * k)|s: no misfit above white."""
+    return torch.where(bright, torch.maximum(y, Ax.clamp(max=BRIGHTEST)), y)
+
+
+def near(bright: Tensor, k: Tensor, s: int) -> Tensor:
+    """The pixels of y within the reach of the kernel of overexposed ones, in any channel: the light
+    that made these bright is in them, too.  (B, 1, h, w), bool."""
+    rows, columns = (-(-(taps // 2) // s) for taps in k.shape[-2:])
+    any_channel = bright.any(1, keepdim=True).float()
+    window = (2 * rows + 1, 2 * columns + 1)
+    return F.max_pool2d(any_channel, window, 1, (rows, columns)) > 0
+
+
+def past_networks(call: Callable[[Module, list[Any]], Any]) -> Callable[[Module, list[Any]], Any]:
+    """Calls a network with values up to KNOWN, and adds what is above to its result."""
+
+    def limited(module: Module, inputs: list[Any]) -> Any:
+        z, *rest = inputs
+        known = z.clamp(max=KNOWN)
+        return call(module, [known, *rest]) + (z - known)
+
+    return limited
