@@ -29,7 +29,7 @@ CORNERS = {"coffee": (104, 204), "astronaut": (30, 150)}
 KERNELS = [make_kernel("gaussian:2", "kernel"), make_kernel("motion:3", "kernel")]
 SIGMA = 0.005
 LAMPS = [(40, 40), (120, 150), (150, 60), (70, 110)]
-PIPELINES = ("hqs-tv", "dpir", "usrnet-mini", "usrnet-small", "ikrnet-small")
+PIPELINES = ("hqs-tv", "usrnet-mini", "ikrnet-small", "dpir")
 
 
 def scene(photograph: str, kind: str) -> torch.Tensor:

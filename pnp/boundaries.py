@@ -30,7 +30,7 @@ from pnp.interfaces import DataSolver, Estimator, Module, Signature, is_image_ne
 from pnp.kernels import is_delta
 from pnp.language.spec import Step, Variable
 from pnp.operators import Blur
-from pnp.overexposed import at_least, overexposed, past_networks
+from pnp.overexposed import as_bright, at_least, overexposed, past_networks
 
 Assumption = Literal["periodic", "unknown"]
 """What lies beyond the border of an observation."""
@@ -138,6 +138,8 @@ class Unknown(Border):
         if of_image and rest and not masked:
             weight = check_weight(module.registered, rest[0], x)
             return frame.times(s), [completed(y, x, k, weight, frame, bright), x, k, *rest]
+        if bright is not None:
+            x = as_bright(x, bright)
         Ax = Blur(k, x.shape[-2:], s)(x)
         if bright is not None:
             y = at_least(y, bright, frame.inside(Ax))

@@ -34,8 +34,8 @@ TERMS = {
 """By a word in `data`: the terms of the images, and what they mean for the weights."""
 LIMITS = (
     "Trained on photographs that were degraded by computation: one kernel for the whole image "
-    "where there is blur, and white or correlated Gaussian noise. JPEG, saturation and blur that "
-    "varies over the image are not modelled."
+    "where there is blur, and white or correlated Gaussian noise. JPEG, overexposed pixels and "
+    "blur that varies over the image were not among them."
 )
 _NEEDED = {"k": "-k KERNEL", "mask": "--mask FILE", "sigma": "--sigma LEVEL"}
 _METRICS = {

@@ -24,6 +24,9 @@ BRIGHTEST = 8.0
 """Largest value that an overexposed pixel may have."""
 KNOWN = 1.2
 """Largest value that networks get, which were trained on values from 0 to 1."""
+LAMPS = 0.05
+"""Largest share of overexposed values that are lamps, whose light shows the kernel.  More are skies
+or a long exposure, hardly brighter than white, and a brighter x explains them with any kernel."""
 
 
 _photograph: ContextVar[bool] = ContextVar("pnp_photograph", default=False)
@@ -61,6 +64,11 @@ def known_pixels(y: Tensor) -> Tensor | None:
 def at_least(y: Tensor, bright: Tensor, Ax: Tensor) -> Tensor:
     """y, but where it is overexposed the larger one of y and (x * k)|s: no misfit above white."""
     return torch.where(bright, torch.maximum(y, Ax.clamp(max=BRIGHTEST)), y)
+
+
+def as_bright(x: Tensor, bright: Tensor) -> Tensor:
+    """x as the step Dk should see it: with its lamps, or up to white, if more is overexposed."""
+    return x if float(bright.double().mean()) <= LAMPS else x.clamp(max=1)
 
 
 def near(bright: Tensor, k: Tensor, s: int) -> Tensor:

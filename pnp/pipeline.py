@@ -24,7 +24,6 @@ from pnp.gradients import reason
 from pnp.interfaces import Module, Prior, is_image_network, takes_image
 from pnp.language.needed import needed_after
 from pnp.language.spec import Spec, Stage, Step
-from pnp.overexposed import photograph
 from pnp.replay import Saved, Saver, place_of
 from pnp.result import Result, State, shape_of, too_small
 from pnp.runs import pipeline_run, present_run
@@ -110,8 +109,8 @@ class Pipeline(nn.Module):
             PnpError: A step failed; it names the step, the iteration and the shapes of the inputs.
         """
         spec, done = self.spec, 0
-        with pipeline_run(seed) as run, photograph(boundary == "unknown"):
-            border = border_for(boundary, self.parts.values(), given.get("y"))
+        border = border_for(boundary, self.parts.values(), given.get("y"))
+        with pipeline_run(seed) as run:
             run.positions = {id(step): number for number, step in enumerate(spec.steps())}
             variables = self._given(border, given)
             run.needed = self._needed(trace, variables)

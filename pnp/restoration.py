@@ -93,8 +93,8 @@ def restore(
         sigma: Noise level, as 0.02, "2%" or "5/255"; None if the pipeline should estimate it.
         mask: For inpainting, an image that is white (or opaque) where the observation is known, or
             an array of bool or numbers.
-        boundary: What lies beyond the border of the image: "unknown", as of any photograph, or
-            "periodic", as of observations that `pnp.degrade` or `pnp.observe` simulated.
+        boundary: What lies beyond the border of the image: "unknown", as of any photograph, whose
+            white is a least value (`pnp.overexposed`), or "periodic", as of simulated observations.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
         options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
@@ -253,7 +253,7 @@ class Restorer:
             y, given["mask"] = file.y, file.mask.to(self.device)
         how = (trace, self.facts["boundary"], self.facts["seed"], self.resume)
         torch.manual_seed(self.facts["seed"])
-        with stored_as(file.lossy):
+        with stored_as(file.lossy), photograph(self.facts["boundary"] == "unknown"):
             return run_image(self.pipeline, y.to(self.device), given, *how)
 
     def _asked(self, name: str) -> dict[str, Any]:
