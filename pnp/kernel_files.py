@@ -21,14 +21,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pnp.checks import FILE_NEGATIVE_TAPS, check_finite, check_form
+from pnp.checks import FILE_NEGATIVE_TAPS, as_kernel, check_finite, check_form
 from pnp.decoders import first_line
 from pnp.downloads import check_downloaded
 from pnp.errors import Notice, PnpError
 from pnp.files import atomic
 from pnp.images import read_image
 from pnp.kernel_words import is_words, kernel_of_words
-from pnp.kernels import UNIT_ERROR, cropped_kernel, divided
+from pnp.kernels import UNIT_ERROR, cropped_kernel, divided, unit_kernel
 from pnp.limits import check_array, check_unpacked, check_zip
 from pnp.matlab_files import check_matlab
 from pnp.tensors import check_tensor
@@ -55,6 +55,15 @@ def make_kernel(text: str, name: str = "the kernel", size: tuple[int, int] | Non
         return kernel_of_words(text, name, size)
     k = read_kernel(text)
     return k if size is None else cropped_kernel(k, *size, loss=UNIT_ERROR)
+
+
+def given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | Tensor:
+    """Words, whose support depends on the size of each image, or the kernel (1, 1, K, L) of a file
+    or of taps, divided by its sum.  `name` is what messages begin with."""
+    if isinstance(kernel, (str, Path)):
+        made = make_kernel(str(kernel), name)
+        return str(kernel) if is_words(str(kernel)) else made
+    return unit_kernel(as_kernel(name, "k", kernel_of_taps(kernel, name)), name)
 
 
 def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.compression import jpeg_error
 from pnp.interfaces import Module
 
-WHITE = 0.99
-"""Values from here on are overexposed; those of JPEG vary by a few 1/255."""
+WHITE, LOSSY_WHITE = 0.99, 0.95
+"""Values from here on are overexposed, in files without losses and in JPEG and the like, which
+change white near an edge."""
 BRIGHTEST = 8.0
 """Largest value that an overexposed pixel may have."""
 KNOWN = 1.2
@@ -29,25 +31,35 @@ LAMPS = 0.05
 or a long exposure, hardly brighter than white, and a brighter x explains them with any kernel."""
 
 
-_photograph: ContextVar[bool] = ContextVar("pnp_photograph", default=False)
+_white: ContextVar[float | None] = ContextVar("pnp_white", default=None)
 
 
 @contextmanager
-def photograph(is_one: bool = True) -> Iterator[None]:
-    """The span in which the observation is a photograph, whose white is the limit of its file."""
-    token = _photograph.set(is_one)
+def photograph(white: float | None = WHITE) -> Iterator[None]:
+    """The span in which the observation is a photograph, whose values from `white` on are the limit
+    of its file; None if it is none."""
+    token = _white.set(white)
     try:
         yield
     finally:
-        _photograph.reset(token)
+        _white.reset(token)
+
+
+def white_of(y: Tensor, lossy: str, boundary: str) -> float | None:
+    """For `photograph`: where white begins in y (1, C, h, w), from a file of the format `lossy` or
+    "".  None if nothing is white, or what lies beyond the border is known, as in a simulation."""
+    if boundary != "unknown" or y.is_complex() or not bool((y >= WHITE).any()):
+        return None
+    return LOSSY_WHITE if lossy or jpeg_error(y[0].cpu().numpy()) else WHITE
 
 
 def overexposed(y: Tensor | None) -> Tensor | None:
     """The pixels of a photograph (B, C, h, w) of which only a least value is known, bool; None if
     there are none, and outside of `photograph`."""
-    if y is None or y.is_complex() or not _photograph.get():
+    white = _white.get()
+    if y is None or white is None or y.is_complex():
         return None
-    bright = y >= WHITE
+    bright = y >= white
     return bright if bool(bright.any()) else None
 
 

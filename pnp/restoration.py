@@ -23,22 +23,21 @@ from torch import Tensor
 from pnp.block_edges import SAID, VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.building import build
-from pnp.checks import as_kernel, as_option
+from pnp.checks import as_option
 from pnp.compression import stored_as
 from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.images import ImageFile
 from pnp.inference import choose_device, run_image
-from pnp.kernel_files import kernel_of_taps, make_kernel
-from pnp.kernel_words import is_words
-from pnp.kernels import UNIT_ERROR, cropped_kernel, unit_kernel
+from pnp.kernel_files import given_kernel, make_kernel
+from pnp.kernels import UNIT_ERROR, cropped_kernel
 from pnp.kspace import KSpace, magnitude, observation, takes_kspace
 from pnp.language.reader import read_spec
 from pnp.masks import read_mask
 from pnp.memory import Limit
 from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
-from pnp.overexposed import photograph
+from pnp.overexposed import photograph, white_of
 from pnp.precision import DTYPES, chosen
 from pnp.provenance import made_with, now
 from pnp.quality import Alignment, aligned, measure, scale_of
@@ -171,15 +170,16 @@ class Restorer:
         check_offered(spec, self.facts["given"], say)
         self.device = choose_device(device, say("device"))
         dtype = as_option(spec.name, say("dtype"), Literal["auto", "fp32", "bf16"], dtype)
-        changed = bool(assignments or overlays)
-        dtype = self.facts["dtype"] = chosen(dtype, spec, self.device, changed)
+        dtype = self.facts["dtype"] = chosen(
+            dtype, spec, self.device, bool(assignments or overlays)
+        )
         torch.manual_seed(as_option(spec.name, say("seed"), Seed, seed))
         self.pipeline = build(spec, random_weights=random_weights).to(self.device)
         self.pipeline.prepare(DTYPES[dtype], compile)
         scale = default_scale(spec) if scale is None else scale
         self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}
-        self.kernel = None if kernel is None else _given_kernel(kernel, say("kernel"))
+        self.kernel = None if kernel is None else given_kernel(kernel, say("kernel"))
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
@@ -205,7 +205,8 @@ class Restorer:
         given, read = self._given_for(y), time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
-        result = self._run(file, y, given, trace)
+        white = white_of(y, file.lossy, boundary)
+        result = self._run(file, y, given, trace, white)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -215,7 +216,7 @@ class Restorer:
             values, x = file.reconstructed(x), magnitude(x)
         k = result.get("k", given.get("k"))
         levels = levels_of(result)
-        with photograph(boundary == "unknown"):
+        with photograph(white):
             explained = None if "mask" in given else k
             quality, notes = measure(x, explained, y, truth, s, boundary, align)
             verdict = self._verdict(x, result, y, bool(file.lossy), levels)
@@ -247,13 +248,14 @@ class Restorer:
         y: Tensor,
         given: dict[str, Any],
         trace: Callable[[State], None] | None,
+        white: float | None,
     ) -> Result:
         """Run the pipeline; from k-space, the mask is given, too."""
         if isinstance(file, KSpace):
             y, given["mask"] = file.y, file.mask.to(self.device)
         how = (trace, self.facts["boundary"], self.facts["seed"], self.resume)
         torch.manual_seed(self.facts["seed"])
-        with stored_as(file.lossy), photograph(self.facts["boundary"] == "unknown"):
+        with stored_as(file.lossy), photograph(white):
             return run_image(self.pipeline, y.to(self.device), given, *how)
 
     def _asked(self, name: str) -> dict[str, Any]:
@@ -332,14 +334,6 @@ class Restorer:
         k = result["k"][:1].float().cpu()
         said = judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain, lossy=lossy)
         return said.plain()
-
-
-def _given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | Tensor:
-    """Words, whose support depends on the size of each image, or the kernel (1, 1, K, L)."""
-    if isinstance(kernel, (str, Path)):
-        made = make_kernel(str(kernel), name)
-        return str(kernel) if is_words(str(kernel)) else made
-    return unit_kernel(as_kernel(name, "k", kernel_of_taps(kernel, name)), name)
 
 
 def _named(image: Any) -> str:

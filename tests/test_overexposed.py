@@ -115,7 +115,7 @@ def test_only_photographs_are_overexposed():
         assert overexposed(0.9 * y) is None
         assert overexposed(torch.complex(y, y)) is None
         assert Unknown(0, y).bright is not None
-        with photograph(False):
+        with photograph(None):
             assert overexposed(y) is None
 
 
