@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pnp.bars import NONE, bars_of, told, with_bars
 from pnp.block_edges import SAID, VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.building import build
@@ -198,10 +199,14 @@ class Restorer:
         name = name or _named(image)
         began = time.perf_counter()
         file = observation(self.pipeline.spec, image, self.given.get("mask"), name)
-        y, s = file.visible(), self.scale
+        whole, s = file.visible(), self.scale
+        simulated = self.facts["boundary"] != "unknown" or isinstance(file, KSpace)
+        bars = NONE if simulated or "mask" in self.given else bars_of(whole)
+        y = bars.inside(whole)
         truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None:
-            self._check_reference(y, truth, reference, name)
+            self._check_reference(whole, truth, reference, name)
+            truth = bars.times(truth.shape[-1] / whole.shape[-1]).inside(truth)
         given, read = self._given_for(y), time.perf_counter()
         boundary, align = self.facts["boundary"], self.facts["align"]
         tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
@@ -223,11 +228,10 @@ class Restorer:
         record = {
             **self._asked(name),
             "tiles": tiles,
-            "size": list(x.shape[-2:]),
             "scale": scale_of(x, y),
             "estimates": levels,
             "quality": quality,
-            "notes": notes,
+            "notes": notes + told(bars),
             "warnings": self._warnings(y, levels),
             "kernel": verdict,
             "reports": {symbol: report for symbol, report in reports.items() if report},
@@ -240,7 +244,8 @@ class Restorer:
             **self.made,
         }
         k = None if k is None else k[:1].float().cpu()
-        return Restored(aligned(x, y, align), k, levels, record, values)
+        x = with_bars(aligned(x, y, align), y, whole, bars)
+        return Restored(x, k, levels, record | {"size": list(x.shape[-2:])}, values)
 
     def _run(
         self,
