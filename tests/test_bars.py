@@ -10,6 +10,7 @@ from skimage import data
 
 import pnp
 from pnp.bars import NONE, bars_of
+from pnp.commands.inputs import usual_scale
 from pnp.frames import Frame
 from pnp.kernel_files import make_kernel
 from pnp.observation import blur
@@ -99,3 +100,10 @@ def test_a_simulation_has_none():
     assert not any("bars" in note for note in periodic.record["notes"])
     direct = pnp.load("hqs-tv")(y=wide, s=1, k=KERNEL)
     assert torch.allclose(periodic.image, direct.x, atol=1e-5)
+
+
+@pytest.mark.parametrize("std", ["2", "2.8"])
+def test_the_usual_scale_is_that_of_the_photograph(std):
+    x = torch.from_numpy(data.chelsea()[20:276, 60:396].copy()).permute(2, 0, 1)[None] / 255
+    y = (255 * blur(x, make_kernel(f"gaussian:{std}", "kernel"))[..., 24:-24, 24:-24]).round() / 255
+    assert usual_scale(framed(y, Frame(60, 60, 0, 0), "white")) == usual_scale(y)

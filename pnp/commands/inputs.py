@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 import pnp
+from pnp.bars import bars_of
 from pnp.errors import PnpError
 from pnp.files import check_names, result_names
 from pnp.language.embedded import holds_pipeline, is_hub_folder
 from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
+from pnp.overexposed import photograph, white_of
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
 from pnp.verdict import SIDE, width_from_spectrum
@@ -220,10 +222,13 @@ def usual_scale(y: Tensor) -> int:
 
     The result has at most 4 megapixels.  The kernel, in pixels of the result, has a standard
     deviation of at most 5 by the power spectrum of y, because it is estimated on 25 x 25 pixels.
+    Bars and overexposed pixels do not count for it.
     """
     suitable = [s for s in SCALES if s * s * y.shape[-2] * y.shape[-1] <= 1e6 * MEGAPIXELS]
     if suitable and suitable[0] > 1 and min(y.shape[-2:]) >= SIDE:
-        width = width_from_spectrum(y, 1) or 0.0
+        y = bars_of(y).inside(y)
+        with photograph(white_of(y, "", "unknown")):
+            width = width_from_spectrum(y, 1) or 0.0
         suitable = [s for s in suitable if s * width <= WIDEST]
     return next(iter(suitable), SCALES[-1])
 
