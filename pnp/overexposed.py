@@ -57,10 +57,16 @@ def overexposed(y: Tensor | None) -> Tensor | None:
     """The pixels of a photograph (B, C, h, w) of which only a least value is known, bool; None if
     there are none, and outside of `photograph`."""
     white = _white.get()
-    if y is None or white is None or y.is_complex():
+    if y is None or white is None or y.is_complex() or min(y.shape[-2:]) < 2:
         return None
-    bright = y >= white
+    bright = _areas(y >= white)
     return bright if bool(bright.any()) else None
+
+
+def _areas(white: Tensor) -> Tensor:
+    """The white pixels in a white square of 2 x 2, or next to one; single ones are noise."""
+    squares = 1 - F.max_pool2d(1 - white.float(), 2, 1)
+    return white & (F.max_pool2d(F.pad(squares, (2, 2, 2, 2)), 4, 1) > 0)
 
 
 def known_pixels(y: Tensor) -> Tensor | None:

@@ -119,6 +119,19 @@ def test_only_photographs_are_overexposed():
             assert overexposed(y) is None
 
 
+def test_single_white_pixels_are_noise():
+    y = torch.full((1, 1, 9, 12), 0.9)
+    y[..., 1, 1] = y[..., 4, 3:8] = 1
+    with photograph():
+        assert overexposed(y) is None
+        y[..., 5, 4] = y[..., 5, 5] = 1
+        expected = torch.zeros_like(y, dtype=torch.bool)
+        expected[..., 4, 3:7] = expected[..., 5, 4:6] = True
+        bright = overexposed(y)
+        assert bright is not None and torch.equal(bright, expected)
+        assert overexposed(torch.ones(1, 3, 1, 40)) is None
+
+
 def test_networks_get_no_value_far_above_white():
     seen = []
 
