@@ -138,7 +138,7 @@ class Unknown(Border):
         if of_image and rest and not masked:
             weight = check_weight(module.registered, rest[0], x)
             return frame.times(s), [completed(y, x, k, weight, frame, bright), x, k, *rest]
-        if bright is not None:
+        if bright is not None and not of_image:
             x = as_bright(x, bright)
         Ax = Blur(k, x.shape[-2:], s)(x)
         if bright is not None:
