@@ -48,7 +48,10 @@ def scene(photograph: str, kind: str) -> torch.Tensor:
     return x
 
 
-def stored(y: torch.Tensor, kind: str) -> torch.Tensor:
+def taken(x: torch.Tensor, k: torch.Tensor, kind: str = "") -> torch.Tensor:
+    """The scene, blurred, with noise, as a file stores it."""
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    y = blur(x, k) + SIGMA * noise
     levels = (255 * y.clamp(0, 1)).round().byte()
     if "JPEG" in kind:
         file = io.BytesIO()
@@ -62,8 +65,7 @@ def draw(file: Path) -> None:
     rows = []
     for k in KERNELS:
         x = scene("coffee", "lamps")
-        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-        y = stored(blur(x, k) + SIGMA * noise, "")
+        y = taken(x, k)
         images = [y]
         for least in (2.0, WHITE):
             with mock.patch("pnp.overexposed.WHITE", least):
@@ -91,8 +93,7 @@ def main() -> None:
             for photograph in CORNERS:
                 x = scene(photograph, kind)
                 for k in KERNELS:
-                    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-                    y, white = stored(blur(x, k) + SIGMA * noise, kind), x.clamp(0, 1)
+                    y, white = taken(x, k, kind), x.clamp(0, 1)
                     given: dict[str, Any] = {"scale": 1}
                     if name != "ikrnet-small":
                         given["kernel"] = k
