@@ -66,6 +66,13 @@ def given_kernel(kernel: str | Path | Tensor | np.ndarray, name: str) -> str | T
     return unit_kernel(as_kernel(name, "k", kernel_of_taps(kernel, name)), name)
 
 
+def fitted_kernel(kernel: str | Tensor, name: str, size: tuple[int, int]) -> Tensor:
+    """What `given_kernel` returned as a kernel that fits into an image of this height and width."""
+    if isinstance(kernel, str):
+        return make_kernel(kernel, name, size)
+    return cropped_kernel(kernel, *size, loss=UNIT_ERROR)
+
+
 def read_kernel(path: str | Path, index: int | str | None = None) -> Tensor:
     """The kernel (1, 1, K, L), float32, in a file.
 

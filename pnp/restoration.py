@@ -10,7 +10,7 @@ the files that it writes (`pnp/commands/run.py`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pnp.bars import NONE, bars_of, told, with_bars
-from pnp.block_edges import SAID, VISIBLE, block_edges
 from pnp.boundaries import Assumption
 from pnp.building import build
 from pnp.checks import as_option
@@ -30,18 +28,19 @@ from pnp.errors import PnpError
 from pnp.image_forms import as_image_file
 from pnp.images import ImageFile
 from pnp.inference import choose_device, run_image
-from pnp.kernel_files import given_kernel, make_kernel
-from pnp.kernels import UNIT_ERROR, cropped_kernel
+from pnp.kernel_files import fitted_kernel, given_kernel
 from pnp.kspace import KSpace, magnitude, observation, takes_kspace
 from pnp.language.reader import read_spec
 from pnp.masks import read_mask
 from pnp.memory import Limit
 from pnp.offered import check_offered, default_scale
 from pnp.options import Count, Seed, read_noise
-from pnp.overexposed import photograph, white_of
+from pnp.overexposed import photograph
 from pnp.precision import DTYPES, chosen
+from pnp.prepared import Prepared, prepared
 from pnp.provenance import made_with, now
-from pnp.quality import Alignment, aligned, measure, scale_of
+from pnp.quality import Alignment, measure, scale_of
+from pnp.reduction import WHOLE, Reduction, as_reduction
 from pnp.replay import Saved
 from pnp.result import Result, State, levels_of
 from pnp.trained_range import outside
@@ -97,7 +96,7 @@ def restore(
             white is a least value (`pnp.overexposed`), or "periodic", as of simulated observations.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
         trace: Called with a `State` after every iteration.
-        options: Those of `Restorer`: device, dtype, compile, max_memory, align, seed,
+        options: Those of `Restorer`: reduce, device, dtype, compile, max_memory, align, seed,
             random_weights, resume, assignments, overlays.
 
     Raises:
@@ -116,6 +115,9 @@ class Restorer:
     Args:
         assignments: Changes of the pipeline, "key=value" as of `--set`.
         overlays: Pipelines that are put over it, as of `--with`.
+        reduce: At scale 1, where the kernel is estimated: the factor by which a photograph is
+            reduced before it is restored and enlarged again; "auto" for what its blur needs
+            (`pnp.reduction`), 1 for not at all.
         device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "xpu", "mps".
         dtype: The precision of the image networks: "fp32", "bf16", or "auto", which is bf16 where
             the device has it and it is known to change little (`pnp.precision`), else fp32.
@@ -141,6 +143,7 @@ class Restorer:
         boundary: Assumption = "unknown",
         assignments: tuple[str, ...] = (),
         overlays: tuple[str, ...] = (),
+        reduce: float | str = "auto",
         device: str = "auto",
         dtype: str = "auto",
         compile: bool = False,
@@ -181,6 +184,7 @@ class Restorer:
         self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}
         self.kernel = None if kernel is None else given_kernel(kernel, say("kernel"))
+        self.facts["reduce"] = as_reduction(reduce, say("reduce"), self._reducible())
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
@@ -195,23 +199,20 @@ class Restorer:
         trace: Callable[[State], None] | None = None,
         name: str = "",
     ) -> Restored:
-        """Restore one image; see `restore`.  `name` is its name in messages and in the record."""
-        name = name or _named(image)
-        began = time.perf_counter()
+        """Restore one image; see `restore`.  `name` is its name in messages and the record."""
+        name, began = name or _named(image), time.perf_counter()
         file = observation(self.pipeline.spec, image, self.given.get("mask"), name)
-        whole, s = file.visible(), self.scale
-        simulated = self.facts["boundary"] != "unknown" or isinstance(file, KSpace)
-        bars = NONE if simulated or "mask" in self.given else bars_of(whole)
-        y = bars.inside(whole)
+        s, boundary, align = self.scale, self.facts["boundary"], self.facts["align"]
+        reduce = self.facts["reduce"] if self._reducible() else 1.0
+        seen = prepared(file, boundary, "mask" in self.given, reduce)
+        y = seen.y
         truth = None if reference is None else as_image_file(reference).visible()
         if truth is not None:
-            self._check_reference(whole, truth, reference, name)
-            truth = bars.times(truth.shape[-1] / whole.shape[-1]).inside(truth)
-        given, read = self._given_for(y), time.perf_counter()
-        boundary, align = self.facts["boundary"], self.facts["align"]
-        tiles = self.limit.apply(self.pipeline, y.shape[-2], y.shape[-1], s, boundary)
-        white = white_of(y, file.lossy, boundary)
-        result = self._run(file, y, given, trace, white)
+            self._check_reference(seen.whole, truth, reference, name)
+            truth = seen.bars.times(truth.shape[-1] / seen.whole.shape[-1]).inside(truth)
+        given, read = self._given_for(seen.small, seen.reduction), time.perf_counter()
+        tiles = self.limit.apply(self.pipeline, *seen.size, s, boundary)
+        result = self._run(file, seen, given, trace)
         reports = {symbol: module.report() for symbol, module in self.pipeline.parts.items()}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -219,20 +220,23 @@ class Restorer:
         x, values = result["x"].float().cpu(), None
         if isinstance(file, KSpace):
             values, x = file.reconstructed(x), magnitude(x)
-        k = result.get("k", given.get("k"))
         levels = levels_of(result)
-        with photograph(white):
+        level = given.get("sigma", levels.get("sigma", [None])[-1])
+        with photograph(seen.white):
+            verdict = self._verdict(x, result, seen, given.get("sigma"))
+            x, k = seen.reduction.up(x, y), result.get("k", given.get("k"))
+            k = None if k is None else seen.reduction.kernel(k[:1].float().cpu())
             explained = None if "mask" in given else k
             quality, notes = measure(x, explained, y, truth, s, boundary, align)
-            verdict = self._verdict(x, result, y, bool(file.lossy), levels)
         record = {
             **self._asked(name),
+            "reduction": seen.reduction.factor,
             "tiles": tiles,
             "scale": scale_of(x, y),
             "estimates": levels,
             "quality": quality,
-            "notes": notes + told(bars),
-            "warnings": self._warnings(y, levels),
+            "notes": notes + seen.notes(),
+            "warnings": outside(self.pipeline.spec, s, level) + seen.warnings(),
             "kernel": verdict,
             "reports": {symbol: report for symbol, report in reports.items() if report},
             "seconds": {"read": read - began, "run": ran - read},
@@ -243,29 +247,28 @@ class Restorer:
             "date": now(),
             **self.made,
         }
-        k = None if k is None else k[:1].float().cpu()
-        x = with_bars(aligned(x, y, align), y, whole, bars)
+        x = seen.finished(x, align)
         return Restored(x, k, levels, record | {"size": list(x.shape[-2:])}, values)
 
     def _run(
         self,
         file: ImageFile,
-        y: Tensor,
+        seen: Prepared,
         given: dict[str, Any],
         trace: Callable[[State], None] | None,
-        white: float | None,
     ) -> Result:
         """Run the pipeline; from k-space, the mask is given, too."""
+        y = seen.small
         if isinstance(file, KSpace):
             y, given["mask"] = file.y, file.mask.to(self.device)
         how = (trace, self.facts["boundary"], self.facts["seed"], self.resume)
         torch.manual_seed(self.facts["seed"])
-        with stored_as(file.lossy), photograph(white):
+        with stored_as(seen.lossy), photograph(seen.white):
             return run_image(self.pipeline, y.to(self.device), given, *how)
 
     def _asked(self, name: str) -> dict[str, Any]:
         """What was asked for, for the record."""
-        same = ("boundary", "align", "max_memory", "resume")
+        same = ("boundary", "align", "reduce", "max_memory", "resume")
         return {
             "pipeline": self.facts["pipeline"],
             "about": self.pipeline.spec.about,
@@ -276,6 +279,12 @@ class Restorer:
             "given": {n: _plain(v) for n, v in self.facts["given"].items()} | {"s": self.scale},
             **{fact: self.facts[fact] for fact in same},
         }
+
+    def _reducible(self) -> bool:
+        """Whether photographs may be reduced: their kernel is estimated, at scale 1."""
+        estimated = "k" in self.pipeline.spec.returns and self.kernel is None
+        estimated &= self.scale == 1 and self.facts["boundary"] == "unknown"
+        return estimated and "mask" not in self.given
 
     @cached_property
     def made(self) -> dict[str, Any]:
@@ -309,36 +318,28 @@ class Restorer:
                 "pnp degrade writes a pair that fits"
             )
 
-    def _given_for(self, y: Tensor) -> dict[str, Any]:
-        """The given variables for an observation of this size."""
-        kernel = self._kernel((self.scale * y.shape[-2], self.scale * y.shape[-1]))
-        return {**self.given} if kernel is None else {**self.given, "k": kernel}
-
-    def _kernel(self, size: tuple[int, int]) -> Tensor | None:
-        """The given kernel, cropped if it is too large for an image of this size."""
-        if isinstance(self.kernel, str):
-            return make_kernel(self.kernel, self.say("kernel"), size).to(self.device)
-        if self.kernel is None:
-            return None
-        return cropped_kernel(self.kernel, *size, loss=UNIT_ERROR).to(self.device)
-
-    def _warnings(self, y: Tensor, levels: Mapping[str, list[float]]) -> list[str]:
-        """What may spoil the result: settings outside those of the training, JPEG."""
-        sigma = self.given["sigma"] if "sigma" in self.given else levels.get("sigma", [None])[-1]
-        blocks = [SAID] if block_edges(y) > VISIBLE else []
-        return outside(self.pipeline.spec, self.scale, sigma) + blocks
+    def _given_for(self, y: Tensor, reduction: Reduction = WHOLE) -> dict[str, Any]:
+        """The given variables for an observation of this size, and its level once it is reduced."""
+        given = {**self.given}
+        if self.kernel is not None:
+            size = (self.scale * y.shape[-2], self.scale * y.shape[-1])
+            given["k"] = fitted_kernel(self.kernel, self.say("kernel"), size).to(self.device)
+        if "sigma" in given:
+            given["sigma"] = reduction.level(given["sigma"])
+        return given
 
     def _verdict(
-        self, x: Tensor, result: Result, y: Tensor, lossy: bool, levels: Mapping[str, list[float]]
+        self, x: Tensor, result: Result, seen: Prepared, sigma: float | None
     ) -> dict[str, Any] | None:
         """The verdict on an estimated kernel; None if the pipeline estimates none."""
-        if "k" not in result or self.kernel is not None or scale_of(x, y) != self.scale:
+        y, s, levels = seen.small, self.scale, levels_of(result)
+        if "k" not in result or self.kernel is not None or scale_of(x, y) != s:
             return None
-        sigma = levels["sigma"][-1] if "sigma" in levels else self.given.get("sigma")
+        sigma = levels["sigma"][-1] if "sigma" in levels else sigma
         margin, gain = (levels.get(name, [None])[0] for name in ("margin", "gain"))
         k = result["k"][:1].float().cpu()
-        said = judge(y, x, k, self.scale, sigma, margin=margin, ringing=gain, lossy=lossy)
-        return said.plain()
+        lossy = bool(seen.lossy)
+        return judge(y, x, k, s, sigma, margin=margin, ringing=gain, lossy=lossy).plain()
 
 
 def _named(image: Any) -> str:

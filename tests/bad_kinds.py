@@ -566,6 +566,13 @@ OPTIONS = (
     option("no jobs", "--jobs 0", "from 1 to 256"),
     option("an infinite memory", "--max-memory infGB", "write an amount of memory"),
     option("a memory of 400 digits", f"--max-memory {'9' * 400}GB", "write an amount of memory"),
+    option("a word as reduction", "--reduce half", "give auto, or a factor from 1 to 16"),
+    option("a reduction below 1", "--reduce 0.5", "give auto, or a factor from 1 to 16"),
+    option(
+        "a reduction where the kernel is given",
+        "--reduce 2",
+        "whose kernel is estimated are reduced",
+    ),
     option("a noise level with a comma", "--sigma 0,02", "write it as 0.02, 2% or 5/255"),
     option("two noise levels", "--sigma 1%,2%", "write it as 0.02, 2% or 5/255"),
     option(

@@ -153,6 +153,11 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
         "equations, or centre, as most programs enlarge"
     )
     add("--align", choices=["corner", "centre"], default="corner", help=f"{where} ({DEFAULT})")
+    smaller = (
+        "at scale 1, where the kernel is estimated: reduce the photograph by R before it is "
+        "restored and enlarged again; auto: as far as its blur is wider than the kernel"
+    )
+    add("--reduce", metavar="R", default="auto", help=f"{smaller} ({DEFAULT})")
     memory = (
         "memory that one image may take, e.g. 6GB: networks get it in tiles, which does not change "
         "the result (default: 4GB as far as possible)"

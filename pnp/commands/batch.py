@@ -91,7 +91,8 @@ class Batch:
         self.restorer = self._restorer()
         self.restorer.limit.keeps_freed = True
         self.pipeline = hash_of(self.restorer)
-        self.scales = SCALES if self.plain and args.scale is None else (self.restorer.scale,)
+        chosen = self.plain and args.scale is None and not self._reduced()
+        self.scales = SCALES if chosen else (self.restorer.scale,)
         traced = args.trace or args.trace_also or args.trace_full
         self.also = args.trace_also if traced else None
         if self.also is not None and not self.restorer.pipeline.spec.iterations:
@@ -105,6 +106,11 @@ class Batch:
                 f"no pipeline is named: {DEFAULT}, scale {scale}{why} (-s chooses; pnp list shows "
                 "other pipelines)"
             )
+
+    def _reduced(self) -> bool:
+        """Whether --reduce chooses the scale, which is 1, of a command that names none."""
+        named = self.args.scale is not None or not self.plain
+        return not named and self.args.reduce not in ("auto", "1")
 
     def _check_continued(self) -> None:
         """PnpError if --from and --iteration do not say what to continue."""
@@ -125,7 +131,7 @@ class Batch:
         resume = None if args.continued is None else read_state(args.continued, args.iteration)
         return Restorer(
             self.name,
-            scale=args.scale,
+            scale=1 if self._reduced() else args.scale,
             kernel=args.kernel,
             sigma=args.sigma,
             mask=args.mask,
@@ -137,6 +143,7 @@ class Batch:
             compile=args.compile,
             max_memory=args.max_memory,
             align=args.align,
+            reduce=args.reduce,
             seed=args.seed,
             random_weights=args.random_weights,
             resume=resume,

@@ -25,6 +25,7 @@ from pnp.language.embedded import holds_pipeline, is_hub_folder
 from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
 from pnp.overexposed import photograph, white_of
+from pnp.reduction import WIDEST
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
 from pnp.verdict import SIDE, width_from_spectrum
@@ -36,8 +37,6 @@ DEFAULT = "ikrnet-small"
 MEGAPIXELS = 4.0
 """A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""
 SCALES = (4, 2, 1)
-WIDEST = 5.0
-"""Standard deviation of a kernel for which 25 x 25 pixels are enough."""
 _TEXT = (".yaml", ".yml", ".json", ".txt", "")
 _ADDED = ("_kernel", "_trace", "_compare", "_complex")
 
