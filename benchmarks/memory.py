@@ -51,7 +51,6 @@ PIPELINES: dict[str, tuple[int, dict[str, int]]] = {
     "bicubic": (2, {}),
     "denoise": (1, {}),
     "denoise-blind": (1, {}),
-    "denoise-photo": (1, {}),
     "hqs-tv": (1, SHORT),
     "inpaint-tv": (1, SHORT),
     "inpaint-drunet": (1, SHORT),
