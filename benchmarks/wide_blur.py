@@ -17,7 +17,6 @@ from torch import Tensor
 
 import pnp
 from pnp.images import read_image
-from pnp.kernels import gaussian_kernels
 from pnp.metrics import psnr, psnr_registered
 from pnp.observation import blur
 from pnp.random_blur import random_kernels
@@ -46,8 +45,7 @@ def motion(seed: int, times: float) -> Tensor:
 
 KERNELS = {
     "motion, 63 pixels": motion(0, 2.5),
-    "another, 63 pixels": motion(2, 2.5),
-    "Gaussian, 7.2 pixels": gaussian_kernels(75, torch.tensor([7.2]), torch.tensor([7.2])),
+    "another, 63 pixels": motion(7, 2.5),
     "disc, radius 15": disc(15),
 }
 
@@ -82,9 +80,9 @@ def main() -> None:
             x = middle(scene)
             noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
             y = (255 * (middle(blur(scene, k)) + SIGMA * noise).clamp(0, 1)).round() / 255
-            whole, smaller = (
-                pnp.restore(y, "ikrnet-small", scale=1, reduce=reduce) for reduce in (1, "auto")
-            )
+            smaller = whole = pnp.restore(y, "ikrnet-small", scale=1)
+            if smaller.record["reduction"] > 1:
+                whole = pnp.restore(y, "ikrnet-small", scale=1, reduce=1)
             images = (y, whole.image, smaller.image)
             plain = [float(psnr(image, x, border=BORDER)) for image in images]
             registered = [float(psnr_registered(image, x, border=BORDER)) for image in images[1:]]

@@ -3,7 +3,8 @@ smaller size, and enlarged again.
 
 The width of a blur, in pixels of the photograph, is r w(r), where w(r) is that of the kernel which
 `spectral-kernel` finds in the photograph reduced by r.  Where the blur is wider than 25 x 25 pixels
-at r, w(r) is too small, and r w(r) grows with r; where it fits, it stays nearly the same.
+at r, w(r) is too small, and r w(r) grows with r; where it fits, it stays nearly the same.  In a
+photograph without detail, as of a shallow focus, it grows, too, but without end.
 """
 
 from __future__ import annotations
@@ -23,15 +24,13 @@ from pnp.verdict import width_from_spectrum
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 """By how much a photograph is reduced."""
-FURTHER = 1.9
-"""A width is compared with that of the photograph reduced at least so many times as much again."""
-GROWTH = 1.3
-"""A blur fits where the other width is less than this many times as large."""
-WIDER = 1.7
-"""A photograph is only reduced where its width of blur, at a half or a third of its size, is this
-many times as large: down to there, the kernel cut off does less harm than the lost pixels."""
-NARROW = 3.2
-"""Narrower kernels fit, whatever a smaller copy shows: there, a sharp photograph looks blurred."""
+SAME = 1.15
+"""A width is believed if it is less than this many times as large in the next two smaller copies.
+"""
+LEAST = 4.5
+"""A blur is too wide if its width is at least this in copies of a half, a third and a fourth."""
+WIDER = 2.0
+"""And if it is at least this many times as large in one of the first two as in the photograph."""
 WIDEST = 5.0
 """Standard deviation of a kernel for which 25 x 25 pixels are enough."""
 SIDE = 64
@@ -59,15 +58,12 @@ def _middle(side: int) -> slice:
 
 def _smallest(possible: list[float], width: Callable[[float], float]) -> float:
     """The smallest factor at which the blur fits."""
-    if 3.0 not in possible or width(1.0) < NARROW:
+    if 4.0 not in possible or any(width(r) < LEAST for r in (4.0, 3.0, 2.0)):
         return 1.0
-    if width(2.0) < GROWTH * width(1.0) or max(width(2.0), width(3.0)) < WIDER * width(1.0):
+    if max(width(2.0), width(3.0)) < WIDER * width(1.0):
         return 1.0
-    for r in possible[1:]:
-        further = next((other for other in possible if other >= FURTHER * r), None)
-        if further is None:
-            break
-        if width(r) <= WIDEST * r and width(further) < GROWTH * width(r):
+    for r, *further in zip(possible[1:], possible[2:], possible[3:], strict=False):
+        if width(r) <= WIDEST * r and max(map(width, further)) < SAME * width(r):
             return r
     return 1.0
 
