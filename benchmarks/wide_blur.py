@@ -44,9 +44,9 @@ def motion(seed: int, times: float) -> Tensor:
 
 
 KERNELS = {
-    "motion, 63 pixels": motion(0, 2.5),
-    "another, 63 pixels": motion(7, 2.5),
-    "disc, radius 15": disc(15),
+    "motion, 26 x 11 pixels": motion(0, 2.5),
+    "motion, 40 x 28 pixels": motion(7, 2.5),
+    "disc of 30 pixels": disc(15),
 }
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=int, default=4)
     args = parser.parse_args()
     scenes = photographs(args.folder, args.photographs)
-    print("| blur | observation | at its size | reduced | after registration | reduced | r |")
+    print("| blur | observation | at its size | reduced | registered: at its size | reduced | r |")
     print("|---|---:|---:|---:|---:|---:|---|")
     for name, k in KERNELS.items():
         scores: list[list[float]] = []

@@ -78,4 +78,5 @@ def prepared(
     white = white_of(y, file.lossy, boundary)
     with photograph(white):
         factor = reduction_for(y) if reduce == "auto" else reduce
-    return Prepared(whole, bars, white, file.lossy if factor == 1 else "", Reduction(factor))
+    reduction = Reduction(factor, measured=reduce == "auto")
+    return Prepared(whole, bars, white, file.lossy if factor == 1 else "", reduction)

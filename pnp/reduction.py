@@ -20,17 +20,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pnp.errors import PnpError
+from pnp.kernels import resize_kernel
 from pnp.verdict import width_from_spectrum
 
-FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
-"""By how much a photograph is reduced."""
+FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+"""By how much the copies are reduced in which the width is measured; two are for comparison."""
 SAME = 1.15
-"""A width is believed if it is less than this many times as large in the next two smaller copies.
-"""
+"""A width is believed if those in the next two smaller copies are less than this many times it."""
 LEAST = 4.5
-"""A blur is too wide if its width is at least this in copies of a half, a third and a fourth."""
+"""A blur is too wide if its width in copies of a half, a third and a fourth is at least this many
+pixels of the photograph,"""
 WIDER = 2.0
-"""And if it is at least this many times as large in one of the first two as in the photograph."""
+"""and in one of the first two at least this many times the width in the photograph itself."""
 WIDEST = 5.0
 """Standard deviation of a kernel for which 25 x 25 pixels are enough."""
 SIDE = 64
@@ -76,28 +77,38 @@ class Reduction:
     """
 
     factor: float = 1.0
+    measured: bool = False
+    """True if the factor was chosen because of the width of the blur."""
+
+    def _size(self, y: Tensor) -> list[int]:
+        return [max(1, round(side / self.factor)) for side in y.shape[-2:]]
 
     def down(self, y: Tensor) -> Tensor:
         """y (B, C, H, W), reduced; its values stay on [0, 1]."""
         if self.factor == 1:
             return y
-        size = [max(1, round(side / self.factor)) for side in y.shape[-2:]]
-        return F.interpolate(y, size, mode="bicubic", antialias=True).clamp(0, 1)
+        return F.interpolate(y, self._size(y), mode="bicubic", antialias=True).clamp(0, 1)
 
     def up(self, x: Tensor, y: Tensor) -> Tensor:
-        """The restored x, enlarged to the size of the photograph y."""
-        return x if self.factor == 1 else F.interpolate(x, y.shape[-2:], mode="bicubic")
+        """The restored x, enlarged to the size of the photograph y, or by `factor` if x is not as
+        large as the copy of y; limited to [0, 1] before, lest lamps have dark rings."""
+        if self.factor == 1:
+            return x
+        same = list(x.shape[-2:]) == self._size(y)
+        size = y.shape[-2:] if same else [round(self.factor * side) for side in x.shape[-2:]]
+        return F.interpolate(x.clamp(0, 1), list(size), mode="bicubic")
 
     def kernel(self, k: Tensor) -> Tensor:
-        """The kernel (B, 1, K, K) in pixels of the photograph: on an odd support, not negative, of
-        sum one."""
+        """The kernel (B, 1, K, L) in pixels of the photograph: on an odd, square support, not
+        negative, of sum one."""
         if self.factor == 1:
             return k
-        half = math.ceil(self.factor * k.shape[-1] / 2)
-        place = torch.arange(-half, half + 1) / (self.factor * k.shape[-1] / 2)
+        k = resize_kernel(k.float(), max(k.shape[-2:]) | 1)
+        reach = self.factor * k.shape[-1] / 2
+        place = torch.arange(-math.ceil(reach), math.ceil(reach) + 1) / reach
         grid = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1)
         grid = grid.expand(len(k), -1, -1, -1)
-        wide = F.grid_sample(k.float(), grid, "bicubic", align_corners=False).clamp_min(0)
+        wide = F.grid_sample(k, grid, "bicubic", align_corners=False).clamp_min(0)
         return wide / wide.sum((-2, -1), keepdim=True)
 
     def level(self, sigma: float) -> float:
@@ -105,22 +116,17 @@ class Reduction:
         if self.factor == 1:
             return sigma
         side = 24 * max(1, round(self.factor))
-        reduced = F.interpolate(
-            torch.eye(side)[None, None],
-            (side, round(side / self.factor)),
-            mode="bicubic",
-            antialias=True,
-        )
+        size = (side, round(side / self.factor))
+        reduced = F.interpolate(torch.eye(side)[None, None], size, mode="bicubic", antialias=True)
         return sigma * float(reduced[..., reduced.shape[-1] // 2].square().sum())
 
     def told(self) -> list[str]:
         """What is said of it."""
         if self.factor == 1:
             return []
-        return [
-            f"restored at {100 / self.factor:.0f} % of its size and enlarged again, for a blur "
-            "wider than 25 x 25 pixels"
-        ]
+        why = ", because its blur is wider than 25 x 25 pixels" if self.measured else ""
+        size = f"restored at {100 / self.factor:.0f} % of its size and enlarged again{why}"
+        return [f"{size}; noise and verdict are those of the smaller copy"]
 
 
 WHOLE = Reduction()
@@ -143,7 +149,8 @@ def as_reduction(value: float | str, name: str, possible: bool) -> float | Liter
         raise PnpError(f"{name} {value}: give auto, or a factor from 1 to {LARGEST}, such as 2")
     if factor > 1 and not possible:
         raise PnpError(
-            f"{name} {value}: only photographs whose kernel is estimated are reduced, at scale 1; "
-            f"leave {name} out, or give scale 1 and a pipeline such as ikrnet-small"
+            f"{name} {value}: only photographs whose kernel is estimated are reduced, at scale 1, "
+            f"with an unknown boundary and without a mask; leave {name} out, or give scale 1 and a "
+            "pipeline such as ikrnet-small"
         )
     return factor

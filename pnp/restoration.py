@@ -95,7 +95,7 @@ def restore(
         boundary: What lies beyond the border of the image: "unknown", as of any photograph, whose
             white is a least value (`pnp.overexposed`), or "periodic", as of simulated observations.
         reference: The ground truth, for the PSNR before and after in `record["quality"]`.
-        trace: Called with a `State` after every iteration.
+        trace: Called with a `State` after every iteration; of a reduced copy, if there is one.
         options: Those of `Restorer`: reduce, device, dtype, compile, max_memory, align, seed,
             random_weights, resume, assignments, overlays.
 
@@ -184,12 +184,12 @@ class Restorer:
         self.scale: int = as_option(spec.name, say("scale"), Count, scale)
         self.given: dict[str, Any] = {"s": self.scale}
         self.kernel = None if kernel is None else given_kernel(kernel, say("kernel"))
-        self.facts["reduce"] = as_reduction(reduce, say("reduce"), self._reducible())
         if sigma is not None:
             self.given["sigma"] = read_noise(sigma, say("sigma"))
         if mask is not None:
             name = f"{say('mask')} {_named(mask)}"
             self.given["mask"] = read_mask(mask, name).to(self.device)
+        self.facts["reduce"] = as_reduction(reduce, say("reduce"), self._reducible())
 
     def __call__(
         self,

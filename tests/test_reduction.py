@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 import pnp
 from pnp.cli import main
+from pnp.commands.inputs import usual_scale
 from pnp.errors import PnpError
 from pnp.images import write_image
-from pnp.kernels import gaussian_kernels, second_moments
+from pnp.kernels import centre_of_mass, gaussian_kernels, second_moments
 from pnp.metrics import psnr
 from pnp.observation import blur
 from pnp.random_blur import random_kernels
@@ -40,8 +41,8 @@ def observed(x: torch.Tensor, k: torch.Tensor, sigma: float) -> tuple[torch.Tens
     return x[inside], (255 * (y + sigma * noise).clamp(0, 1)).round() / 255
 
 
-def wide_motion(times: float) -> torch.Tensor:
-    return Reduction(times).kernel(random_kernels(1, 25, "motion", generator=seeded(0)))
+def wide_motion(times: float, seed: int = 0) -> torch.Tensor:
+    return Reduction(times).kernel(random_kernels(1, 25, "motion", generator=seeded(seed)))
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
@@ -95,6 +96,28 @@ def test_the_noise_level_of_the_smaller_copy(factor):
     assert Reduction(factor).level(0.05) == pytest.approx(float(down.std()), rel=0.03)
 
 
+@pytest.mark.parametrize("shape", [(24, 24), (5, 14)])
+def test_a_kernel_with_even_sides_keeps_its_centre(shape):
+    k = torch.rand(1, 1, *shape, generator=seeded(2))
+    k = k / k.sum()
+    wide = Reduction(2.0).kernel(k)
+    assert wide.shape[-2:] == (2 * (max(shape) // 2) * 2 + 3,) * 2
+    assert torch.allclose(centre_of_mass(wide), 2 * centre_of_mass(k), atol=0.3)
+
+
+def test_lamps_have_no_dark_rings():
+    """Where white is a least value, x has lamps far above it."""
+    x = torch.full((1, 3, 20, 20), 0.3)
+    x[..., 10, 10] = 8.0
+    up = Reduction(2.0).up(x, torch.zeros(1, 3, 40, 40))
+    assert float(up.min()) > 0.15
+
+
+def test_a_wide_blur_is_never_enlarged_by_a_plain_run():
+    y = observed(photograph("astronaut", 1.6), wide_motion(2.5, seed=7), 0.01)[1]
+    assert reduction_for(y) > 1 and usual_scale(y) == 1
+
+
 def test_a_photograph_that_is_not_reduced_is_the_same():
     y = torch.rand(1, 3, 20, 30, generator=seeded(1))
     whole = Reduction(1.0)
@@ -134,7 +157,7 @@ def test_a_plain_run_that_names_a_factor_has_scale_1(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     write_image("photo.png", small())
     assert main(["run", "photo.png", "--reduce", "2"]) == 0
-    assert Path("restored/photo_x1.png").is_file()
+    assert json.loads(Path("restored/photo_x1.json").read_text())["reduction"] == 2
 
 
 @pytest.mark.parametrize(

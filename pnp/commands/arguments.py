@@ -155,7 +155,7 @@ def _add_computing(run: argparse.ArgumentParser) -> None:
     add("--align", choices=["corner", "centre"], default="corner", help=f"{where} ({DEFAULT})")
     smaller = (
         "at scale 1, where the kernel is estimated: reduce the photograph by R before it is "
-        "restored and enlarged again; auto: as far as its blur is wider than the kernel"
+        "restored and enlarged again; auto: as much as a blur wider than 25 x 25 pixels needs"
     )
     add("--reduce", metavar="R", default="auto", help=f"{smaller} ({DEFAULT})")
     memory = (

@@ -110,7 +110,7 @@ class Batch:
     def _reduced(self) -> bool:
         """Whether --reduce chooses the scale, which is 1, of a command that names none."""
         named = self.args.scale is not None or not self.plain
-        return not named and self.args.reduce not in ("auto", "1")
+        return not named and self.args.reduce not in ("auto", "1", "1.0")
 
     def _check_continued(self) -> None:
         """PnpError if --from and --iteration do not say what to continue."""

@@ -25,7 +25,7 @@ from pnp.language.embedded import holds_pipeline, is_hub_folder
 from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
 from pnp.overexposed import photograph, white_of
-from pnp.reduction import WIDEST
+from pnp.reduction import WIDEST, reduction_for
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
 from pnp.verdict import SIDE, width_from_spectrum
@@ -227,7 +227,8 @@ def usual_scale(y: Tensor) -> int:
     if suitable and suitable[0] > 1 and min(y.shape[-2:]) >= SIDE:
         y = bars_of(y).inside(y)
         with photograph(white_of(y, "", "unknown")):
-            width = width_from_spectrum(y, 1) or 0.0
+            wide = reduction_for(y) > 1
+            width = WIDEST if wide else width_from_spectrum(y, 1) or 0.0
         suitable = [s for s in suitable if s * width <= WIDEST]
     return next(iter(suitable), SCALES[-1])
 
