@@ -126,14 +126,15 @@ def test_a_photograph_that_is_not_reduced_is_the_same():
 
 
 def test_wide_motion_blur_is_removed():
-    x, y = observed(photograph("astronaut", 1.4), wide_motion(2.5), 0.01)
+    pair = observed(photograph("astronaut", 1.4), wide_motion(2.5), 0.01)
+    x, y = (image[..., 166:486, 166:486] for image in pair)
     restored = pnp.restore(y, "ikrnet-small", scale=1, reference=x)
     assert restored.record["reduction"] > 1
     assert restored.image.shape == x.shape
     assert restored.kernel is not None and restored.kernel.shape[-1] > 25
     assert any("enlarged again" in note for note in restored.record["notes"])
     gain = restored.record["quality"]["psnr_after_registered"] - float(psnr(y, x, border=1))
-    assert gain > 2
+    assert gain > 4
 
 
 def small() -> torch.Tensor:
