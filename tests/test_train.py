@@ -529,7 +529,7 @@ def test_the_manifest_is_true():
     assert {name for name, entry in manifest.items() if "sha256" in entry} == {
         p.relative_to(PRETRAINED).with_suffix("").as_posix() for p in shipped
     }
-    assert sum(p.stat().st_size for p in shipped) <= 55e6
+    assert sum(p.stat().st_size for p in shipped) <= 50e6
     assert all(p.stat().st_size <= 16e6 for p in shipped)
     for name, entry in manifest.items():
         assert entry["recipe"].split()[0] in RECIPES.names(), name
