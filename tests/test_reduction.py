@@ -176,6 +176,23 @@ def test_what_cannot_be_asked_for(value, possible, said):
         as_reduction(value, "--reduce", possible)
 
 
+def test_bars_stay_as_they_are_around_a_photograph_that_is_reduced():
+    bar = torch.zeros(1, 3, 20, small().shape[-1])
+    y = torch.cat([bar, small(), bar], -2)
+    with_bars = pnp.restore(y, "blind-classical", scale=1, reduce=2)
+    without = pnp.restore(small(), "blind-classical", scale=1, reduce=2)
+    assert torch.equal(with_bars.image[..., 20:-20, :], without.image)
+    assert torch.equal(with_bars.image[..., :20, :], bar)
+
+
+def test_a_given_noise_level_is_that_of_the_photograph():
+    whole = pnp.restore(small(), "blind-classical", scale=1, reduce=2, sigma=0.02)
+    level = Reduction(2.0).level(0.02)
+    copy = Reduction(2.0).down(small())
+    same = pnp.restore(copy, "blind-classical", scale=1, sigma=level)
+    assert torch.allclose(whole.image, Reduction(2.0).up(same.image, small()))
+
+
 @pytest.mark.parametrize("options", [{"scale": 2}, {"boundary": "periodic"}])
 def test_only_photographs_at_scale_1_are_reduced(options):
     with pytest.raises(PnpError, match="reduce 2: only photographs"):
