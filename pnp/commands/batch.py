@@ -35,6 +35,7 @@ from pnp.errors import PnpError, printable, tell
 from pnp.files import check_results, make_folder
 from pnp.kspace import observation
 from pnp.provenance import checksums
+from pnp.reduction import as_reduction
 from pnp.replay import read_state
 from pnp.restoration import Restorer
 
@@ -109,8 +110,8 @@ class Batch:
 
     def _reduced(self) -> bool:
         """Whether --reduce chooses the scale, which is 1, of a command that names none."""
-        named = self.args.scale is not None or not self.plain
-        return not named and self.args.reduce not in ("auto", "1", "1.0")
+        factor = as_reduction(self.args.reduce, "--reduce", possible=True)
+        return self.plain and self.args.scale is None and factor not in ("auto", 1.0)
 
     def _check_continued(self) -> None:
         """PnpError if --from and --iteration do not say what to continue."""
