@@ -60,6 +60,7 @@ SHIPPED = {
     "image-prior-small": "usrnet-small",
     "spectral-kernel": "spectral-kernel",
     "local-noise": "local-noise",
+    "blur-width": "blur-width",
     "kernel-doubt": "kernel-doubt",
     "estimated-kernels-mini": "usrnet-mini-estimated",
     "estimated-kernels-small": "usrnet-small-estimated",

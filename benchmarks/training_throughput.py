@@ -143,7 +143,7 @@ class _Trainer(Trainer):
     """A trainer on images of noise; the content does not change the speed."""
 
     def _images(self) -> tuple[ImagePool, ImagePool]:
-        noise = [torch.randint(0, 256, (3, 256, 256), dtype=torch.uint8) for _ in range(8)]
+        noise = [torch.randint(0, 256, (3, 320, 320), dtype=torch.uint8) for _ in range(8)]
         return ImagePool(noise, self.fabric.device), ImagePool(noise[:1], self.fabric.device)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import pnp
 from pnp.images import read_image
+from pnp.kernel_words import kernel_of_words
 from pnp.metrics import psnr, psnr_registered
 from pnp.observation import blur
 from pnp.random_blur import random_kernels
@@ -29,15 +30,6 @@ SIGMA = 0.01
 BORDER = 48
 
 
-def disc(radius: float) -> Tensor:
-    """The blur of a lens out of focus, (1, 1, K, K), by 8 x 8 points in each pixel."""
-    half = int(radius) + 1
-    place = (torch.arange((2 * half + 1) * 8) + 0.5) / 8 - half - 0.5
-    inside = (place[:, None] ** 2 + place**2 <= radius**2).float()[None, None]
-    taps = torch.nn.functional.avg_pool2d(inside, 8)
-    return taps / taps.sum()
-
-
 def motion(seed: int, times: float) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return Reduction(times).kernel(random_kernels(1, 25, "motion", generator=generator))
@@ -46,7 +38,7 @@ def motion(seed: int, times: float) -> Tensor:
 KERNELS = {
     "motion, 26 x 11 pixels": motion(0, 2.5),
     "motion, 40 x 28 pixels": motion(7, 2.5),
-    "disc of 30 pixels": disc(15),
+    "disc of 30 pixels": kernel_of_words("disc:15"),
 }
 
 

@@ -34,7 +34,7 @@ TERMS = {
 """By a word in `data`: the terms of the images, and what they mean for the weights."""
 LIMITS = (
     "Trained on photographs that were degraded by computation: one kernel for the whole image "
-    "where there is blur, and white or correlated Gaussian noise. JPEG, overexposed pixels and "
+    "where there is blur, and white or correlated Gaussian noise. {jpeg}overexposed pixels and "
     "blur that varies over the image were not among them."
 )
 _NEEDED = {"k": "-k KERNEL", "mask": "--mask FILE", "sigma": "--sigma LEVEL"}
@@ -110,7 +110,7 @@ def card(path: Path, shown: str = "") -> str:
         )
     spec = read_spec(str(path)) if "pipeline" in entry else None
     found, licence = _facts(path, entry, spec), entry.get("licence", "not stated")
-    found |= {"terms": terms(entry.get("data", ""), licence), "limits": LIMITS}
+    found |= {"terms": terms(entry.get("data", ""), licence), "limits": limits(entry)}
     if spec is not None:
         found["use"] = command(spec, shown if path.name == Path(shown).name else entry["pipeline"])
     width = max(map(len, found))
@@ -160,7 +160,7 @@ def markdown(path: Path, name: str, source: str = "") -> str:
         kind = "yaml" if source else "yaml fragment"
         lines += [f"```{kind}", entry["pipeline"].rstrip("\n"), "```", ""]
     if source:
-        said = (terms(entry.get("data", ""), entry.get("licence", "not stated")), LIMITS)
+        said = (terms(entry.get("data", ""), entry.get("licence", "not stated")), limits(entry))
         lines += [line for text in said if text for line in (text, "")]
     keys = _cited(entry)
     lines += ["```bibtex", bibtex(keys), "```", ""] if keys else []
@@ -180,19 +180,35 @@ def terms(data: str, licence: str) -> str:
     return " ".join(text.format(licence=licence) for word, text in TERMS.items() if word in data)
 
 
+def limits(entry: dict[str, Any]) -> str:
+    """What the images were without that weights were trained with."""
+    return LIMITS.format(jpeg="" if entry.get("trained", {}).get("jpeg") else "JPEG, ")
+
+
 def page() -> str:
     """docs/weights.md."""
     shipped = {n: PRETRAINED / f"{n}.safetensors" for n, e in manifest().items() if "sha256" in e}
     entries = [read_entry(path) for path in shipped.values()]
-    data = dict.fromkeys(e["data"] for e in entries)
+    data: dict[str, list[str]] = {}
+    for name, entry in zip(shipped, entries, strict=True):
+        data.setdefault(entry["data"], []).append(f"`{name}`")
+    stored = [f"`{n}`" for n, e in zip(shipped, entries, strict=True) if e["trained"].get("jpeg")]
+    jpeg = f"JPEG (except for {', '.join(stored)}), " if stored else "JPEG, "
     licences = dict.fromkeys(e["licence"] for e in entries)
-    said = (terms(text, " or ".join(licences)).replace(". ", ".\n") for text in data)
+    said = dict.fromkeys(terms(text, " or ".join(licences)).replace(". ", ".\n") for text in data)
     head = PAGE.format(
-        data="\n".join(f"All weights are trained with {text}." for text in data),
+        data="\n".join(f"{_who(names, len(data))} trained with {t}." for t, names in data.items()),
         terms="\n\n".join(filter(None, said)),
-        limits=LIMITS.replace(". ", ".\n"),
+        limits=LIMITS.format(jpeg=jpeg).replace(". ", ".\n"),
     )
     return head + "".join(f"\n## {n}\n\n{markdown(shipped[n], n)}" for n in sorted(shipped))
+
+
+def _who(names: list[str], groups: int) -> str:
+    """The subject of a sentence about weights, and its verb."""
+    if groups == 1:
+        return "All weights are"
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def write_page(path: Path) -> None:

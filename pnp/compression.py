@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
+import torch
 from scipy.fft import dctn
+from torch import Tensor
 
 from pnp.tensors import LUMA
 
@@ -52,6 +55,22 @@ def stored_as(form: str) -> Iterator[None]:
         yield
     finally:
         _format.reset(token)
+
+
+def as_jpeg(y: Tensor, qualities: Sequence[int]) -> Tensor:
+    """Each image of y (B, C, H, W), C 1 or 3, after it was stored as JPEG of its quality."""
+    from PIL import Image
+
+    found = []
+    for image, quality in zip(y, qualities, strict=True):
+        pixels = (image.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
+        file = io.BytesIO()
+        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
+            file, "JPEG", quality=quality
+        )
+        stored = torch.from_numpy(np.array(Image.open(file)))
+        found.append(stored.reshape(pixels.shape).movedim(-1, 0).to(y) / 255)
+    return torch.stack(found) if found else y
 
 
 def compression_error(y: np.ndarray) -> float:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pnp.compression import as_jpeg
 from pnp.errors import PnpError
 from pnp.interfaces import Noise
 from pnp.operators import Blur
@@ -117,8 +118,8 @@ class ImagePool:
 class Degradations:
     """The distribution of observations, and sampling from it.
 
-    `random_kernels` describes `size`, `kinds`, `std`, `disturbance` and `off_centre`;
-    `motion_kernels` describes `nonlinearity`, `reach` and `pauses`.
+    `random_kernels` describes `size`, `kinds`, `std`, `logarithmic`, `disturbance` and
+    `off_centre`; `motion_kernels` describes `nonlinearity`, `reach` and `pauses`.
     """
 
     scales: tuple[int, ...] = (4,)
@@ -132,6 +133,7 @@ class Degradations:
     nonlinearity: Range = (0.0, 1.0)
     reach: Range = (0.1, 1.0)
     pauses: float = 0.0
+    logarithmic: bool = False
     disturbance: float = 0.0
     off_centre: float = 0.0
     noise: Noise = 0.03
@@ -154,6 +156,8 @@ class Degradations:
     In half of those in colour it is that of a Bayer sensor, interpolated to three colours; in the
     others it is blurred by a Gaussian of 0.3 to 1 pixels, as resizing and film do.
     """
+    jpeg: float = 0.0
+    """Share of the observations that are stored as JPEG, of a quality of 55 to 95."""
 
     def __post_init__(self) -> None:
         check_kinds(self.kinds)
@@ -169,11 +173,16 @@ class Degradations:
                     f"degradations: {name} should be a range (low, high) with {limits}, "
                     f"but is {low, high}"
                 )
-        for name in ("noise", "clean", "rounded", "grey", "correlated", "smooth"):
+        for name in ("noise", "clean", "rounded", "grey", "correlated", "smooth", "jpeg"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PnpError(
                     f"degradations: {name} should be between 0 and 1, but is {getattr(self, name)}"
                 )
+        if self.logarithmic and self.reach[0] <= 0:
+            raise PnpError(
+                "degradations: logarithmic needs a reach above 0, such as (0.02, 1), "
+                f"but reach is {self.reach}"
+            )
         if not 0 <= self.pauses <= 10:
             raise PnpError(f"degradations: pauses should be between 0 and 10, but is {self.pauses}")
         if self.size % 2 == 0:
@@ -229,10 +238,16 @@ class Degradations:
         if self.smooth:
             std = 0.3 + 0.7 * torch.rand(len(x), generator=generator, device=source).to(x.device)
             sensor = (coin(0.5) & ~grey).flatten()
-            noise = torch.where(coin(self.smooth), smooth_noise(noise, sensor, std), noise)
+            chosen = coin(self.smooth).flatten()
+            if bool(chosen.any()):
+                noise[chosen] = smooth_noise(noise[chosen], sensor[chosen], std[chosen])
         y = y + sigma * noise
         if self.rounded:
             y = torch.where(coin(self.rounded), (y.clamp(0, 1) * 255).round() / 255, y)
+        if self.jpeg:
+            quality = torch.randint(55, 96, (len(x),), generator=generator, device=source)
+            chosen = coin(self.jpeg).flatten()
+            y[chosen] = as_jpeg(y[chosen], quality[chosen.cpu()].tolist())
         return Batch(x, y, k, sigma, s)
 
     def kernels(
@@ -250,6 +265,7 @@ class Degradations:
             nonlinearity=self.nonlinearity,
             reach=self.reach,
             pauses=self.pauses,
+            logarithmic=self.logarithmic,
             disturbance=self.disturbance,
             off_centre=self.off_centre,
             generator=generator,

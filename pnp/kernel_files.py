@@ -33,7 +33,7 @@ from pnp.limits import check_array, check_unpacked, check_zip
 from pnp.matlab_files import check_matlab
 from pnp.tensors import check_tensor
 
-WORDS = "gaussian:1.6, gaussian:3,1,45, motion:1 or delta"
+WORDS = "gaussian:1.6, gaussian:3,1,45, disc:4.5, motion:1 or delta"
 TEXT = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".m", ".py")
 """Endings of files of text, in which people also keep numbers."""
 LARGEST = 501
@@ -44,7 +44,7 @@ def make_kernel(text: str, name: str = "the kernel", size: tuple[int, int] | Non
     """The kernel (1, 1, K, L) that a text describes: words (see `kernel_words`), or a file.
 
     Args:
-        text: "gaussian:1.6", "gaussian:3,1,45", "motion:7", "delta", or a file.
+        text: "gaussian:1.6", "gaussian:3,1,45", "disc:4.5", "motion:7", "delta", or a file.
         name: What messages begin with.
         size: Height and width of the image x; the kernel is cropped to fit.  A kernel of a file is
             cropped only if that cuts off almost nothing.

@@ -1,7 +1,7 @@
-"""Kernels from words: `gaussian:1.6`, `gaussian:3,1,45`, `motion:7`, `delta`.
+"""Kernels from words: `gaussian:1.6`, `gaussian:3,1,45`, `disc:4.5`, `motion:7`, `delta`.
 
-Their support is 25 x 25, or wider if a Gaussian needs three standard deviations to each side, but
-never larger than the image.
+Their support is 25 x 25, or wider if a disc or three standard deviations of a Gaussian to each side
+need it, but never larger than the image.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ import torch
 from torch import Tensor
 
 from pnp.errors import PnpError
-from pnp.kernels import cropped_kernel, delta_kernel, gaussian_kernels
+from pnp.kernels import cropped_kernel, delta_kernel, disc_kernels, gaussian_kernels
 from pnp.options import LARGEST_SEED
 from pnp.random_blur import motion_kernels
 
 SIZE = 25
 """Side of the support, in pixels, where the image has room for it."""
+LARGEST_RADIUS = 50
+"""The radius of a disc, in pixels, is below this."""
 
 
 def is_words(text: str) -> bool:
     """True for words that describe a kernel, right or wrong; False for the name of a file."""
-    return text == "delta" or text.startswith(("gaussian:", "motion:"))
+    return text == "delta" or text.startswith(("gaussian:", "disc:", "motion:"))
 
 
 def kernel_of_words(
@@ -32,7 +34,8 @@ def kernel_of_words(
     """The kernel (1, 1, K, L) that words describe.
 
     A Gaussian has one standard deviation, or two and the angle of the first in degrees,
-    counter-clockwise from the horizontal.  `motion` has a seed; the motion is smaller where the
+    counter-clockwise from the horizontal.  A disc, the blur of a lens out of focus, has a radius in
+    pixels.  `motion` has a seed; the motion is smaller where the
     support is.
 
     Args:
@@ -43,6 +46,8 @@ def kernel_of_words(
     word, _, rest = text.partition(":")
     if word == "gaussian":
         k = _gaussian_of(rest, f"{where} {text}")
+    elif word == "disc":
+        k = _disc_of(rest, f"{where} {text}")
     elif word == "motion":
         if not re.fullmatch("[0-9]{1,10}", rest) or int(rest) > LARGEST_SEED:
             raise PnpError(
@@ -71,6 +76,16 @@ def _gaussian_of(numbers: str, where: str) -> Tensor:
     std_u, std_v, angle = torch.tensor([[wide], [narrow], [math.radians(degrees)]])
     side = max(SIZE, 2 * math.ceil(3 * max(wide, narrow)) + 1)
     return gaussian_kernels(side, std_u, std_v, angle)
+
+
+def _disc_of(number: str, where: str) -> Tensor:
+    form = r"([0-9]*\.)?[0-9]+"
+    if not re.fullmatch(form, number.strip()) or not 0 < float(number) < LARGEST_RADIUS:
+        raise PnpError(
+            f"{where}: write disc:RADIUS with a radius in pixels above 0 and below {LARGEST_RADIUS}"
+        )
+    side = max(SIZE, 2 * math.ceil(float(number)) + 1)
+    return disc_kernels(side, torch.tensor([float(number)]))
 
 
 def _odd(side: int) -> int:

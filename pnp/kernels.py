@@ -61,6 +61,25 @@ def gaussian_kernels(
     return resize_kernel((taps / taps.sum((-2, -1), keepdim=True))[:, None], size)
 
 
+def disc_kernels(size: int, radius: Tensor, shift: Tensor | None = None) -> Tensor:
+    """The blur of a lens out of focus: discs of `radius` (n,) in pixels, (n, 1, size, size).
+
+    A tap is the share of its pixel inside the circle, from 8 x 8 points (at least the middle tap,
+    where none is inside).  `shift` (n, 2) is the offset of the centre, row and column.  If size is
+    even, the first row and column are zero.
+    """
+    odd = size - 1 + size % 2
+    points = 8
+    place = (torch.arange(odd * points).to(radius) + 0.5) / points - odd / 2
+    shift = torch.zeros(len(radius), 2).to(radius) if shift is None else shift
+    rows, columns = (place - shift[:, i, None] for i in (0, 1))
+    distance = (rows[:, :, None].square() + columns[:, None, :].square()).sqrt()
+    inside = distance <= radius[:, None, None]
+    taps = F.avg_pool2d(inside.to(radius)[:, None], points)
+    taps[..., odd // 2, odd // 2] += (taps.sum((1, 2, 3)) == 0)[:, None]
+    return resize_kernel(taps / taps.sum((-2, -1), keepdim=True), size)
+
+
 def centre_of_mass(k: Tensor) -> Tensor:
     """Row and column of each centre of mass, relative to the centre (K // 2, L // 2): (B, 2)."""
     taps = as_float64(k[:, 0])
@@ -79,6 +98,11 @@ def second_moments(k: Tensor) -> Tensor:
     r, c = rows - centre[:, 0, None, None], columns - centre[:, 1, None, None]
     entries = [(taps * a * b).sum((-2, -1)) for a, b in ((r, r), (r, c), (c, r), (c, c))]
     return (torch.stack(entries, -1) / taps.sum((-2, -1))[:, None]).reshape(-1, 2, 2).to(k)
+
+
+def width_of(k: Tensor) -> Tensor:
+    """Standard deviation of each kernel along its longer axis, in pixels, (B,)."""
+    return torch.linalg.eigvalsh(second_moments(as_float64(k)))[:, -1].clamp(min=0).sqrt()
 
 
 def gaussian_of(k: Tensor) -> Tensor:

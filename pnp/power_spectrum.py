@@ -4,6 +4,8 @@ unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
@@ -63,6 +65,41 @@ def log_power_spectrum(y: Tensor, window: int, hop: int, known: Tensor | None = 
     is overexposed and zero elsewhere, the windows are half as far apart, and only those without
     such pixels count, if there are a few.
     """
+    total: Tensor | None = None
+    rows = 0
+    for power, shares in _windows(y, window, hop, known):
+        power = power.mean((1, 2)) if shares is None else _weighted(power.mean(1), shares)
+        total = power if total is None else total + power
+        rows += 1
+    assert total is not None
+    return ((total / rows if known is None else total) + 1e-7).log()
+
+
+def log_power_means(y: Tensor, window: int, hop: int, known: Tensor | None = None) -> Tensor:
+    """Logarithms of three means over the windows of `log_power_spectrum`: (B, C, H, W) ->
+    (B, 3, m, m // 2 + 1).
+
+    (mean of P^p)^(1/p) with p = 1 and 4, and for p = 0 exp(mean of log P); P is the power of a
+    window, its mean over colours.
+    """
+    total: Tensor | None = None
+    rows = 0
+    for power, shares in _windows(y, window, hop, known):
+        power = power.mean(1) + 1e-7
+        powers = torch.stack((power.log(), power, power**4), 1)
+        powers = powers.mean(2) if shares is None else _weighted(powers, shares[:, None])
+        total = powers if total is None else total + powers
+        rows += 1
+    assert total is not None
+    geometric, mean, fourth = (total / rows if known is None else total).unbind(1)
+    return torch.stack((geometric, mean.log(), fourth.log() / 4), 1)
+
+
+def _windows(
+    y: Tensor, window: int, hop: int, known: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The power of the windows, row by row, (B, C, columns, m, m // 2 + 1), and with `known` their
+    shares in a mean, (B, columns)."""
     height, width = (min(window, side) for side in y.shape[-2:])
     hann = torch.outer(_hann(height, y), _hann(width, y))
     hann = hann / hann.square().sum().sqrt()
@@ -70,20 +107,17 @@ def log_power_spectrum(y: Tensor, window: int, hop: int, known: Tensor | None = 
     if known is not None:
         hop = max(1, hop // 2)
         shares = _shares(known.to(y), hann.square(), hop)
-    total: Tensor | None = None
-    rows = range(0, y.shape[-2] - height + 1, hop)
-    for i, row in enumerate(rows):
+    for i, row in enumerate(range(0, y.shape[-2] - height + 1, hop)):
         patches = y[..., row : row + height, :].unfold(-1, width, hop).movedim(-2, 2)
         patches = patches - (patches * weights).sum((-2, -1), keepdim=True)
         spectrum = torch.fft.rfft2(patches * hann, s=(window, window))
         power = spectrum.real.square() + spectrum.imag.square()
-        if shares is None:
-            power = power.mean((1, 2))
-        else:
-            power = (power.mean(1) * shares[:, i, :, None, None]).sum(1)
-        total = power if total is None else total + power
-    assert total is not None
-    return ((total / len(rows) if shares is None else total) + 1e-7).log()
+        yield power, None if shares is None else shares[:, i]
+
+
+def _weighted(power: Tensor, shares: Tensor) -> Tensor:
+    """The sum over windows (the third last axis), each times its share."""
+    return (power * shares[..., None, None]).sum(-3)
 
 
 def _shares(known: Tensor, weights: Tensor, hop: int) -> Tensor:

@@ -1,4 +1,5 @@
-"""Random blur kernels, drawn in batches on the device: Gaussians, motion, mixtures, disturbed taps.
+"""Random blur kernels, drawn in batches on the device: Gaussians, discs, motion, mixtures, each
+with disturbed taps on request.
 
 All kernels (n, 1, size, size) are non-negative and sum to one.  Their centre of mass is at index
 size // 2 unless `off_centre` is given.  The position of the centre has to be a convention, because
@@ -10,14 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pnp.errors import PnpError, hint
-from pnp.kernels import centre_kernel, gaussian_kernels, resize_kernel
+from pnp.kernels import centre_kernel, disc_kernels, gaussian_kernels, resize_kernel
 
-KINDS = ("isotropic", "anisotropic", "motion", "mixed")
+KINDS = ("isotropic", "anisotropic", "disc", "motion", "mixed")
 Range = tuple[float, float]
 
 
@@ -30,6 +32,7 @@ def random_kernels(
     nonlinearity: Range = (0.0, 1.0),
     reach: Range = (0.1, 1.0),
     pauses: float = 0.0,
+    logarithmic: bool = False,
     disturbance: float = 0.0,
     off_centre: float = 0.0,
     generator: torch.Generator | None = None,
@@ -38,11 +41,13 @@ def random_kernels(
     """n kernels of the given kinds (a name, or shares such as {"anisotropic": 0.5, "motion": 0.5}).
 
     `isotropic` and `anisotropic`: Gaussians whose standard deviations, in pixels, are uniform in
-    `std` (one for both axes, or one for each axis with a random angle).  `motion`: see
+    `std` (one for both axes, or one for each axis with a random angle).  `disc`: a lens out of
+    focus; its radius is twice a standard deviation that is uniform in `std`.  `motion`: see
     `motion_kernels` for `nonlinearity`, `reach` and `pauses`.  `mixed`: a motion
-    kernel and an anisotropic Gaussian added with random weights.  `disturbance`: each tap is
-    multiplied by 1 + U(0, disturbance), as in DAN.  `off_centre`: the largest shift of the centre
-    of mass in each direction, in pixels.
+    kernel and an anisotropic Gaussian added with random weights.  `logarithmic`: the logarithms of
+    `std` and `reach` are uniform, so that narrow kernels are as frequent as wide ones.
+    `disturbance`: each tap is multiplied by 1 + U(0, disturbance), as in DAN.  `off_centre`: the
+    largest shift of the centre of mass in each direction, in pixels.
     """
     shares = check_kinds(kinds)
     if n < 1 or size < 1:
@@ -50,19 +55,20 @@ def random_kernels(
             f"random kernels: number and size should be 1 or more, but are {n} and {size}"
         )
     device = device if device is not None else generator.device if generator is not None else "cpu"
-    draw = _Draw(n, generator, torch.device(device))
+    draw = _Draw(n, generator, torch.device(device), logarithmic)
     shift = draw.uniform(-off_centre, off_centre, 2)
     made: dict[str, Tensor] = {}
     if {"anisotropic", "mixed"} & shares.keys():
-        std_u, std_v, clockwise = draw.uniform(*std), draw.uniform(*std), draw.uniform(0, math.pi)
+        std_u, std_v, clockwise = draw.extent(*std), draw.extent(*std), draw.uniform(0, math.pi)
         made["anisotropic"] = gaussian_kernels(size, std_u, std_v, -clockwise, shift)
     if "isotropic" in shares:
-        width = draw.uniform(*std)
+        width = draw.extent(*std)
         made["isotropic"] = gaussian_kernels(size, width, width, shift=shift)
+    if "disc" in shares:
+        made["disc"] = disc_kernels(size, 2 * draw.extent(*std), shift)
     if {"motion", "mixed"} & shares.keys():
-        made["motion"] = motion_kernels(
-            n, size, nonlinearity, shift, generator, device, reach=reach, pauses=pauses
-        )
+        path: dict[str, Any] = {"reach": reach, "pauses": pauses, "logarithmic": logarithmic}
+        made["motion"] = motion_kernels(n, size, nonlinearity, shift, generator, device, **path)
     if "mixed" in shares:
         weight = draw.uniform(0, 1)[:, None, None, None]
         made["mixed"] = weight * made["anisotropic"] + (1 - weight) * made["motion"]
@@ -103,18 +109,20 @@ def motion_kernels(
     *,
     reach: Range = (0.1, 1.0),
     pauses: float = 0.0,
+    logarithmic: bool = False,
 ) -> Tensor:
     """Camera shake: the time that a random trajectory spends at each pixel.
 
     The direction of the trajectory drifts, curves and sometimes jumps, and its speed varies, all in
     proportion to a non-linearity drawn for each kernel; 0 is a straight line at constant speed.
     Its largest distance from the centre of mass, in rows or columns, is r (size // 2 - 2) pixels,
-    with r uniform in `reach`; above 1, the last two rows and columns are used as well.
+    with r uniform in `reach` (its logarithm, with `logarithmic`); above 1, the last two rows and
+    columns are used as well.
     With `pauses` p, the speed is multiplied by exp(U(0, p) w), w a random walk of variance 0 to 1:
     the camera almost rests somewhere, and the kernel has bright spots.
     A small Gaussian (0.3 to 0.8 pixels) models the optics.
     """
-    draw = _Draw(n, generator, torch.device(device))
+    draw = _Draw(n, generator, torch.device(device), logarithmic)
     shift = torch.zeros(n, 2, device=device) if shift is None else shift
     bend = draw.uniform(*nonlinearity)[:, None]
     drift = 0.25 * bend * draw.uniform(0, 1)[:, None] * draw.normal(steps).cumsum(1)
@@ -131,7 +139,7 @@ def motion_kernels(
     odd = size - 1 + size % 2
     room = (odd // 2 - 2 - shift.abs().amax(1)).clamp(min=0)
     longest = path.abs().amax((1, 2)).clamp(min=1e-6)
-    path = path * (draw.uniform(*reach) * room / longest)[:, None, None] + shift[:, None]
+    path = path * (draw.extent(*reach) * room / longest)[:, None, None] + shift[:, None]
 
     # The kernel is a product of two matrices, the weights of each time over rows and over columns.
     # Unlike scattered sums, a product gives the same numbers in every run on a GPU.
@@ -174,13 +182,26 @@ def dan_setting2_kernels(n: int, s: int, generator: torch.Generator | None = Non
 class _Draw:
     """Random tensors (n, ...) on a device, drawn on the generator's device."""
 
-    def __init__(self, n: int, generator: torch.Generator | None, device: torch.device):
+    def __init__(
+        self,
+        n: int,
+        generator: torch.Generator | None,
+        device: torch.device,
+        logarithmic: bool = False,
+    ):
         self.n, self.generator, self.device = n, generator, device
+        self.logarithmic = logarithmic
         self.source = generator.device if generator is not None else device
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         drawn = torch.rand(self.n, *shape, generator=self.generator, device=self.source)
         return low + (high - low) * drawn.to(self.device)
+
+    def extent(self, low: float, high: float) -> Tensor:
+        """A standard deviation or reach (n,)."""
+        if not self.logarithmic:
+            return self.uniform(low, high)
+        return self.uniform(math.log(low), math.log(high)).exp()
 
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(self.n, *shape, generator=self.generator, device=self.source).to(

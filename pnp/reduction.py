@@ -1,41 +1,38 @@
 """Photographs whose blur is wider than the kernel that a pipeline estimates: they are restored at a
 smaller size, and enlarged again.
 
-The width of a blur, in pixels of the photograph, is r w(r), where w(r) is that of the kernel which
-`spectral-kernel` finds in the photograph reduced by r.  Where the blur is wider than 25 x 25 pixels
-at r, w(r) is too small, and r w(r) grows with r; where it fits, it stays nearly the same.  In a
-photograph without detail, as of a shallow focus, it grows, too, but without end.
+The estimator `blur-width` measures how wide the blur is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pnp.checkpoints import load_weights
 from pnp.errors import PnpError
+from pnp.interfaces import Module
 from pnp.kernels import resize_kernel
-from pnp.verdict import width_from_spectrum
+from pnp.registry import estimator
 
-FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
-"""By how much the copies are reduced in which the width is measured; two are for comparison."""
-SAME = 1.15
-"""A width is believed if those in the next two smaller copies are less than this many times it."""
-LEAST = 4.5
-"""A blur is too wide if its width in copies of a half, a third and a fourth is at least this many
-pixels of the photograph,"""
-WIDER = 2.0
-"""and in one of the first two at least this many times the width in the photograph itself."""
+FACTORS = (2.0, 3.0, 4.0, 6.0, 8.0)
+"""By how much a photograph may be reduced."""
+TOO_WIDE = 3.5
+"""A blur is too wide if the tenth percentile of what its width may be is at least this many
+pixels."""
+FITS = 3.75
+"""Then the geometric mean of that percentile and the median is at most this many pixels in the
+reduced copy."""
 WIDEST = 5.0
 """Standard deviation of a kernel for which 25 x 25 pixels are enough."""
-SIDE = 64
-"""Shortest side of a reduced photograph whose width of blur is believed."""
+SIDE = 256
+"""Shortest side of a photograph in which the width is measured."""
 LARGEST = 16
 """Largest factor that can be asked for."""
 SEEN = 2048
@@ -44,12 +41,15 @@ SEEN = 2048
 
 def reduction_for(y: Tensor) -> float:
     """The factor r >= 1 by which a photograph (1, C, H, W) should be reduced for its blur to fit
-    into a kernel of 25 x 25 pixels; 1 if it fits as it is, or if no width is believed."""
+    into a kernel of 25 x 25 pixels; 1 if it fits as it is, or perhaps does."""
     rows, columns = (_middle(side) for side in y.shape[-2:])
     y = y[..., rows, columns]
-    possible = [r for r in FACTORS if min(y.shape[-2:]) / r >= SIDE]
-    width = cache(lambda r: r * (width_from_spectrum(Reduction(r).down(y), 1) or 0.0))
-    return _smallest(possible, width)
+    if min(y.shape[-2:]) < SIDE:
+        return 1.0
+    least, width = blur_width(y)
+    if least < TOO_WIDE:
+        return 1.0
+    return next((r for r in FACTORS if math.sqrt(least * width) <= FITS * r), FACTORS[-1])
 
 
 def _middle(side: int) -> slice:
@@ -57,16 +57,19 @@ def _middle(side: int) -> slice:
     return slice(start, start + min(side, SEEN))
 
 
-def _smallest(possible: list[float], width: Callable[[float], float]) -> float:
-    """The smallest factor at which the blur fits."""
-    if 4.0 not in possible or any(width(r) < LEAST for r in (4.0, 3.0, 2.0)):
-        return 1.0
-    if max(width(2.0), width(3.0)) < WIDER * width(1.0):
-        return 1.0
-    for r, *further in zip(possible[1:], possible[2:], possible[3:], strict=False):
-        if width(r) <= WIDEST * r and max(map(width, further)) < SAME * width(r):
-            return r
-    return 1.0
+def blur_width(y: Tensor) -> tuple[float, float]:
+    """Standard deviation of the blur of y (1, C, H, W) along its longer axis, in pixels: the tenth
+    percentile and the median of what it may be."""
+    with torch.inference_mode():
+        least, width = _estimator()(y.float())
+    return float(least), float(width)
+
+
+@lru_cache(maxsize=1)
+def _estimator() -> Module:
+    module = estimator.get("blur-width")()
+    load_weights(module, "blur-width")
+    return module.eval()
 
 
 @dataclass(frozen=True)

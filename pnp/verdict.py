@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pnp.checkpoints import load_weights
 from pnp.interfaces import Module
-from pnp.kernels import second_moments
+from pnp.kernels import width_of
 from pnp.operators import Blur
 from pnp.overexposed import near, overexposed
 from pnp.power_spectrum import LEAST, SCALES
@@ -128,7 +128,7 @@ def judge(
     if scores["border"] > BORDER:
         share = f"{100 * scores['border']:.1f} % of the kernel"
         reasons.append(f"{share} lies at its border, so the blur may be wider")
-    width, expected = _width(k), width_from_spectrum(y, s)
+    width, expected = float(width_of(k)), width_from_spectrum(y, s)
     if expected is not None:
         scores["width"] = width / expected
         if not 1 / WIDTHS <= max(width, PIXEL) / max(expected, PIXEL) <= WIDTHS:
@@ -179,18 +179,13 @@ def whiteness(r: Tensor) -> float:
     return float((near / a[0, 0].clamp(min=1e-30)).square().mean().sqrt())
 
 
-def _width(k: Tensor) -> float:
-    """Standard deviation of the kernel along its longer axis, in pixels."""
-    return float(torch.linalg.eigvalsh(second_moments(k.double()))[0, -1].clamp(min=0).sqrt())
-
-
 def width_from_spectrum(y: Tensor, s: int) -> float | None:
     """The width of the kernel that `spectral-kernel` finds: its standard deviation along the longer
     axis, in pixels of x; None if y is too small or s too large."""
     if s > SCALES or min(y.shape[-2:]) < LEAST:
         return None
     with torch.inference_mode():
-        return _width(_spectral_kernel()(y.float(), s))
+        return float(width_of(_spectral_kernel()(y.float(), s))[0])
 
 
 @lru_cache(maxsize=1)

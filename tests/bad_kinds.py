@@ -292,6 +292,7 @@ def words(given: str, text: str, says: str) -> Kind:
     return Kind(given, f"run tv.yaml photo.png -k {text}", says)
 
 
+DISC = "write disc:RADIUS with a radius"
 GAUSSIAN = "write gaussian:WIDTH or gaussian:WIDTH,WIDTH,DEGREES"
 DAMAGED = "the kernel cannot be read; is it damaged or cut off?"
 KERNELS = (
@@ -403,6 +404,9 @@ KERNELS = (
     words("NaN for a width", "gaussian:nan", GAUSSIAN),
     words("a width of 1e9", "gaussian:1e9", GAUSSIAN),
     words("a digit that is none", "gaussian:²", GAUSSIAN),
+    words("a radius of 0", "disc:0", DISC),
+    words("a word for a radius", "disc:big", DISC),
+    words("a radius of 1e9", "disc:1e9", DISC),
     words("a superscript as seed", "motion:²", "write motion:SEED with a whole number"),
     words("a seed below 0", "motion:-1", "write motion:SEED with a whole number"),
     words("a seed of 30 digits", f"motion:{'9' * 30}", "write motion:SEED with a whole number"),

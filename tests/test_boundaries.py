@@ -11,6 +11,7 @@ from pnp.boundaries import Unknown
 from pnp.conjugate_gradients import conjugate_gradients
 from pnp.errors import OldSpelling
 from pnp.frames import TOLERANCE, completed, frame_of
+from pnp.kernel_words import kernel_of_words
 from pnp.kernels import delta_kernel, gaussian_kernels
 from pnp.language.reader import PIPELINES, read_spec
 from pnp.metrics import psnr
@@ -24,16 +25,10 @@ def line(size, diagonal):
     return (k / k.sum())[None, None]
 
 
-def disc(radius):
-    at = torch.arange(-radius, radius + 1.0)
-    k = (at[:, None] ** 2 + at**2 <= radius**2).float()
-    return (k / k.sum())[None, None]
-
-
 KERNELS = {
     "line": line(21, False),
     "diagonal": line(21, True),
-    "disc": disc(9),
+    "disc": kernel_of_words("disc:9"),
     "gaussian": gaussian_kernels(25, torch.tensor([3.0]), torch.tensor([3.0])),
 }
 

@@ -307,3 +307,18 @@ def test_words_and_initializer_give_the_same_gaussian(std, std2, degrees):
 def test_words_that_are_no_gaussian_are_refused(text):
     with pytest.raises(PnpError, match=f"--kernel {text}: write gaussian:WIDTH or"):
         make_kernel(text, "--kernel")
+
+
+@pytest.mark.parametrize("radius", ["3", "4.5", " 20 "])
+def test_a_word_for_a_disc(radius):
+    k = make_kernel(f"disc:{radius}")
+    assert k.shape[-1] == max(25, 2 * math.ceil(float(radius)) + 1)
+    across = float(k.sum(-1).gt(0).sum())
+    assert abs(across - 2 * float(radius)) <= 2
+    assert torch.equal(k, k.mT) and torch.equal(k, k.flip(-1))
+
+
+@pytest.mark.parametrize("text", ["disc:", "disc:0", "disc:-2", "disc:50", "disc:1,2", "disc:x"])
+def test_words_that_are_no_disc_are_refused(text):
+    with pytest.raises(PnpError, match=f"--kernel {text}: write disc:RADIUS with a radius"):
+        make_kernel(text, "--kernel")

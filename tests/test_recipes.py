@@ -322,6 +322,7 @@ KERNEL_OPTIONS = {
     "nonlinearity": "[0.9, 0.9]",
     "reach": "[0.2, 0.2]",
     "pauses": "3",
+    "logarithmic": "true",
     "disturbance": "0.5",
     "off_centre": "2",
 }

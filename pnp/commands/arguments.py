@@ -10,7 +10,7 @@ KINDS = ("solver", "prior", "initializer", "estimator", "transform")
 DEFAULT = "default: %(default)s"
 _KERNEL = (
     "FILE (.npy, .npz, .mat, .png; FILE#3 is the third kernel in it), "
-    "gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), delta"
+    "gaussian:1.6, gaussian:3,1,45 (degrees, counter-clockwise), disc:4.5, delta"
 )
 _MINUTES = "stop after M minutes, including start-up"
 _STEPS = whole("number of steps", 1)

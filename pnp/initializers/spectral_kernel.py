@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pnp.interfaces import Image, Initializer, Kernel, Number
+from pnp.networks.residual_mlp import ResidualBlock
 from pnp.options import Count, Range, Rule
 from pnp.overexposed import known_pixels
 from pnp.power_spectrum import LEAST, SCALES, check_scale, log_power_spectrum, standardised
@@ -67,7 +68,7 @@ class SpectralKernel(Initializer):
         self.norms = nn.ModuleList(nn.LayerNorm(m * (m // 2 + 1)) for m in windows)
         self.first = nn.Linear(sum(m * (m // 2 + 1) for m in windows), width)
         self.scale = nn.Embedding(SCALES, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
         self.last = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, size**2))
         nn.init.zeros_(self.scale.weight)
 
@@ -92,19 +93,3 @@ class SpectralKernel(Initializer):
                 hidden = block(hidden)
             taps = self.last(hidden).softmax(-1)
         return taps.reshape(-1, 1, self.size, self.size).to(y.dtype)
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        added: Tensor = self.layers(x)
-        return x + added

@@ -96,7 +96,8 @@ def _distance(value: Tensor, target: Tensor, loss: Loss) -> Tensor:
             error = torch.minimum(error, kernel_distance(value, mirror_kernel(target)))
         return error.mean()
     if loss.measure == "log":
-        return ((value + LEAST_LEVEL) / (target + LEAST_LEVEL)).log().abs().mean()
+        error = ((target + LEAST_LEVEL) / (value + LEAST_LEVEL)).log()
+        return 2 * torch.maximum(loss.quantile * error, (loss.quantile - 1) * error).mean()
     error = value - target
     return error.abs().mean() if loss.measure == "l1" else error.square().mean()
 

@@ -68,7 +68,11 @@ class Loss:
     relative error counts), or the distance of kernels `objective.kernel_distance`.
 
     At the end, in every iteration (their mean), or weighted by iteration; with `mirror`, to the
-    nearer of a kernel and its mirror image.
+    nearer of a kernel and its mirror image.  With a `quantile` q, log minimises the pinball loss
+
+        2 max(q e, (q - 1) e),   e = log target - log output
+
+    so the output becomes the q quantile of what the target may be; 1/2 is the median.
     """
 
     measure: Measure
@@ -78,6 +82,7 @@ class Loss:
     iterations: Literal["last", "all"] | tuple[float, ...] = "last"
     weight: float = 1.0
     mirror: bool = False
+    quantile: Annotated[float, Range(above=0, below=1)] = 0.5
     origin: Origin = field(default=Origin(""))
 
 
@@ -127,10 +132,12 @@ class Recipe:
 
     @property
     def range(self) -> dict[str, Any]:
-        """Scales, if its pipeline has one, and the largest noise level of its observations."""
+        """Scales, if its pipeline has one, the largest noise level of its observations, and whether
+        there is JPEG among them."""
         scales = {"scales": sorted(self.degradations.scales)}
         has_scale = any(g.name == "s" for g in self.spec.given)
-        return {**(scales if has_scale else {}), "noise": float(self.degradations.noise)}
+        jpeg = {"jpeg": True} if self.degradations.jpeg else {}
+        return {**(scales if has_scale else {}), "noise": float(self.degradations.noise), **jpeg}
 
     @property
     def command(self) -> str:

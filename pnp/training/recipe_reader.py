@@ -250,6 +250,9 @@ class _Reader:
         if loss.mirror and loss.measure != "kernel":
             cure = "write {kernel: k, mirror: true}"
             self.say(loss.origin, "'mirror' belongs to a loss of kernels", cure)
+        if loss.quantile != 0.5 and loss.measure != "log":
+            cure = "write {log: width, quantile: 0.1}"
+            self.say(loss.origin, "'quantile' belongs to a loss of logarithms", cure)
         self.check_iterations(loss, spec)
 
     def check_iterations(self, loss: Loss, spec: Spec) -> None:
