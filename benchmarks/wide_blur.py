@@ -42,9 +42,9 @@ KERNELS = {
 }
 
 
-def middle(image: Tensor) -> Tensor:
-    top, left = ((side - length) // 2 for side, length in zip(image.shape[-2:], SIZE, strict=True))
-    return image[..., top : top + SIZE[0], left : left + SIZE[1]]
+def middle(image: Tensor, size: tuple[int, int] = SIZE) -> Tensor:
+    top, left = ((side - length) // 2 for side, length in zip(image.shape[-2:], size, strict=True))
+    return image[..., top : top + size[0], left : left + size[1]]
 
 
 def photographs(folder: Path, number: int) -> list[Tensor]:

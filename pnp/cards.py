@@ -34,7 +34,7 @@ TERMS = {
 """By a word in `data`: the terms of the images, and what they mean for the weights."""
 LIMITS = (
     "Trained on photographs that were degraded by computation: one kernel for the whole image "
-    "where there is blur, and white or correlated Gaussian noise. {jpeg}overexposed pixels and "
+    "where there is blur, and white or correlated Gaussian noise. {missing} and "
     "blur that varies over the image were not among them."
 )
 _NEEDED = {"k": "-k KERNEL", "mask": "--mask FILE", "sigma": "--sigma LEVEL"}
@@ -182,7 +182,8 @@ def terms(data: str, licence: str) -> str:
 
 def limits(entry: dict[str, Any]) -> str:
     """What the images were without that weights were trained with."""
-    return LIMITS.format(jpeg="" if entry.get("trained", {}).get("jpeg") else "JPEG, ")
+    stored = entry.get("trained", {}).get("jpeg")
+    return LIMITS.format(missing="Overexposed pixels" if stored else "JPEG, overexposed pixels")
 
 
 def page() -> str:
@@ -193,13 +194,13 @@ def page() -> str:
     for name, entry in zip(shipped, entries, strict=True):
         data.setdefault(entry["data"], []).append(f"`{name}`")
     stored = [f"`{n}`" for n, e in zip(shipped, entries, strict=True) if e["trained"].get("jpeg")]
-    jpeg = f"JPEG (except for {', '.join(stored)}), " if stored else "JPEG, "
+    jpeg = f"JPEG (except for {', '.join(stored)})" if stored else "JPEG"
     licences = dict.fromkeys(e["licence"] for e in entries)
     said = dict.fromkeys(terms(text, " or ".join(licences)).replace(". ", ".\n") for text in data)
     head = PAGE.format(
         data="\n".join(f"{_who(names, len(data))} trained with {t}." for t, names in data.items()),
         terms="\n\n".join(filter(None, said)),
-        limits=LIMITS.format(jpeg=jpeg).replace(". ", ".\n"),
+        limits=LIMITS.format(missing=f"{jpeg}, overexposed pixels").replace(". ", ".\n"),
     )
     return head + "".join(f"\n## {n}\n\n{markdown(shipped[n], n)}" for n in sorted(shipped))
 
@@ -268,7 +269,8 @@ def _pipeline(entry: dict[str, Any], spec: Spec | None) -> str:
 def _range(trained: dict[str, Any]) -> str:
     scales = f"scales {', '.join(map(str, trained['scales']))}" if trained.get("scales") else ""
     noise = f"noise up to {100 * trained['noise']:.3g} %" if "noise" in trained else ""
-    return ", ".join(filter(None, (scales, noise)))
+    jpeg = "JPEG" if trained.get("jpeg") else ""
+    return ", ".join(filter(None, (scales, noise, jpeg)))
 
 
 def _training(entry: dict[str, Any]) -> str:

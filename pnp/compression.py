@@ -1,4 +1,4 @@
-"""Errors of lossy compression, as a noise level."""
+"""JPEG of images, and the errors of lossy compression as a noise level."""
 
 from __future__ import annotations
 

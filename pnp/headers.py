@@ -109,9 +109,11 @@ def _is_sound(key: str, value: Any) -> bool:
 
 
 def is_range(trained: Mapping[str, Any]) -> bool:
-    """True for a range that weights were trained for: a list `scales`, a level `noise`."""
+    """True for a range that weights were trained for: a list `scales`, a level `noise`, and
+    true as `jpeg` if there was JPEG among the images."""
     scales, noise = trained.get("scales", []), trained.get("noise", 0)
-    return isinstance(scales, list) and all(map(_is_number, scales)) and _is_number(noise)
+    sound = isinstance(scales, list) and all(map(_is_number, scales)) and _is_number(noise)
+    return sound and isinstance(trained.get("jpeg", False), bool)
 
 
 def _is_number(value: Any) -> bool:

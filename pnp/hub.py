@@ -166,10 +166,12 @@ def _facts(spec: Spec, licence: str) -> dict[str, Any]:
     }
     found["licence"] = licence or found["licence"] or "not stated"
     levels = [range_["noise"] for range_ in map(trained_range, names) if "noise" in range_]
+    stored = [range_.get("jpeg", False) for range_ in map(trained_range, names)]
     scales = scales_of(spec)
     trained = {
         **({"scales": scales} if scales else {}),
         **({"noise": min(levels)} if levels else {}),
+        **({"jpeg": True} if stored and all(stored) else {}),
     }
     return {k: v for k, v in (found | {"trained": trained}).items() if v}
 

@@ -35,8 +35,7 @@ def kernel_of_words(
 
     A Gaussian has one standard deviation, or two and the angle of the first in degrees,
     counter-clockwise from the horizontal.  A disc, the blur of a lens out of focus, has a radius in
-    pixels.  `motion` has a seed; the motion is smaller where the
-    support is.
+    pixels.  `motion` has a seed; the motion is smaller where the support is.
 
     Args:
         text: The words.

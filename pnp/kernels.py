@@ -64,9 +64,8 @@ def gaussian_kernels(
 def disc_kernels(size: int, radius: Tensor, shift: Tensor | None = None) -> Tensor:
     """The blur of a lens out of focus: discs of `radius` (n,) in pixels, (n, 1, size, size).
 
-    A tap is the share of its pixel inside the circle, from 8 x 8 points (at least the middle tap,
-    where none is inside).  `shift` (n, 2) is the offset of the centre, row and column.  If size is
-    even, the first row and column are zero.
+    A tap is the share of its pixel inside the circle, from 8 x 8 points.  `shift` (n, 2) is the
+    offset of the centre, row and column.  If size is even, the first row and column are zero.
     """
     odd = size - 1 + size % 2
     points = 8
@@ -74,9 +73,8 @@ def disc_kernels(size: int, radius: Tensor, shift: Tensor | None = None) -> Tens
     shift = torch.zeros(len(radius), 2).to(radius) if shift is None else shift
     rows, columns = (place - shift[:, i, None] for i in (0, 1))
     distance = (rows[:, :, None].square() + columns[:, None, :].square()).sqrt()
-    inside = distance <= radius[:, None, None]
+    inside = distance <= radius.clamp(min=1 / points)[:, None, None]
     taps = F.avg_pool2d(inside.to(radius)[:, None], points)
-    taps[..., odd // 2, odd // 2] += (taps.sum((1, 2, 3)) == 0)[:, None]
     return resize_kernel(taps / taps.sum((-2, -1), keepdim=True), size)
 
 

@@ -201,6 +201,11 @@ class _Draw:
         """A standard deviation or reach (n,)."""
         if not self.logarithmic:
             return self.uniform(low, high)
+        if low <= 0:
+            raise PnpError(
+                "random kernels: logarithmic needs std and reach above 0, such as (0.02, 1), "
+                f"but one is {(low, high)}"
+            )
         return self.uniform(math.log(low), math.log(high)).exp()
 
     def normal(self, *shape: int) -> Tensor:

@@ -29,10 +29,10 @@ pixels."""
 FITS = 3.75
 """Then the geometric mean of that percentile and the median is at most this many pixels in the
 reduced copy."""
-WIDEST = 5.0
-"""Standard deviation of a kernel for which 25 x 25 pixels are enough."""
 SIDE = 256
 """Shortest side of a photograph in which the width is measured."""
+SMALLEST = 64
+"""Shortest side of a reduced copy."""
 LARGEST = 16
 """Largest factor that can be asked for."""
 SEEN = 2048
@@ -47,9 +47,10 @@ def reduction_for(y: Tensor) -> float:
     if min(y.shape[-2:]) < SIDE:
         return 1.0
     least, width = blur_width(y)
-    if least < TOO_WIDE:
+    if not least >= TOO_WIDE:
         return 1.0
-    return next((r for r in FACTORS if math.sqrt(least * width) <= FITS * r), FACTORS[-1])
+    possible = [r for r in FACTORS if min(y.shape[-2:]) / r >= SMALLEST]
+    return next((r for r in possible if math.sqrt(least * width) <= FITS * r), possible[-1])
 
 
 def _middle(side: int) -> slice:
@@ -127,7 +128,7 @@ class Reduction:
         """What is said of it."""
         if self.factor == 1:
             return []
-        why = ", because its blur is wider than 25 x 25 pixels" if self.measured else ""
+        why = ", because its blur is too wide for 25 x 25 pixels" if self.measured else ""
         size = f"restored at {100 / self.factor:.0f} % of its size and enlarged again{why}"
         return [f"{size}; noise and verdict are those of the smaller copy"]
 

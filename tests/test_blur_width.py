@@ -10,6 +10,8 @@ from PIL import Image
 from skimage import data
 
 import pnp
+from pnp.cards import card
+from pnp.checkpoints import PRETRAINED
 from pnp.compression import as_jpeg, compression_error
 from pnp.degradations import Degradations
 from pnp.errors import PnpError
@@ -167,6 +169,16 @@ def test_the_width_of_a_blur_is_found(name, wide):
     for observed in (y.clamp(0, 1), as_jpeg(y, [85])):
         least, width = blur_width(observed)
         assert 0.66 < width / wide < 1.5 and least < 1.2 * wide
+
+
+def test_the_card_says_that_there_was_jpeg():
+    said = " ".join(card(PRETRAINED / "blur-width.safetensors").split())
+    assert "noise up to 3 %, JPEG" in said and "noise. Overexposed pixels and blur" in said
+
+
+def test_logarithms_of_kernels_need_values_above_zero():
+    with pytest.raises(PnpError, match="logarithmic needs std and reach above 0"):
+        random_kernels(1, 9, "isotropic", std=(0.0, 2.0), logarithmic=True)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])

@@ -61,6 +61,16 @@ def test_a_wide_blur_fits_into_the_kernel_at_the_size_that_is_chosen(name, times
     assert 1 < r <= 2 * times and width / r < 5
 
 
+@pytest.mark.parametrize("side", [256, 400])
+def test_reduced_copies_have_sides_of_64_pixels(side):
+    slope = (torch.arange(side) / (2 * side)).expand(1, 3, side, side)
+    assert side / reduction_for(slope) >= 64
+
+
+def test_a_width_that_is_no_number_reduces_nothing():
+    assert reduction_for(torch.full((1, 3, 300, 300), torch.nan)) == 1
+
+
 def test_small_photographs_are_not_reduced():
     assert reduction_for(observed(photograph()[..., :160, :160], wide_motion(2.5), 0.0)[1]) == 1
 

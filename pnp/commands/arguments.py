@@ -252,7 +252,7 @@ def add_compare(compare: argparse.ArgumentParser) -> None:
     add("-o", "--out", metavar="DIR", help="folder of the rows (default: comparisons/NAME)")
     add("--every", metavar="N", type=int, help="every n-th image")
     add("--limit", metavar="N", type=int, help="the first N images")
-    words = "gaussian:1.6, motion:1 and others"
+    words = "gaussian:1.6, disc:4.5, motion:1 and others"
     add("--kernel", metavar="KERNEL", action="append", default=[], help=words)
     add("--scale", metavar="S", type=SCALE, action="append", default=[], help="1, 2, 3 or 4 ...")
     add("--sigma", metavar="LEVEL", action="append", default=[], help=_LEVEL)

@@ -25,7 +25,7 @@ from pnp.language.embedded import holds_pipeline, is_hub_folder
 from pnp.language.layers import is_run
 from pnp.language.reader import PIPELINES
 from pnp.overexposed import photograph, white_of
-from pnp.reduction import WIDEST, reduction_for
+from pnp.reduction import reduction_for
 from pnp.restoration import Restorer
 from pnp.training.data import SUFFIXES
 from pnp.verdict import SIDE, width_from_spectrum
@@ -37,6 +37,8 @@ DEFAULT = "ikrnet-small"
 MEGAPIXELS = 4.0
 """A plain `pnp run PHOTO` chooses the largest of the scales whose result is not larger."""
 SCALES = (4, 2, 1)
+WIDEST = 5.0
+"""Standard deviation of a kernel for which 25 x 25 pixels are enough, in pixels of the result."""
 _TEXT = (".yaml", ".yml", ".json", ".txt", "")
 _ADDED = ("_kernel", "_trace", "_compare", "_complex")
 
@@ -220,15 +222,17 @@ def usual_scale(y: Tensor) -> int:
     """The scale of a plain run: the largest of 4, 2, 1 that suits the size and the blur of y.
 
     The result has at most 4 megapixels.  The kernel, in pixels of the result, has a standard
-    deviation of at most 5 by the power spectrum of y, because it is estimated on 25 x 25 pixels.
+    deviation of at most 5, because it is estimated on 25 x 25 pixels: that of `spectral-kernel`,
+    and 1 is the scale of blurs that are too wide already (`pnp.reduction`).
     Bars and overexposed pixels do not count for it.
     """
     suitable = [s for s in SCALES if s * s * y.shape[-2] * y.shape[-1] <= 1e6 * MEGAPIXELS]
     if suitable and suitable[0] > 1 and min(y.shape[-2:]) >= SIDE:
         y = bars_of(y).inside(y)
         with photograph(white_of(y, "", "unknown")):
-            wide = reduction_for(y) > 1
-            width = WIDEST if wide else width_from_spectrum(y, 1) or 0.0
+            if reduction_for(y) > 1:
+                return SCALES[-1]
+            width = width_from_spectrum(y, 1) or 0.0
         suitable = [s for s in suitable if s * width <= WIDEST]
     return next(iter(suitable), SCALES[-1])
 

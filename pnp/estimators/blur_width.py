@@ -73,9 +73,10 @@ class BlurWidth(Estimator):
 
     def forward(self, y: Image) -> tuple[Level, Level]:
         """`least` and `width` of each observation."""
-        if min(y.shape[-2:]) < COPIES[-1] * LEAST:
-            size = "{} x {}".format(*y.shape[-2:])
-            self.refuse(f"y is {size} pixels, but it needs 64 x 64 or more", "take a larger image")
+        size, side = "{} x {}".format(*y.shape[-2:]), COPIES[-1] * LEAST
+        if min(y.shape[-2:]) < side:
+            problem = f"y is {size} pixels, but it needs {side} x {side} or more"
+            self.refuse(problem, "take a larger image")
         with torch.autocast(y.device.type, enabled=False):
             image, _ = standardised(self, y, self.first.weight.dtype)
             image, known = image.mean(1, keepdim=True), known_pixels(y)
