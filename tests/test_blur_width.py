@@ -92,8 +92,8 @@ def test_the_smallest_disc_is_no_blur():
 @pytest.mark.parametrize("kind", ["isotropic", "disc", "motion"])
 def test_with_logarithms_narrow_kernels_are_as_frequent_as_wide_ones(kind):
     k = random_kernels(
-        600,
-        65,
+        300,
+        41,
         kind,
         std=(1.0, 9.0),
         reach=(0.1, 0.9),
