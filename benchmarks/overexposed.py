@@ -9,19 +9,18 @@ Mean PSNR in dB of the observation and of restorations (after registration for t
 is drawn instead.
 """
 
-import io
 import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import torch
 from PIL import Image
 from skimage import data
 
 import pnp
+from pnp.compression import as_jpeg
 from pnp.kernel_files import make_kernel
 from pnp.metrics import psnr, psnr_registered
 from pnp.observation import blur
@@ -52,12 +51,9 @@ def taken(x: torch.Tensor, k: torch.Tensor, kind: str = "") -> torch.Tensor:
     """The scene, blurred, with noise, as a file stores it."""
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     y = blur(x, k) + SIGMA * noise
-    levels = (255 * y.clamp(0, 1)).round().byte()
     if "JPEG" in kind:
-        file = io.BytesIO()
-        Image.fromarray(levels[0].permute(1, 2, 0).numpy()).save(file, "JPEG", quality=90)
-        levels = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None]
-    return levels / 255
+        return as_jpeg(y, [90])
+    return (255 * y.clamp(0, 1)).round() / 255
 
 
 def draw(file: Path) -> None:
